@@ -1,1 +1,14 @@
-//! Placeholder while the workspace is laid.
+//! The intermediate representation of the WasmFX toolchain: a module model with lazily lifted function bodies in SSA form.
+#![warn(missing_docs)]
+
+pub mod entity;
+pub mod func;
+pub mod module;
+pub mod operator;
+mod packed_type;
+
+pub use func::{Block, Func, Inst, Value};
+pub use module::Module;
+
+/// The parser's vocabulary of types and operators, which is ours too.
+pub use wasmparser;

@@ -1,0 +1,688 @@
+//! A function body in SSA form: a control-flow graph of basic blocks with parameters.
+//!
+//! Instructions are wasm operators one to one; wasm locals and the operand stack are gone. Within a block the order of effectful
+//! instructions means something, the order of pure ones does not.
+//!
+//! **Invariants** (checked by [`crate::verify`]):
+//! every block is ended by one [`Terminator`]; the entry block has no predecessors and its parameters are the function's; each use is dominated
+//! by its definition; argument lists match the parameters of the block that they go to. An edge on which *an instruction itself* defines values
+//! (the results of an [`Invoke`], a handler's payload, the cast reference of a [`Terminator::BranchOnReference`]) goes to a block that has this
+//! edge as its only predecessor and exactly these values as its parameters.
+
+use crate::entity::{PrimaryMap, SecondaryMap};
+use crate::module::{TagId, TypeId};
+use crate::operator::OperatorPool;
+use crate::packed_type::PackedType;
+use smallvec::SmallVec;
+use wasmparser::{Operator, ValType};
+
+crate::entity_id! {
+    /// A basic block of a [`Func`].
+    pub struct Block("block");
+    /// An instruction of a [`Func`].
+    pub struct Inst("inst");
+    /// An SSA value of a [`Func`].
+    pub struct Value("v");
+    /// An operator with its immediates, interned in the [`OperatorPool`] of a [`Func`].
+    pub struct OperatorId("op");
+    /// A wasm local of the body that this one was made from: a hint for emission and debugging, without meaning.
+    pub struct SourceLocal("local");
+}
+
+/// A short list of values that is stored in place.
+pub type ValueVec = SmallVec<[Value; 4]>;
+
+/// The body of a function in SSA form.
+#[derive(Clone, Debug)]
+pub struct Func {
+    /// The function's type: a function type of the module.
+    pub ty: TypeId,
+    /// The function's result types.
+    pub results: Box<[ValType]>,
+    /// Where execution starts. Its parameters are the function's.
+    pub entry: Block,
+    /// All blocks, those that became unreachable included. Their order is the order of the source, which emission uses to break ties.
+    pub blocks: PrimaryMap<Block, BlockData>,
+    /// The distinct operators, with immediates, of all instructions and terminators.
+    pub operators: OperatorPool,
+    insts: PrimaryMap<Inst, InstData>,
+    values: PrimaryMap<Value, ValueData>,
+    operands: Vec<Value>,
+    /// Which wasm local a value came from. A hint.
+    pub source_locals: SecondaryMap<Value, Option<SourceLocal>>,
+    /// Names of the source locals, from the name section.
+    pub local_names: Vec<Option<Box<str>>>,
+}
+
+/// A basic block.
+#[derive(Clone, Debug, Default)]
+pub struct BlockData {
+    /// The block's parameters.
+    pub params: ValueVec,
+    /// The instructions before the terminator, in order.
+    pub insts: Vec<Inst>,
+    /// How the block ends.
+    pub terminator: Terminator,
+}
+
+/// An instruction: an interned operator, its operands and its results.
+#[derive(Copy, Clone, Debug)]
+pub struct InstData {
+    operator: OperatorId,
+    operands_start: u32,
+    first_result: u32,
+    operand_count: u16,
+    result_count: u16,
+}
+
+/// What a value is, and its type.
+#[derive(Copy, Clone, Debug)]
+struct ValueData {
+    ty: PackedType,
+    /// Two bits of kind, thirty of index: see [`ValueDefinition`].
+    definition: u32,
+}
+
+/// Where a value is defined.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum ValueDefinition {
+    /// A parameter of this block.
+    Parameter(Block),
+    /// A result of this instruction.
+    Result(Inst),
+    /// Another name of this value. No instruction or terminator refers to an alias once [`Func::resolve_aliases`] has run.
+    Alias(Value),
+}
+
+impl ValueDefinition {
+    const INDEX_BITS: u32 = 30;
+    fn pack(self) -> u32 {
+        let (kind, index) = match self {
+            Self::Parameter(block) => (0, block.as_u32()),
+            Self::Result(inst) => (1, inst.as_u32()),
+            Self::Alias(value) => (2, value.as_u32()),
+        };
+        assert!(index < 1 << Self::INDEX_BITS, "more than 2^30 entities in one function");
+        kind << Self::INDEX_BITS | index
+    }
+    fn unpack(bits: u32) -> Self {
+        let index = bits & ((1 << Self::INDEX_BITS) - 1);
+        match bits >> Self::INDEX_BITS {
+            0 => Self::Parameter(Block::from_u32(index)),
+            1 => Self::Result(Inst::from_u32(index)),
+            _ => Self::Alias(Value::from_u32(index)),
+        }
+    }
+}
+
+// The figures that memory use per input byte rests on.
+const _: () = assert!(size_of::<InstData>() == 16 && size_of::<ValueData>() == 8);
+
+/// A jump to a block with arguments for its parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockCall {
+    /// The block that is jumped to.
+    pub block: Block,
+    /// One argument for each of the block's parameters.
+    pub args: ValueVec,
+}
+
+impl BlockCall {
+    /// A jump to `block` without arguments.
+    pub fn new(block: Block) -> Self {
+        Self { block, args: ValueVec::new() }
+    }
+    /// A jump to `block` with arguments.
+    pub fn with_args(block: Block, args: impl IntoIterator<Item = Value>) -> Self {
+        Self { block, args: args.into_iter().collect() }
+    }
+}
+
+/// How a block ends.
+#[derive(Clone, Debug, Default)]
+pub enum Terminator {
+    /// The block is being built. Never present in a finished function.
+    #[default]
+    Missing,
+    /// `unreachable`, or the end of code that is known not to be reached.
+    Unreachable,
+    /// An unconditional jump.
+    Jump(BlockCall),
+    /// Goes to `then_target` if the i32 is not zero, else to `else_target`.
+    Branch {
+        /// The i32 that decides.
+        condition: Value,
+        /// Where a value other than zero leads.
+        then_target: BlockCall,
+        /// Where zero leads.
+        else_target: BlockCall,
+        /// The branch hint of the source (metadata.code.branch_hint): whether the condition is likely not zero.
+        likely: Option<bool>,
+    },
+    /// `br_table`: goes to `targets[index]`, or to the default where the unsigned index is out of range.
+    Switch {
+        /// The i32 that decides.
+        index: Value,
+        /// The targets of indices 0, 1, …
+        targets: Vec<BlockCall>,
+        /// The target of every other index.
+        default: BlockCall,
+    },
+    /// Returns from the function.
+    Return(ValueVec),
+    /// `return_call`, `return_call_indirect` or `return_call_ref`.
+    TailCall {
+        /// One of the three operators.
+        operator: OperatorId,
+        /// The arguments, then the table index or the reference where the operator takes one.
+        args: ValueVec,
+    },
+    /// An instruction with edges of its own: calls, suspends and throws inside `try_table`, every `resume*`, and `throw`/`throw_ref` everywhere.
+    Invoke(Box<Invoke>),
+    /// `br_on_null`, `br_on_non_null`, `br_on_cast` or `br_on_cast_fail`. The label of the operator means nothing.
+    /// The blocks have the reference as parameter where the spec leaves one: `not_taken` of `br_on_null`, `taken` of `br_on_non_null`, both of the casts.
+    BranchOnReference {
+        /// One of the four operators.
+        operator: OperatorId,
+        /// The reference that decides.
+        reference: Value,
+        /// Where the branch leads when it is taken; no other edge leads there.
+        taken: Block,
+        /// Where it leads else; no other edge leads there.
+        not_taken: Block,
+    },
+}
+
+/// An instruction that leaves its block by one of several edges. Handlers are searched in order; `switch` and suspension clauses stand in
+/// the order of the resume table, before the catch clauses of the enclosing `try_table`s, innermost first.
+#[derive(Clone, Debug)]
+pub struct Invoke {
+    /// The operator; labels in a resume table mean nothing, `handlers` says where they lead.
+    pub operator: OperatorId,
+    /// The operands.
+    pub args: ValueVec,
+    /// Where execution goes on, with the results as the block's parameters; no other edge leads there. `None` for `throw` and `throw_ref`.
+    pub normal: Option<Block>,
+    /// The clauses, in the order in which they are searched.
+    pub handlers: Vec<Handler>,
+}
+
+/// A clause of a resume table or of an enclosing `try_table`.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Handler {
+    /// `(on $tag $label)`: the block's parameters are the tag's parameters and the continuation.
+    Suspension {
+        /// The tag that is handled.
+        tag: TagId,
+        /// The landing block.
+        block: Block,
+    },
+    /// `(on $tag switch)`. It has no edge.
+    Switch {
+        /// The tag that is handled.
+        tag: TagId,
+    },
+    /// `catch`: the block's parameters are the tag's parameters.
+    Catch {
+        /// The tag that is caught.
+        tag: TagId,
+        /// The landing block.
+        block: Block,
+    },
+    /// `catch_ref`: the block's parameters are the tag's parameters and an `(ref exn)`.
+    CatchRef {
+        /// The tag that is caught.
+        tag: TagId,
+        /// The landing block.
+        block: Block,
+    },
+    /// `catch_all`: the block has no parameters.
+    CatchAll {
+        /// The landing block.
+        block: Block,
+    },
+    /// `catch_all_ref`: the block's parameter is an `(ref exn)`.
+    CatchAllRef {
+        /// The landing block.
+        block: Block,
+    },
+}
+
+impl Handler {
+    /// The landing block, where there is an edge.
+    pub fn block(&self) -> Option<Block> {
+        match *self {
+            Self::Switch { .. } => None,
+            Self::Suspension { block, .. }
+            | Self::Catch { block, .. }
+            | Self::CatchRef { block, .. }
+            | Self::CatchAll { block }
+            | Self::CatchAllRef { block } => Some(block),
+        }
+    }
+    /// The landing block, to redirect it.
+    pub fn block_mut(&mut self) -> Option<&mut Block> {
+        match self {
+            Self::Switch { .. } => None,
+            Self::Suspension { block, .. }
+            | Self::Catch { block, .. }
+            | Self::CatchRef { block, .. }
+            | Self::CatchAll { block }
+            | Self::CatchAllRef { block } => Some(block),
+        }
+    }
+    /// Whether this is a clause of a `try_table`, not of a resume table.
+    pub fn is_exception_handler(&self) -> bool {
+        match self {
+            Self::Suspension { .. } | Self::Switch { .. } => false,
+            Self::Catch { .. } | Self::CatchRef { .. } | Self::CatchAll { .. } | Self::CatchAllRef { .. } => true,
+        }
+    }
+}
+
+impl Terminator {
+    /// Calls `visit` with each successor block, once an edge, in a fixed order.
+    pub fn for_each_successor(&self, mut visit: impl FnMut(Block)) {
+        match self {
+            Self::Missing | Self::Unreachable | Self::Return(_) | Self::TailCall { .. } => {}
+            Self::Jump(target) => visit(target.block),
+            Self::Branch { then_target, else_target, .. } => {
+                visit(then_target.block);
+                visit(else_target.block);
+            }
+            Self::Switch { targets, default, .. } => {
+                targets.iter().for_each(|target| visit(target.block));
+                visit(default.block);
+            }
+            Self::Invoke(invoke) => {
+                if let Some(block) = invoke.normal {
+                    visit(block);
+                }
+                invoke.handlers.iter().filter_map(Handler::block).for_each(visit);
+            }
+            Self::BranchOnReference { taken, not_taken, .. } => {
+                visit(*taken);
+                visit(*not_taken);
+            }
+        }
+    }
+
+    /// Calls `visit` with each successor block, to redirect edges (arguments stay as they are).
+    pub fn for_each_successor_mut(&mut self, mut visit: impl FnMut(&mut Block)) {
+        match self {
+            Self::Missing | Self::Unreachable | Self::Return(_) | Self::TailCall { .. } => {}
+            Self::Jump(target) => visit(&mut target.block),
+            Self::Branch { then_target, else_target, .. } => {
+                visit(&mut then_target.block);
+                visit(&mut else_target.block);
+            }
+            Self::Switch { targets, default, .. } => {
+                targets.iter_mut().for_each(|target| visit(&mut target.block));
+                visit(&mut default.block);
+            }
+            Self::Invoke(invoke) => {
+                if let Some(block) = &mut invoke.normal {
+                    visit(block);
+                }
+                invoke.handlers.iter_mut().filter_map(Handler::block_mut).for_each(visit);
+            }
+            Self::BranchOnReference { taken, not_taken, .. } => {
+                visit(taken);
+                visit(not_taken);
+            }
+        }
+    }
+
+    /// Calls `visit` with each edge that carries arguments: every edge but those on which an instruction itself defines values.
+    pub fn for_each_block_call(&self, mut visit: impl FnMut(&BlockCall)) {
+        match self {
+            Self::Jump(target) => visit(target),
+            Self::Branch { then_target, else_target, .. } => {
+                visit(then_target);
+                visit(else_target);
+            }
+            Self::Switch { targets, default, .. } => {
+                targets.iter().for_each(&mut visit);
+                visit(default);
+            }
+            Self::Missing
+            | Self::Unreachable
+            | Self::Return(_)
+            | Self::TailCall { .. }
+            | Self::Invoke(_)
+            | Self::BranchOnReference { .. } => {}
+        }
+    }
+
+    /// Like [`Self::for_each_block_call`], to change the edges.
+    pub fn for_each_block_call_mut(&mut self, mut visit: impl FnMut(&mut BlockCall)) {
+        match self {
+            Self::Jump(target) => visit(target),
+            Self::Branch { then_target, else_target, .. } => {
+                visit(then_target);
+                visit(else_target);
+            }
+            Self::Switch { targets, default, .. } => {
+                targets.iter_mut().for_each(&mut visit);
+                visit(default);
+            }
+            Self::Missing
+            | Self::Unreachable
+            | Self::Return(_)
+            | Self::TailCall { .. }
+            | Self::Invoke(_)
+            | Self::BranchOnReference { .. } => {}
+        }
+    }
+
+    /// Calls `visit` with each value that the terminator uses, arguments of edges included, in operand order.
+    pub fn for_each_value(&self, mut visit: impl FnMut(Value)) {
+        match self {
+            Self::Missing | Self::Unreachable | Self::Jump(_) => {}
+            Self::Branch { condition: value, .. }
+            | Self::Switch { index: value, .. }
+            | Self::BranchOnReference { reference: value, .. } => visit(*value),
+            Self::Return(values) | Self::TailCall { args: values, .. } => values.iter().copied().for_each(&mut visit),
+            Self::Invoke(invoke) => invoke.args.iter().copied().for_each(&mut visit),
+        }
+        self.for_each_block_call(|call| call.args.iter().copied().for_each(&mut visit));
+    }
+
+    /// Like [`Self::for_each_value`], to change the values.
+    pub fn for_each_value_mut(&mut self, mut visit: impl FnMut(&mut Value)) {
+        match self {
+            Self::Missing | Self::Unreachable | Self::Jump(_) => {}
+            Self::Branch { condition: value, .. }
+            | Self::Switch { index: value, .. }
+            | Self::BranchOnReference { reference: value, .. } => visit(value),
+            Self::Return(values) | Self::TailCall { args: values, .. } => values.iter_mut().for_each(&mut visit),
+            Self::Invoke(invoke) => invoke.args.iter_mut().for_each(&mut visit),
+        }
+        self.for_each_block_call_mut(|call| call.args.iter_mut().for_each(&mut visit));
+    }
+
+    /// The operator, where the terminator is an operator with operands.
+    pub fn operator(&self) -> Option<OperatorId> {
+        match self {
+            Self::TailCall { operator, .. } | Self::BranchOnReference { operator, .. } => Some(*operator),
+            Self::Invoke(invoke) => Some(invoke.operator),
+            Self::Missing
+            | Self::Unreachable
+            | Self::Jump(_)
+            | Self::Branch { .. }
+            | Self::Switch { .. }
+            | Self::Return(_) => None,
+        }
+    }
+}
+
+impl Func {
+    /// A function of this type with an empty entry block that has its parameters.
+    pub fn new(ty: TypeId, params: &[ValType], results: &[ValType]) -> Self {
+        let mut func = Self {
+            ty,
+            results: results.into(),
+            entry: Block::from_u32(0),
+            blocks: PrimaryMap::new(),
+            operators: OperatorPool::default(),
+            insts: PrimaryMap::new(),
+            values: PrimaryMap::new(),
+            operands: Vec::new(),
+            source_locals: SecondaryMap::new(),
+            local_names: Vec::new(),
+        };
+        func.entry = func.add_block();
+        for &param in params {
+            func.add_block_param(func.entry, param);
+        }
+        func
+    }
+
+    /// Adds an empty block.
+    pub fn add_block(&mut self) -> Block {
+        self.blocks.push(BlockData::default())
+    }
+
+    /// Adds a parameter at the end of a block's parameters. Arguments at the block's predecessors are the caller's affair.
+    pub fn add_block_param(&mut self, block: Block, ty: ValType) -> Value {
+        let value = self.values.push(ValueData { ty: ty.into(), definition: ValueDefinition::Parameter(block).pack() });
+        self.blocks[block].params.push(value);
+        value
+    }
+
+    /// Makes an instruction that is in no block yet. Prefer [`Self::append`].
+    pub fn create_inst(&mut self, operator: OperatorId, operands: &[Value], results: &[ValType]) -> Inst {
+        let inst = self.insts.next_key();
+        let first_result = self.values.next_key().as_u32();
+        for &ty in results {
+            self.values.push(ValueData { ty: ty.into(), definition: ValueDefinition::Result(inst).pack() });
+        }
+        let operands_start = u32::try_from(self.operands.len()).expect("more than 2^32 operands in one function");
+        self.operands.extend_from_slice(operands);
+        self.insts.push(InstData {
+            operator,
+            operands_start,
+            first_result,
+            operand_count: u16::try_from(operands.len())
+                .expect("wasm's limits keep operands of one operator below 2^16"),
+            result_count: u16::try_from(results.len()).expect("wasm's limits keep results of one operator below 2^16"),
+        })
+    }
+
+    /// Appends an instruction to a block.
+    pub fn append(
+        &mut self,
+        block: Block,
+        operator: Operator<'static>,
+        operands: &[Value],
+        results: &[ValType],
+    ) -> Inst {
+        let operator = self.operators.intern(operator);
+        let inst = self.create_inst(operator, operands, results);
+        self.blocks[block].insts.push(inst);
+        inst
+    }
+
+    /// Appends an instruction that has one result to a block, and returns the result.
+    pub fn append_value(
+        &mut self,
+        block: Block,
+        operator: Operator<'static>,
+        operands: &[Value],
+        result: ValType,
+    ) -> Value {
+        let inst = self.append(block, operator, operands, &[result]);
+        self.first_result(inst)
+    }
+
+    /// Inserts an instruction before position `at` of a block.
+    pub fn insert(
+        &mut self,
+        block: Block,
+        at: usize,
+        operator: Operator<'static>,
+        operands: &[Value],
+        results: &[ValType],
+    ) -> Inst {
+        let operator = self.operators.intern(operator);
+        let inst = self.create_inst(operator, operands, results);
+        self.blocks[block].insts.insert(at, inst);
+        inst
+    }
+
+    /// Replaces operator and operands of an instruction; its results stay the same values.
+    pub fn replace_inst(&mut self, inst: Inst, operator: Operator<'static>, operands: &[Value]) {
+        let operator = self.operators.intern(operator);
+        let data = &mut self.insts[inst];
+        data.operator = operator;
+        if operands.len() <= usize::from(data.operand_count) {
+            let start = data.operands_start as usize;
+            self.operands[start..start + operands.len()].copy_from_slice(operands);
+        } else {
+            data.operands_start = u32::try_from(self.operands.len()).expect("more than 2^32 operands in one function");
+            self.operands.extend_from_slice(operands);
+        }
+        data.operand_count =
+            u16::try_from(operands.len()).expect("wasm's limits keep operands of one operator below 2^16");
+    }
+
+    /// How many instructions were ever made, those in no block included: a bound for dense tables.
+    pub fn inst_count(&self) -> usize {
+        self.insts.len()
+    }
+
+    /// How many values were ever made, aliases included: a bound for dense tables.
+    pub fn value_count(&self) -> usize {
+        self.values.len()
+    }
+
+    /// The interned operator of an instruction.
+    #[inline]
+    pub fn operator_id(&self, inst: Inst) -> OperatorId {
+        self.insts[inst].operator
+    }
+
+    /// The operator, with immediates, of an instruction.
+    #[inline]
+    pub fn operator(&self, inst: Inst) -> &Operator<'static> {
+        &self.operators[self.insts[inst].operator]
+    }
+
+    /// The operands of an instruction. They may be aliases until [`Self::resolve_aliases`] has run.
+    #[inline]
+    pub fn operands(&self, inst: Inst) -> &[Value] {
+        let data = &self.insts[inst];
+        &self.operands[data.operands_start as usize..][..usize::from(data.operand_count)]
+    }
+
+    /// The operands of an instruction, to change them.
+    #[inline]
+    pub fn operands_mut(&mut self, inst: Inst) -> &mut [Value] {
+        let data = &self.insts[inst];
+        &mut self.operands[data.operands_start as usize..][..usize::from(data.operand_count)]
+    }
+
+    /// The results of an instruction.
+    #[inline]
+    pub fn inst_results(&self, inst: Inst) -> impl ExactSizeIterator<Item = Value> + DoubleEndedIterator + use<> {
+        let data = &self.insts[inst];
+        (data.first_result..data.first_result + u32::from(data.result_count)).map(Value::from_u32)
+    }
+
+    /// The only result of an instruction, or `None` where it has none or several.
+    #[inline]
+    pub fn single_result(&self, inst: Inst) -> Option<Value> {
+        let data = &self.insts[inst];
+        (data.result_count == 1).then(|| Value::from_u32(data.first_result))
+    }
+
+    /// The first result of an instruction that has one.
+    ///
+    /// # Panics
+    /// If the instruction has no result.
+    #[inline]
+    pub fn first_result(&self, inst: Inst) -> Value {
+        let data = &self.insts[inst];
+        assert!(data.result_count > 0, "{inst} has no result");
+        Value::from_u32(data.first_result)
+    }
+
+    /// The type of a value.
+    #[inline]
+    pub fn value_type(&self, value: Value) -> ValType {
+        self.values[value].ty.into()
+    }
+
+    /// Makes a value's type more (or less) precise. Uses must still fit.
+    pub fn set_value_type(&mut self, value: Value, ty: ValType) {
+        self.values[value].ty = ty.into();
+    }
+
+    /// Where a value is defined.
+    #[inline]
+    pub fn definition(&self, value: Value) -> ValueDefinition {
+        ValueDefinition::unpack(self.values[value].definition)
+    }
+
+    /// The instruction that defines a value, aliases followed; `None` for a block parameter.
+    #[inline]
+    pub fn defining_inst(&self, value: Value) -> Option<Inst> {
+        match self.definition(self.resolve(value)) {
+            ValueDefinition::Result(inst) => Some(inst),
+            ValueDefinition::Parameter(_) | ValueDefinition::Alias(_) => None,
+        }
+    }
+
+    /// The operator that defines a value, aliases followed; `None` for a block parameter.
+    #[inline]
+    pub fn defining_operator(&self, value: Value) -> Option<&Operator<'static>> {
+        self.defining_inst(value).map(|inst| self.operator(inst))
+    }
+
+    /// Makes `value` another name of `target`: every use of the one is a use of the other from now on. The definition of `value` must be
+    /// removed from its block (or parameter list) by the caller.
+    ///
+    /// # Panics
+    /// If this would make a cycle.
+    pub fn make_alias(&mut self, value: Value, target: Value) {
+        let target = self.resolve(target);
+        assert_ne!(value, target, "{value} cannot be an alias of itself");
+        self.values[value].definition = ValueDefinition::Alias(target).pack();
+    }
+
+    /// The value that this one is another name of, or itself.
+    #[inline]
+    pub fn resolve(&self, mut value: Value) -> Value {
+        while let ValueDefinition::Alias(target) = self.definition(value) {
+            value = target;
+        }
+        value
+    }
+
+    /// Rewrites every use of an alias, in instructions and terminators of all blocks, to the value that it stands for.
+    pub fn resolve_aliases(&mut self) {
+        // Path compression first, so that chains cost nothing below.
+        for value in self.values.keys() {
+            if let ValueDefinition::Alias(_) = self.definition(value) {
+                let target = self.resolve(value);
+                self.values[value].definition = ValueDefinition::Alias(target).pack();
+            }
+        }
+        let values = &self.values;
+        let resolve = |value: &mut Value| {
+            if let ValueDefinition::Alias(target) = ValueDefinition::unpack(values[*value].definition) {
+                *value = target;
+            }
+        };
+        self.operands.iter_mut().for_each(resolve);
+        for block in self.blocks.values_mut() {
+            block.terminator.for_each_value_mut(resolve);
+        }
+    }
+
+    /// Removes the parameters of `block` for which `keep` says no. The caller removes the arguments at the block's predecessors and
+    /// sees to it that nothing uses the parameters any more (by aliases or otherwise).
+    pub fn retain_block_params(&mut self, block: Block, mut keep: impl FnMut(usize, Value) -> bool) {
+        let mut index = 0;
+        self.blocks[block].params.retain(|value| {
+            index += 1;
+            keep(index - 1, *value)
+        });
+    }
+
+    /// Moves a value to be a parameter of `block` (appended), for passes that merge or split blocks.
+    pub fn move_param(&mut self, value: Value, block: Block) {
+        self.values[value].definition = ValueDefinition::Parameter(block).pack();
+        self.blocks[block].params.push(value);
+    }
+
+    /// Calls `visit` with the operator ids in use by instructions in blocks and by terminators (with repetitions).
+    pub fn for_each_used_operator(&self, mut visit: impl FnMut(OperatorId)) {
+        for block in self.blocks.values() {
+            block.insts.iter().for_each(|&inst| visit(self.insts[inst].operator));
+            if let Some(operator) = block.terminator.operator() {
+                visit(operator);
+            }
+        }
+    }
+}

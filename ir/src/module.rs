@@ -1,0 +1,422 @@
+//! A module: typed arenas of everything that a wasm module is made of.
+//!
+//! Ids are positions in the arenas and stay what they are while passes run: operators, constant expressions and types refer to items by
+//! the number of their id (`function_index: 3` means `FunctionId(3)`). Indices of the binary format are assigned at emission, where dead items get none.
+
+use crate::entity::{Entity, PrimaryMap};
+use crate::func::Func;
+use std::ops::Range;
+use std::sync::Arc;
+use wasmparser::{GlobalType, MemoryType, Operator, RefType, SubType, TableType, ValidatorResources, WasmFeatures};
+
+crate::entity_id! {
+    /// A type definition of a [`Module`].
+    pub struct TypeId("type");
+    /// A function of a [`Module`], imported ones included.
+    pub struct FunctionId("func");
+    /// A table of a [`Module`].
+    pub struct TableId("table");
+    /// A memory of a [`Module`].
+    pub struct MemoryId("memory");
+    /// A global of a [`Module`].
+    pub struct GlobalId("global");
+    /// A tag of a [`Module`].
+    pub struct TagId("tag");
+    /// An element segment of a [`Module`].
+    pub struct ElementId("elem");
+    /// A data segment of a [`Module`].
+    pub struct DataId("data");
+}
+
+/// A wasm module.
+#[derive(Clone, Debug, Default)]
+pub struct Module {
+    /// Type definitions in the order of the type section, and how they are grouped.
+    pub types: Types,
+    /// Imports in the order of the import section. Imported items lie in the arenas below like all others, with the origin [`Origin::Import`].
+    pub imports: Vec<Import>,
+    /// Functions.
+    pub functions: PrimaryMap<FunctionId, Function>,
+    /// Tables.
+    pub tables: PrimaryMap<TableId, Table>,
+    /// Memories.
+    pub memories: PrimaryMap<MemoryId, Memory>,
+    /// Globals.
+    pub globals: PrimaryMap<GlobalId, Global>,
+    /// Tags.
+    pub tags: PrimaryMap<TagId, Tag>,
+    /// Element segments. They keep their order.
+    pub elements: PrimaryMap<ElementId, ElementSegment>,
+    /// Data segments. They keep their order.
+    pub data: PrimaryMap<DataId, DataSegment>,
+    /// Exports in order.
+    pub exports: Vec<Export>,
+    /// The start function.
+    pub start: Option<FunctionId>,
+    /// The module's name, from the name section.
+    pub name: Option<String>,
+    /// Custom sections other than `name` and branch hints, byte for byte, in order, with their place.
+    pub custom_sections: Vec<CustomSection>,
+    /// Whether the input had a data count section (it must be there when a body uses `memory.init` or `data.drop`).
+    pub has_data_count: bool,
+}
+
+/// A binary module that was parsed, and what validating its bodies needs to know of it.
+pub struct Source {
+    /// The whole binary.
+    pub bytes: Arc<[u8]>,
+    /// The index spaces and types of the binary, for validating (and lifting) its bodies.
+    pub resources: ValidatorResources,
+    /// The features that the binary was validated with.
+    pub features: WasmFeatures,
+}
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Source")
+            .field("bytes", &self.bytes.len())
+            .field("features", &self.features)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The type section: type definitions in recursion groups. References inside types are [`TypeId`]s (`UnpackedIndex::Module`).
+#[derive(Clone, Debug, Default)]
+pub struct Types {
+    /// All definitions; those of one recursion group are adjacent.
+    pub definitions: PrimaryMap<TypeId, TypeDefinition>,
+    /// The groups, in order, covering all definitions.
+    pub groups: Vec<RecursionGroup>,
+}
+
+/// One recursion group of the type section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecursionGroup {
+    /// The numbers of the group's [`TypeId`]s.
+    pub range: Range<u32>,
+    /// Whether the group was written with `rec` (a group of one may or may not be).
+    pub explicit: bool,
+}
+
+/// A type definition.
+#[derive(Clone, Debug)]
+pub struct TypeDefinition {
+    /// The definition; indices in it are numbers of [`TypeId`]s.
+    pub sub_type: SubType,
+    /// Its name, from the name section.
+    pub name: Option<String>,
+    /// Names of a struct's fields.
+    pub field_names: Vec<Option<String>>,
+}
+
+/// An import. What it imports lies in the arena of its kind.
+#[derive(Clone, Debug)]
+pub struct Import {
+    /// The module it is imported from.
+    pub module: String,
+    /// The name it has there.
+    pub name: String,
+    /// What is imported.
+    pub item: Item,
+}
+
+/// An export.
+#[derive(Clone, Debug)]
+pub struct Export {
+    /// Its name.
+    pub name: String,
+    /// What is exported.
+    pub item: Item,
+}
+
+/// An importable and exportable thing.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Item {
+    /// A function.
+    Function(FunctionId),
+    /// A table.
+    Table(TableId),
+    /// A memory.
+    Memory(MemoryId),
+    /// A global.
+    Global(GlobalId),
+    /// A tag.
+    Tag(TagId),
+}
+
+/// Whether an item is imported, defined here, or gone.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Imported, by the entry of [`Module::imports`] that names it.
+    Import,
+    /// Defined in this module.
+    Definition,
+    /// Removed by a pass: nothing may refer to it, and it gets no index.
+    Removed,
+}
+
+/// A function.
+#[derive(Clone, Debug)]
+pub struct Function {
+    /// Its type.
+    pub ty: TypeId,
+    /// Its body, or where it comes from.
+    pub body: Body,
+    /// Its name, from the name section.
+    pub name: Option<String>,
+    /// Names of locals (index, name), from the name section, for a lazy body. A lifted body carries them itself.
+    pub local_names: Vec<(u32, String)>,
+    /// Names of labels (index, name), from the name section, for a lazy body. Lifting drops them.
+    pub label_names: Vec<(u32, String)>,
+    /// Whether the function is imported with an exact type (custom descriptors).
+    pub exact: bool,
+}
+
+impl Function {
+    /// Whether the function is imported, defined, or gone.
+    pub fn origin(&self) -> Origin {
+        match self.body {
+            Body::Import => Origin::Import,
+            Body::Removed => Origin::Removed,
+            Body::Lazy(_) | Body::Lifted(_) => Origin::Definition,
+        }
+    }
+}
+
+/// The body of a function.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// The function is imported.
+    Import,
+    /// Bytes of the input, not looked into: copied, or re-encoded where indices moved.
+    Lazy(LazyBody),
+    /// In SSA form.
+    Lifted(Box<Func>),
+    /// The function was removed.
+    Removed,
+}
+
+/// A function body as bytes of its [`Source`] (locals and operators, without the size).
+#[derive(Clone, Debug)]
+pub struct LazyBody {
+    /// The module that the body was parsed from (a merged module has several).
+    pub source: Arc<Source>,
+    /// Where in the source's bytes the body is.
+    pub range: Range<usize>,
+    /// The index that the function has in the source.
+    pub index: u32,
+    /// Branch hints: offset of the branch from the start of the body, and whether it is likely taken.
+    pub branch_hints: Vec<(u32, bool)>,
+    /// How numbers in the bytes become ids of this module, where the two differ (bodies that came by merging, or whose module was renumbered).
+    pub renumbering: Option<Arc<Renumbering>>,
+    /// Why the body cannot be lifted (legacy exception handling, say): it stays bytes for good.
+    pub opaque: Option<OpaqueReason>,
+}
+
+/// From the numbers in a lazy body's bytes to the ids of the module that it is in now; one vector a kind, indexed by the old number.
+#[derive(Clone, Debug, Default)]
+pub struct Renumbering {
+    /// Types.
+    pub types: Vec<TypeId>,
+    /// Functions.
+    pub functions: Vec<FunctionId>,
+    /// Tables.
+    pub tables: Vec<TableId>,
+    /// Memories.
+    pub memories: Vec<MemoryId>,
+    /// Globals.
+    pub globals: Vec<GlobalId>,
+    /// Tags.
+    pub tags: Vec<TagId>,
+    /// Element segments.
+    pub elements: Vec<ElementId>,
+    /// Data segments.
+    pub data: Vec<DataId>,
+}
+
+/// Why a body stays bytes.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum OpaqueReason {
+    /// It uses legacy exception handling (`try`, `catch`, `delegate`, `rethrow`).
+    LegacyExceptions,
+    /// It uses an operator that the IR does not model.
+    UnsupportedOperator(&'static str),
+    /// It is larger than the IR's id spaces.
+    TooLarge,
+}
+
+/// A table.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// Its type.
+    pub ty: TableType,
+    /// Imported, defined or gone.
+    pub origin: Origin,
+    /// The value of its elements, where one is given.
+    pub init: Option<ConstExpr>,
+    /// Its name, from the name section.
+    pub name: Option<String>,
+}
+
+/// A memory.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    /// Its type.
+    pub ty: MemoryType,
+    /// Imported, defined or gone.
+    pub origin: Origin,
+    /// Its name, from the name section.
+    pub name: Option<String>,
+}
+
+/// A global.
+#[derive(Clone, Debug)]
+pub struct Global {
+    /// Its type.
+    pub ty: GlobalType,
+    /// Imported, defined or gone.
+    pub origin: Origin,
+    /// Its value: `Some` exactly where it is defined here.
+    pub init: Option<ConstExpr>,
+    /// Its name, from the name section.
+    pub name: Option<String>,
+}
+
+/// A tag.
+#[derive(Clone, Debug)]
+pub struct Tag {
+    /// Its function type; results are what a suspension receives.
+    pub ty: TypeId,
+    /// Imported, defined or gone.
+    pub origin: Origin,
+    /// Its name, from the name section.
+    pub name: Option<String>,
+}
+
+/// A constant expression: its operators, without the final `end`. Indices in it are numbers of ids.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConstExpr {
+    /// The operators.
+    pub operators: Vec<Operator<'static>>,
+}
+
+/// An element segment.
+#[derive(Clone, Debug)]
+pub struct ElementSegment {
+    /// When it is copied where.
+    pub kind: ElementKind,
+    /// What it holds.
+    pub items: ElementItems,
+    /// Its name, from the name section.
+    pub name: Option<String>,
+    /// Whether a pass removed it.
+    pub removed: bool,
+}
+
+/// When an element segment is copied where.
+#[derive(Clone, Debug)]
+pub enum ElementKind {
+    /// By `table.init`.
+    Passive,
+    /// At instantiation.
+    Active {
+        /// Into this table.
+        table: TableId,
+        /// From this index on.
+        offset: ConstExpr,
+    },
+    /// Never: it declares references.
+    Declared,
+}
+
+/// The contents of an element segment.
+#[derive(Clone, Debug)]
+pub enum ElementItems {
+    /// Functions.
+    Functions(Vec<FunctionId>),
+    /// Expressions of a reference type.
+    Expressions(RefType, Vec<ConstExpr>),
+}
+
+/// A data segment.
+#[derive(Clone, Debug)]
+pub struct DataSegment {
+    /// Where it is copied at instantiation; `None` for a passive segment.
+    pub active: Option<(MemoryId, ConstExpr)>,
+    /// Its bytes.
+    pub bytes: Bytes,
+    /// Its name, from the name section.
+    pub name: Option<String>,
+    /// Whether a pass removed it.
+    pub removed: bool,
+}
+
+/// A slice of shared bytes.
+#[derive(Clone, Debug)]
+pub struct Bytes {
+    source: Arc<[u8]>,
+    range: Range<usize>,
+}
+
+impl Bytes {
+    /// This part of `source`.
+    ///
+    /// # Panics
+    /// If the range is not within `source`.
+    pub fn new(source: Arc<[u8]>, range: Range<usize>) -> Self {
+        assert!(range.start <= range.end && range.end <= source.len());
+        Self { source, range }
+    }
+}
+
+impl From<Vec<u8>> for Bytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        let range = 0..bytes.len();
+        Self { source: bytes.into(), range }
+    }
+}
+
+impl std::ops::Deref for Bytes {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.source[self.range.clone()]
+    }
+}
+
+/// A custom section that is kept as it is.
+#[derive(Clone, Debug)]
+pub struct CustomSection {
+    /// Its name.
+    pub name: String,
+    /// Its contents.
+    pub data: Bytes,
+    /// After which standard section it stands.
+    pub place: SectionPlace,
+}
+
+/// The place of a custom section: after the standard section of this kind (and after all that precede that one), whether that section is there or not.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "the standard sections, in the order of the binary format")]
+pub enum SectionPlace {
+    Start,
+    Type,
+    Import,
+    Function,
+    Table,
+    Memory,
+    Tag,
+    Global,
+    Export,
+    StartFunction,
+    Element,
+    DataCount,
+    Code,
+    Data,
+}
+
+impl Types {
+    /// The number of the recursion group that a type is in.
+    pub fn group_of(&self, ty: TypeId) -> usize {
+        self.groups.partition_point(|group| group.range.end as usize <= ty.index())
+    }
+}

@@ -1,0 +1,152 @@
+//! Operators with their immediates, interned, and what the toolchain derives from wasmparser's table of operators.
+//!
+//! Everything here that speaks of all operators is generated from `for_each_operator!`, and every field type of an operator has its own
+//! [`Immediate`] implementation: an operator of a new proposal either fits or is a compile error.
+
+use crate::entity::{Entity, PrimaryMap};
+use crate::func::OperatorId;
+use rustc_hash::{FxHashMap, FxHasher};
+use smallvec::SmallVec;
+use std::hash::{Hash, Hasher};
+use std::ops::Index;
+use wasmparser::{
+    BlockType, BrTable, Catch, Handle, HeapType, Ieee32, Ieee64, MemArg, Operator, Ordering, RefType, ResumeTable,
+    TryTable, V128, ValType,
+};
+
+/// The distinct operators of one function. Equal operators with equal immediates have equal ids, so comparing ids compares instructions.
+#[derive(Clone, Debug, Default)]
+pub struct OperatorPool {
+    operators: PrimaryMap<OperatorId, Operator<'static>>,
+    by_hash: FxHashMap<u64, SmallVec<[OperatorId; 1]>>,
+}
+
+impl OperatorPool {
+    /// The id of this operator with these immediates.
+    pub fn intern(&mut self, operator: Operator<'static>) -> OperatorId {
+        let candidates = self.by_hash.entry(hash_operator(&operator)).or_default();
+        if let Some(&id) = candidates.iter().find(|&&id| self.operators[id] == operator) {
+            return id;
+        }
+        let id = self.operators.push(operator);
+        candidates.push(id);
+        id
+    }
+
+    /// How many distinct operators there are.
+    pub fn len(&self) -> usize {
+        self.operators.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.operators.is_empty()
+    }
+
+    /// All operators with their ids.
+    pub fn iter(&self) -> impl Iterator<Item = (OperatorId, &Operator<'static>)> {
+        self.operators.iter()
+    }
+
+    /// Rewrites every operator (to renumber the indices in it, say). Two operators that become equal keep their two ids until
+    /// [`crate::func::Func::compact`] interns them anew.
+    pub fn rewrite(&mut self, mut rewrite: impl FnMut(&mut Operator<'static>)) {
+        self.by_hash.clear();
+        for (id, operator) in self.operators.iter_mut() {
+            rewrite(operator);
+            self.by_hash.entry(hash_operator(operator)).or_default().push(id);
+        }
+    }
+}
+
+impl Index<OperatorId> for OperatorPool {
+    type Output = Operator<'static>;
+    #[inline]
+    fn index(&self, id: OperatorId) -> &Operator<'static> {
+        debug_assert!(id.index() < self.operators.len());
+        &self.operators[id]
+    }
+}
+
+/// A field of an operator.
+trait Immediate {
+    fn hash_into(&self, state: &mut FxHasher);
+}
+
+macro_rules! immediates_that_hash {
+    ($($ty:ty)*) => {$(impl Immediate for $ty {
+        #[inline]
+        fn hash_into(&self, state: &mut FxHasher) { self.hash(state) }
+    })*};
+}
+immediates_that_hash!(u8 u32 i32 i64 [u8; 16] Ieee32 Ieee64 V128 Ordering ValType RefType HeapType);
+
+impl Immediate for MemArg {
+    fn hash_into(&self, state: &mut FxHasher) {
+        let MemArg { align, max_align, offset, target, ordering } = self;
+        (align, max_align, offset, target, ordering).hash(state);
+    }
+}
+
+impl Immediate for BlockType {
+    fn hash_into(&self, state: &mut FxHasher) {
+        match self {
+            BlockType::Empty => 0.hash(state),
+            BlockType::Type(ty) => ty.hash(state),
+            BlockType::FuncType(index) => index.hash(state),
+        }
+    }
+}
+
+impl Immediate for BrTable<'_> {
+    fn hash_into(&self, state: &mut FxHasher) {
+        self.len().hash(state);
+    }
+}
+
+impl Immediate for TryTable {
+    fn hash_into(&self, state: &mut FxHasher) {
+        self.ty.hash_into(state);
+        for catch in &self.catches {
+            match *catch {
+                Catch::One { tag, label } => (0, tag, label).hash(state),
+                Catch::OneRef { tag, label } => (1, tag, label).hash(state),
+                Catch::All { label } => (2, label).hash(state),
+                Catch::AllRef { label } => (3, label).hash(state),
+            }
+        }
+    }
+}
+
+impl Immediate for ResumeTable {
+    fn hash_into(&self, state: &mut FxHasher) {
+        for handler in &self.handlers {
+            match *handler {
+                Handle::OnLabel { tag, label } => (0, tag, label).hash(state),
+                Handle::OnSwitch { tag } => (1, tag).hash(state),
+            }
+        }
+    }
+}
+
+impl Immediate for Vec<ValType> {
+    fn hash_into(&self, state: &mut FxHasher) {
+        self.hash(state);
+    }
+}
+
+macro_rules! define_hash_operator {
+    ($(@$proposal:ident $op:ident $({ $($arg:ident: $argty:ty),* })? => $visit:ident ($($ann:tt)*))*) => {
+        fn hash_operator(operator: &Operator<'_>) -> u64 {
+            let mut state = FxHasher::default();
+            std::mem::discriminant(operator).hash(&mut state);
+            match operator {
+                $(Operator::$op $({ $($arg),* })? => { $($($arg.hash_into(&mut state);)*)? })*
+                // `Operator` is `#[non_exhaustive]`; the macro names every variant of the version we compile against.
+                _ => unreachable!("an operator that for_each_operator! does not list"),
+            }
+            state.finish()
+        }
+    };
+}
+wasmparser::for_each_operator!(define_hash_operator);
