@@ -1,1 +1,7 @@
-//! Placeholder while the workspace is laid.
+//! What the WasmFX toolchain's programs share: command-line conventions, reading and writing modules, the choice of
+//! features, the validator, and the engine that runs modules.
+
+pub mod arguments;
+pub mod features;
+pub mod input_output;
+pub mod suggestions;
