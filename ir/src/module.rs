@@ -178,7 +178,7 @@ impl Function {
         match self.body {
             Body::Import => Origin::Import,
             Body::Removed => Origin::Removed,
-            Body::Lazy(_) | Body::Lifted(_) => Origin::Definition,
+            Body::Lazy(_) | Body::Lifted(_) | Body::Detached => Origin::Definition,
         }
     }
 }
@@ -192,6 +192,8 @@ pub enum Body {
     Lazy(LazyBody),
     /// In SSA form.
     Lifted(Box<Func>),
+    /// Function passes have taken the body out to work on it, and put it back when they are done.
+    Detached,
     /// The function was removed.
     Removed,
 }

@@ -1,1 +1,7 @@
-//! Placeholder while the workspace is laid.
+//! The optimiser, the linker and the lowering of the WasmFX toolchain, all on [`wasmfx_ir`].
+#![warn(missing_docs)]
+
+pub mod environment;
+pub mod options;
+pub mod pass_table;
+pub mod pipeline;

@@ -1,0 +1,64 @@
+//! What a user asks of the optimiser.
+
+/// How much effort goes into speed: what `-O0` … `-O4` set.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "the numbers of the -O options")]
+pub enum OptimizeLevel {
+    O0,
+    O1,
+    O2,
+    O3,
+    O4,
+}
+
+/// How much effort goes into size: `-Os` sets 1 and `-Oz` 2, as in Binaryen.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ShrinkLevel {
+    /// Size matters where it costs no speed.
+    None,
+    /// Size before speed (`-Os`).
+    Small,
+    /// Size at the price of speed (`-Oz`).
+    Smallest,
+}
+
+/// Options of the optimiser. The assumptions are the user's promises: where one does not hold, the output's behaviour is undefined.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Effort for speed.
+    pub optimize: OptimizeLevel,
+    /// Effort for size.
+    pub shrink: ShrinkLevel,
+    /// No code outside the module inspects or makes values of the module's types.
+    pub closed_world: bool,
+    /// No instruction of the module traps when it runs.
+    pub traps_never_happen: bool,
+    /// The program does not use the first 1024 bytes of memory 0, so offsets may be folded into accesses.
+    pub low_memory_unused: bool,
+    /// Names of passes that are left out wherever they would run.
+    pub skip_passes: Vec<String>,
+    /// Arguments of passes, as given by `--pass-arg NAME@VALUE`.
+    pub pass_arguments: Vec<(String, String)>,
+}
+
+impl Default for Options {
+    /// `-O2`, with no assumption.
+    fn default() -> Self {
+        Self {
+            optimize: OptimizeLevel::O2,
+            shrink: ShrinkLevel::None,
+            closed_world: false,
+            traps_never_happen: false,
+            low_memory_unused: false,
+            skip_passes: Vec::new(),
+            pass_arguments: Vec::new(),
+        }
+    }
+}
+
+impl Options {
+    /// The value given for the argument `name` of a pass.
+    pub fn pass_argument(&self, name: &str) -> Option<&str> {
+        self.pass_arguments.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+}

@@ -1,0 +1,78 @@
+//! The table of all passes: one row a pass, one file a pass.
+
+use crate::environment::ModuleEnvironment;
+use crate::options::Options;
+use wasmfx_ir::{Func, Module};
+
+/// Whether a pass changed what it was given. A pass that changed nothing must say so: iteration stops on it.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Changed {
+    /// Something changed.
+    Yes,
+    /// Nothing did.
+    No,
+}
+
+impl Changed {
+    /// From a flag.
+    pub fn from_flag(changed: bool) -> Self {
+        if changed { Self::Yes } else { Self::No }
+    }
+    /// As a flag.
+    pub fn is_yes(self) -> bool {
+        self == Self::Yes
+    }
+}
+
+impl std::ops::BitOrAssign for Changed {
+    fn bitor_assign(&mut self, other: Self) {
+        if other.is_yes() {
+            *self = Self::Yes;
+        }
+    }
+}
+
+/// What a pass works on.
+#[derive(Copy, Clone)]
+pub enum PassKind {
+    /// One function at a time; all functions in parallel.
+    Function(fn(&mut Func, &ModuleEnvironment<'_>) -> Changed),
+    /// The whole module, every body that can be lifted being lifted.
+    Module(fn(&mut Module, &Options) -> Changed),
+}
+
+/// A pass: a row of the table.
+#[derive(Copy, Clone)]
+pub struct Pass {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What it does, in a line.
+    pub help: &'static str,
+    /// What it works on, and the code.
+    pub kind: PassKind,
+}
+
+macro_rules! passes {
+    ($($name:literal: $kind:ident($run:path), $help:literal;)*) => {
+        /// All passes, in alphabetical order.
+        pub const PASSES: &[Pass] = &[$(Pass { name: $name, help: $help, kind: PassKind::$kind($run) }),*];
+    };
+}
+
+passes! {}
+
+/// The pass of this name.
+pub fn find(name: &str) -> Option<&'static Pass> {
+    PASSES.iter().find(|pass| pass.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted_and_has_no_name_twice() {
+        assert!(PASSES.is_sorted_by(|a, b| a.name < b.name));
+    }
+}
