@@ -197,7 +197,7 @@ pub enum Terminator {
 /// the order of the resume table, before the catch clauses of the enclosing `try_table`s, innermost first.
 #[derive(Clone, Debug)]
 pub struct Invoke {
-    /// The operator; labels in a resume table mean nothing, `handlers` says where they lead.
+    /// The operator. Its resume table is empty: `handlers` is what counts.
     pub operator: OperatorId,
     /// The operands.
     pub args: ValueVec,
@@ -534,6 +534,11 @@ impl Func {
     /// How many values were ever made, aliases included: a bound for dense tables.
     pub fn value_count(&self) -> usize {
         self.values.len()
+    }
+
+    /// All values that were ever made, aliases included.
+    pub fn value_ids(&self) -> impl DoubleEndedIterator<Item = Value> + ExactSizeIterator + use<> {
+        self.values.keys()
     }
 
     /// The interned operator of an instruction.

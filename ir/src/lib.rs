@@ -6,6 +6,7 @@ pub mod func;
 pub mod module;
 pub mod operator;
 mod packed_type;
+pub mod references;
 
 pub use func::{Block, Func, Inst, Value};
 pub use module::Module;
