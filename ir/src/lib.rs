@@ -1,10 +1,13 @@
 //! The intermediate representation of the WasmFX toolchain: a module model with lazily lifted function bodies in SSA form.
 #![warn(missing_docs)]
 
+pub mod effects;
 pub mod entity;
 pub mod func;
 pub mod module;
+pub mod opcode;
 pub mod operator;
+mod operator_names;
 mod packed_type;
 pub mod references;
 
