@@ -111,9 +111,10 @@ fn command_of<A: Parser>() -> Command {
     )
 }
 
-/// Rewrites `-NAME` to `--NAME` (also `-NAME=VALUE`) where NAME is a long option of the command of more than one letter.
+/// Rewrites `-NAME` to `--NAME` (also `-NAME=VALUE`) where NAME is a long option of the command, or begins with no short
+/// option of it, so that a misspelt name is reported as a whole.
 ///
-/// A short option with an attached value of the same spelling would be ambiguous; the tools have none.
+/// A short option with an attached value that spells a long option would be ambiguous; the tools have none.
 pub fn normalize_arguments(
     command: &Command,
     arguments: impl IntoIterator<Item = OsString>,
@@ -148,8 +149,11 @@ fn long_option<'c>(command: &'c Command, name: &str) -> Option<&'c Arg> {
 fn with_two_dashes(command: &Command, argument: &OsStr) -> Option<OsString> {
     let single = argument.to_str()?.strip_prefix('-')?;
     let name = single.split('=').next()?;
-    let known = name.len() > 1 && (long_option(command, name).is_some() || matches!(name, "help" | "version"));
-    known.then(|| OsString::from(format!("--{single}")))
+    let letter = name.chars().next()?;
+    let is_short = command.get_arguments().any(|candidate| candidate.get_short() == Some(letter));
+    let is_long = long_option(command, name).is_some() || matches!(name, "help" | "version");
+    let takes_two_dashes = name.len() > 1 && letter.is_ascii_alphabetic() && (is_long || !is_short);
+    takes_two_dashes.then(|| OsString::from(format!("--{single}")))
 }
 
 /// Whether the next argument is this option's value, and so no option itself.
@@ -204,8 +208,13 @@ mod tests {
     }
 
     #[test]
-    fn short_options_and_unknown_ones_are_left_alone() {
-        assert_eq!(normalized(Positionals::Mixed, &["-o", "x", "-unknown", "-"]), ["-o", "x", "-unknown", "-"]);
+    fn short_options_are_left_alone() {
+        assert_eq!(normalized(Positionals::Mixed, &["-o", "x", "-ofile", "-", "-1"]), ["-o", "x", "-ofile", "-", "-1"]);
+    }
+
+    #[test]
+    fn a_misspelt_long_option_is_kept_whole() {
+        assert_eq!(normalized(Positionals::Mixed, &["-enable-sims"]), ["--enable-sims"]);
     }
 
     #[test]

@@ -232,6 +232,11 @@ pub fn by_flag(flag: WasmFeatures) -> Option<&'static Feature> {
     FEATURES.iter().find(|feature| feature.flag == flag)
 }
 
+/// The feature that would enable any of `missing`.
+pub fn containing(missing: WasmFeatures) -> Option<&'static Feature> {
+    by_flag(missing).or_else(|| FEATURES.iter().find(|feature| missing.intersects(feature.flag)))
+}
+
 /// The features chosen on a command line: flatten this into a program's arguments.
 ///
 /// Flags take effect in the order given, so `-mvp --enable-simd` is SIMD alone.
@@ -245,7 +250,8 @@ const ALL: &str = "all-features";
 const MVP: &str = "mvp-features";
 
 fn flag(name: String) -> Arg {
-    Arg::new(name.clone()).long(name).action(ArgAction::Count).help_heading("Features")
+    // Given twice, the last one counts.
+    Arg::new(name.clone()).long(name.clone()).action(ArgAction::SetTrue).overrides_with(name).help_heading("Features")
 }
 
 impl Args for FeatureArguments {
@@ -262,10 +268,10 @@ impl Args for FeatureArguments {
             let requires: Vec<&str> =
                 FEATURES.iter().filter(|other| feature.requires.contains(other.flag)).map(|other| other.name).collect();
             let implied =
-                if requires.is_empty() { String::new() } else { format!("; enables {} too", requires.join(", ")) };
-            command = command
-                .arg(switch("enable").help(format!("Accept {}{implied}", feature.help)))
-                .arg(switch("disable").help(format!("Refuse {}", feature.help)));
+                if requires.is_empty() { String::new() } else { format!(" (enables {} too)", requires.join(", ")) };
+            let help = format!("or --disable-{}: {}{implied}", feature.name, feature.help);
+            // One line for both: the help would be twice as long otherwise, and say nothing more.
+            command = command.arg(switch("enable").help(help)).arg(switch("disable").hide(true));
         }
         for name in UNSUPPORTED_FEATURES {
             command =
@@ -281,13 +287,13 @@ impl Args for FeatureArguments {
 
 impl FromArgMatches for FeatureArguments {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        if let Some(name) = UNSUPPORTED_FEATURES.iter().find(|name| matches.get_count(&format!("enable-{name}")) > 0) {
+        if let Some(name) = UNSUPPORTED_FEATURES.iter().find(|name| matches.get_flag(&format!("enable-{name}"))) {
             let message = format!("the feature '{name}' is not supported by this toolchain\n");
             return Err(clap::Error::raw(clap::error::ErrorKind::InvalidValue, message));
         }
         let mut actions: Vec<(usize, Action)> = Vec::new();
         let mut collect = |name: &str, action: Action| {
-            if matches.get_count(name) > 0 {
+            if matches.get_flag(name) {
                 actions.extend(matches.indices_of(name).into_iter().flatten().map(|index| (index, action)));
             }
         };

@@ -5,3 +5,4 @@ pub mod arguments;
 pub mod features;
 pub mod input_output;
 pub mod suggestions;
+pub mod validate;

@@ -1,0 +1,160 @@
+//! Validation, independent of any engine: wasmparser's validator, with every function checked even after an error in
+//! another one, and diagnostics that lead to the place in the source.
+
+mod diagnostic;
+mod rules;
+mod source_map;
+
+use anyhow::{Result, bail};
+use rayon::prelude::*;
+use wasmparser::{
+    FuncToValidate, FuncValidatorAllocations, FunctionBody, Operator, Parser, ValidPayload, Validator,
+    ValidatorResources, WasmFeatures,
+};
+
+use crate::features::{self, Feature};
+use crate::input_output::refuse_component;
+
+pub use diagnostic::{Diagnostic, SourcePosition, diagnose};
+
+/// More errors than this in one module are counted but not kept: the first ones explain the rest.
+pub const MAX_ERRORS_PER_MODULE: usize = 50;
+
+/// Functions validated one after the other by one thread before it takes more.
+const FUNCTIONS_PER_TASK: usize = 64;
+
+/// Why a module is not valid, by its place in the binary.
+#[derive(Clone, Debug)]
+pub struct ValidationError {
+    /// wasmparser's message, without the place.
+    pub message: String,
+    /// Byte offset in the binary.
+    pub offset: u64,
+    /// The function whose body is at fault, by its index.
+    pub function: Option<u32>,
+    /// The rule of the stack-switching proposal that governs the instruction or definition at fault.
+    pub rule: Option<&'static str>,
+    /// The feature that would have to be enabled, where that is the reason.
+    pub missing_feature: Option<&'static Feature>,
+}
+
+/// What validation found.
+#[derive(Clone, Debug, Default)]
+pub struct Validation {
+    /// The errors in the order of the binary, at most [`MAX_ERRORS_PER_MODULE`]. None: the module is valid.
+    pub errors: Vec<ValidationError>,
+    /// How many more there were.
+    pub omitted: usize,
+}
+
+impl Validation {
+    /// Whether the module is valid.
+    pub fn is_valid(&self) -> bool {
+        self.errors.is_empty()
+    }
+}
+
+/// Validates a binary module. An error in one function does not hide errors in others.
+pub fn validate(binary: &[u8], features: WasmFeatures) -> Validation {
+    let mut functions = Vec::new();
+    let module_error = validate_outside_functions(binary, features, &mut functions).err();
+    let mut errors: Vec<ValidationError> = functions
+        .par_chunks_mut(FUNCTIONS_PER_TASK)
+        .flat_map_iter(|chunk| {
+            let mut allocations = FuncValidatorAllocations::default();
+            let mut errors = Vec::new();
+            for function in chunk {
+                let Some((function, body)) = function.take() else { continue };
+                let index = function.index;
+                match validate_function(function, &body, features, std::mem::take(&mut allocations)) {
+                    Ok(reusable) => allocations = reusable,
+                    Err(error) => {
+                        errors.push(ValidationError { function: Some(index), ..from_parser(&error, features) })
+                    }
+                }
+            }
+            errors
+        })
+        .collect();
+    for error in &mut errors {
+        error.rule = operator_at(binary, error.offset).and_then(|operator| rules::of_operator(&operator));
+    }
+    if let Some(error) = module_error {
+        let mut error = from_parser(&error, features);
+        if let Some((message, rule)) = rules::of_continuation_type(&error.message) {
+            error.message = message.to_string();
+            error.rule = Some(rule);
+        }
+        errors.push(error);
+    }
+    errors.sort_by_key(|error| error.offset);
+    let omitted = errors.len().saturating_sub(MAX_ERRORS_PER_MODULE);
+    errors.truncate(MAX_ERRORS_PER_MODULE);
+    Validation { errors, omitted }
+}
+
+/// An error that names the first thing that is wrong, if anything is.
+pub fn check(binary: &[u8], features: WasmFeatures) -> Result<()> {
+    refuse_component(binary)?;
+    let validation = validate(binary, features);
+    let Some(error) = validation.errors.first() else { return Ok(()) };
+    bail!("{}", diagnostic::describe(binary, error));
+}
+
+type PendingFunction<'a> = Option<(FuncToValidate<ValidatorResources>, FunctionBody<'a>)>;
+
+/// Validates everything but function bodies, which are collected.
+fn validate_outside_functions<'a>(
+    binary: &'a [u8],
+    features: WasmFeatures,
+    functions: &mut Vec<PendingFunction<'a>>,
+) -> wasmparser::Result<()> {
+    let mut validator = Validator::new_with_features(features);
+    let mut parser = Parser::new(0);
+    parser.set_features(features);
+    for payload in parser.parse_all(binary) {
+        if let ValidPayload::Func(function, body) = validator.payload(&payload?)? {
+            functions.push(Some((function, body)));
+        }
+    }
+    Ok(())
+}
+
+/// wasmparser's own loop over a body compares operand counts in debug builds and panics when they differ, which is no way to treat an input.
+fn validate_function(
+    function: FuncToValidate<ValidatorResources>,
+    body: &FunctionBody<'_>,
+    features: WasmFeatures,
+    allocations: FuncValidatorAllocations,
+) -> wasmparser::Result<FuncValidatorAllocations> {
+    let mut validator = function.into_validator(allocations);
+    let mut reader = body.get_binary_reader();
+    reader.set_features(features);
+    validator.read_locals(&mut reader)?;
+    while !reader.eof() {
+        let position = reader.original_position();
+        reader.visit_operator(&mut validator.visitor(position))??;
+    }
+    reader.finish_expression(&validator.visitor(reader.original_position()))?;
+    Ok(validator.into_allocations())
+}
+
+fn from_parser(error: &wasmparser::Error, enabled: WasmFeatures) -> ValidationError {
+    let missing_feature = error.missing_wasm_feature().map(|missing| missing - enabled).and_then(features::containing);
+    ValidationError {
+        message: error.message().to_string(),
+        offset: error.offset(),
+        function: None,
+        rule: None,
+        missing_feature,
+    }
+}
+
+/// The operator that begins at a byte offset, if one can be read there.
+fn operator_at(binary: &[u8], offset: u64) -> Option<Operator<'_>> {
+    let rest = binary.get(usize::try_from(offset).ok()?..)?;
+    wasmparser::OperatorsReader::new(wasmparser::BinaryReader::new(rest, offset)).read().ok()
+}
+
+#[cfg(test)]
+mod tests;
