@@ -5,9 +5,14 @@
 
 use crate::entity::{Entity, PrimaryMap};
 use crate::func::Func;
+use rustc_hash::FxHashMap;
 use std::ops::Range;
-use std::sync::Arc;
-use wasmparser::{GlobalType, MemoryType, Operator, RefType, SubType, TableType, ValidatorResources, WasmFeatures};
+use std::sync::{Arc, OnceLock};
+use wasmparser::types::CoreTypeId;
+use wasmparser::{
+    GlobalType, HeapType, MemoryType, Operator, RefType, SubType, TableType, UnpackedIndex, ValType,
+    ValidatorResources, WasmFeatures, WasmModuleResources,
+};
 
 crate::entity_id! {
     /// A type definition of a [`Module`].
@@ -69,6 +74,50 @@ pub struct Source {
     pub resources: ValidatorResources,
     /// The features that the binary was validated with.
     pub features: WasmFeatures,
+    /// From the validator's canonical type ids to the first type of the binary that is this type. Made when it is first asked for.
+    type_numbers: OnceLock<FxHashMap<CoreTypeId, u32>>,
+}
+
+impl Source {
+    /// A binary module with what its validation found out.
+    pub fn new(bytes: Arc<[u8]>, resources: ValidatorResources, features: WasmFeatures) -> Self {
+        Self { bytes, resources, features, type_numbers: OnceLock::new() }
+    }
+
+    /// The type as the binary's type numbers say it. The validator speaks of types by canonical ids, in which equal types are one.
+    pub fn numbered_type(&self, ty: ValType) -> ValType {
+        match ty {
+            ValType::Ref(reference) => ValType::Ref(self.numbered_ref_type(reference)),
+            ValType::I32 | ValType::I64 | ValType::F32 | ValType::F64 | ValType::V128 => ty,
+        }
+    }
+
+    /// Like [`Self::numbered_type`], for a reference type.
+    pub fn numbered_ref_type(&self, reference: RefType) -> RefType {
+        let (id, exact) = match reference.heap_type() {
+            HeapType::Concrete(UnpackedIndex::Id(id)) => (id, false),
+            HeapType::Exact(UnpackedIndex::Id(id)) => (id, true),
+            HeapType::Concrete(_) | HeapType::Exact(_) | HeapType::Abstract { .. } => return reference,
+        };
+        let number = UnpackedIndex::Module(self.type_number(id));
+        let heap = if exact { HeapType::Exact(number) } else { HeapType::Concrete(number) };
+        RefType::new(reference.is_nullable(), heap).expect("a module has fewer types than a reference type can name")
+    }
+
+    /// The first type number of the binary that is this canonical type.
+    pub fn type_number(&self, id: CoreTypeId) -> u32 {
+        let numbers = self.type_numbers.get_or_init(|| {
+            let mut numbers = FxHashMap::default();
+            for number in 0.. {
+                let mut heap = HeapType::Concrete(UnpackedIndex::Module(number));
+                let checked = self.resources.check_heap_type(&mut heap, 0);
+                let (Ok(()), HeapType::Concrete(UnpackedIndex::Id(id))) = (checked, heap) else { break };
+                numbers.entry(id).or_insert(number);
+            }
+            numbers
+        });
+        numbers[&id]
+    }
 }
 
 impl std::fmt::Debug for Source {
