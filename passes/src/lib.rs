@@ -2,6 +2,8 @@
 #![warn(missing_docs)]
 
 pub mod environment;
+mod inline_body;
+pub mod module;
 pub mod options;
 pub mod pass_table;
 pub mod pipeline;

@@ -1,6 +1,7 @@
 //! The table of all passes: one row a pass, one file a pass.
 
 use crate::environment::ModuleEnvironment;
+use crate::module;
 use crate::options::Options;
 use wasmfx_ir::{Func, Module};
 
@@ -60,7 +61,11 @@ macro_rules! passes {
     };
 }
 
-passes! {}
+passes! {
+    "direct-calls": Module(module::direct_calls::run), "call_indirect of a constant entry and call_ref of a known function become call";
+    "inlining": Module(module::inlining::run), "replace calls of small functions, and of functions called once, by the callee's body";
+    "remove-unused-module-elements": Module(module::unused_elements::run), "remove functions, tables, memories, globals, tags and segments that nothing uses";
+}
 
 /// The pass of this name.
 pub fn find(name: &str) -> Option<&'static Pass> {

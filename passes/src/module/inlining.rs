@@ -1,0 +1,257 @@
+//! Inlining: calls of small functions, and of functions that are called once, are replaced by the callee's body.
+//!
+//! Functions are visited callees first (postorder of the call graph), so that what is inlined has itself been inlined into already. A function
+//! that can reach itself is not inlined into its own cycle: an edge to a function that is still being visited is left alone.
+//!
+//! Sound for every body that the IR models: a suspension or an exception leaves the inlined body as it left the callee, because calls are
+//! transparent to both; calls inside `try_table` (they end their block) are left alone, since the callee's calls would need the handlers.
+//! Stack depth is not semantics (ground rule 6 of the design).
+
+use crate::inline_body::{direct_callee, inline_call, inline_tail_call};
+use crate::options::{OptimizeLevel, Options, ShrinkLevel};
+use crate::pass_table::Changed;
+use wasmfx_ir::entity::SecondaryMap;
+use wasmfx_ir::func::{Block, Func, Terminator};
+use wasmfx_ir::module::{Body, ElementItems, FunctionId, Item, Module, TypeId};
+use wasmfx_ir::references::{IndexSpace, visit_const_expr};
+use wasmfx_ir::wasmparser::{CompositeInnerType, Operator, ValType};
+
+/// A body of at most this many instructions is no larger than a call of it.
+const ALWAYS_INLINE_SIZE: usize = 2;
+/// At `-O3` and above, a body of at most this many instructions without calls and loops is inlined everywhere.
+const SPEED_INLINE_SIZE: usize = 20;
+/// A caller that has grown to this many instructions gets no more of callees that are called once: engines limit the size of functions, and
+/// their compile time is not linear in it.
+const MAX_CALLER_SIZE: usize = 10_000;
+
+/// Runs the pass.
+pub fn run(module: &mut Module, options: &Options) -> Changed {
+    let uses = count_uses(module);
+    let order = callees_first(module);
+    let mut position: SecondaryMap<FunctionId, u32> = SecondaryMap::with_default(u32::MAX);
+    for (index, &function) in order.iter().enumerate() {
+        position[function] = index as u32;
+    }
+    let mut changed = Changed::No;
+    for &function in &order {
+        changed |= inline_into(module, function, &uses, &position, options);
+    }
+    changed
+}
+
+/// How often a function is referred to, and from where.
+#[derive(Clone, Copy, Default)]
+struct Uses {
+    /// Direct calls that are not in `try_table`.
+    inlinable_calls: u32,
+    /// All references, inlinable calls included.
+    all: u32,
+}
+
+fn count_uses(module: &Module) -> SecondaryMap<FunctionId, Uses> {
+    let mut uses: SecondaryMap<FunctionId, Uses> = SecondaryMap::new();
+    let mut count = |space: IndexSpace, number: u32| {
+        if space == IndexSpace::Function {
+            uses[FunctionId::from_u32(number)].all += 1;
+        }
+    };
+    for global in module.globals.values() {
+        global.init.iter().for_each(|init| visit_const_expr(init, &mut count));
+    }
+    for table in module.tables.values() {
+        table.init.iter().for_each(|init| visit_const_expr(init, &mut count));
+    }
+    for element in module.elements.values().filter(|element| !element.removed) {
+        match &element.items {
+            ElementItems::Functions(functions) => {
+                functions.iter().for_each(|function| count(IndexSpace::Function, function.as_u32()));
+            }
+            ElementItems::Expressions(_, expressions) => {
+                expressions.iter().for_each(|expression| visit_const_expr(expression, &mut count));
+            }
+        }
+    }
+    for export in &module.exports {
+        if let Item::Function(function) = export.item {
+            count(IndexSpace::Function, function.as_u32());
+        }
+    }
+    module.start.iter().for_each(|start| count(IndexSpace::Function, start.as_u32()));
+    let mut opaque = false;
+    for function in module.functions.values() {
+        match &function.body {
+            Body::Lifted(func) => func.visit_references(&mut count),
+            // A body that stays bytes may refer to anything.
+            Body::Lazy(_) => opaque = true,
+            Body::Import | Body::Detached | Body::Removed => {}
+        }
+    }
+    for function in module.functions.values() {
+        let Body::Lifted(func) = &function.body else { continue };
+        for block in func.blocks.values() {
+            for callee in block.insts.iter().filter_map(|&inst| direct_callee(func.operator(inst))) {
+                uses[callee].inlinable_calls += 1;
+            }
+            if let Terminator::TailCall { operator, .. } = block.terminator {
+                direct_callee(&func.operators[operator])
+                    .into_iter()
+                    .for_each(|callee| uses[callee].inlinable_calls += 1);
+            }
+        }
+    }
+    if opaque {
+        for function in module.functions.keys() {
+            uses[function].all += 1;
+        }
+    }
+    uses
+}
+
+/// Postorder of the call graph, roots in the order of the module. Iterative: call chains are as long as the user likes.
+fn callees_first(module: &Module) -> Vec<FunctionId> {
+    let callees: Vec<Vec<FunctionId>> =
+        module.functions.values().map(|function| direct_callees(&function.body)).collect();
+    let mut visited: SecondaryMap<FunctionId, bool> = SecondaryMap::new();
+    let mut order = Vec::new();
+    let mut stack: Vec<(FunctionId, usize)> = Vec::new();
+    for root in module.functions.keys() {
+        if std::mem::replace(&mut visited[root], true) {
+            continue;
+        }
+        stack.push((root, 0));
+        while let Some((function, next)) = stack.last_mut() {
+            let list = &callees[wasmfx_ir::entity::Entity::index(*function)];
+            if let Some(&callee) = list.get(*next) {
+                *next += 1;
+                if !std::mem::replace(&mut visited[callee], true) {
+                    stack.push((callee, 0));
+                }
+            } else {
+                order.push(*function);
+                stack.pop();
+            }
+        }
+    }
+    order
+}
+
+fn direct_callees(body: &Body) -> Vec<FunctionId> {
+    let Body::Lifted(func) = body else { return Vec::new() };
+    let mut callees: Vec<FunctionId> =
+        func.operators.iter().filter_map(|(_, operator)| direct_callee(operator)).collect();
+    callees.dedup();
+    callees
+}
+
+fn size(func: &Func) -> usize {
+    func.blocks.values().map(|block| block.insts.len() + 1).sum::<usize>().saturating_sub(1)
+}
+
+/// Whether a body has neither calls nor loops (a jump to a block that is not later in the source): its cost is bounded and small.
+fn is_straight(func: &Func) -> bool {
+    func.blocks.iter().all(|(id, block)| {
+        let mut forward = true;
+        block.terminator.for_each_successor(|successor| forward &= successor > id);
+        let leaf = block.insts.iter().all(|&inst| {
+            !matches!(
+                func.operator(inst),
+                Operator::Call { .. }
+                    | Operator::CallIndirect { .. }
+                    | Operator::CallRef { .. }
+                    | Operator::Suspend { .. }
+            )
+        });
+        forward && leaf && !matches!(block.terminator, Terminator::TailCall { .. } | Terminator::Invoke(_))
+    })
+}
+
+fn inline_into(
+    module: &mut Module,
+    function: FunctionId,
+    uses: &SecondaryMap<FunctionId, Uses>,
+    position: &SecondaryMap<FunctionId, u32>,
+    options: &Options,
+) -> Changed {
+    if !matches!(module.functions[function].body, Body::Lifted(_)) {
+        return Changed::No;
+    }
+    let Body::Lifted(mut caller) = std::mem::replace(&mut module.functions[function].body, Body::Detached) else {
+        unreachable!("the body is lifted")
+    };
+    let mut changed = Changed::No;
+    let mut caller_size = size(&caller);
+    let mut blocks: Vec<Block> = caller.blocks.keys().collect();
+    while let Some(block) = blocks.pop() {
+        let mut at = 0;
+        let mut current = block;
+        while at < caller.blocks[current].insts.len() {
+            let inst = caller.blocks[current].insts[at];
+            let decision = direct_callee(caller.operator(inst))
+                .filter(|&callee| position[callee] < position[function])
+                .and_then(|callee| worthwhile(module, callee, uses, caller_size, options));
+            at += 1;
+            if let Some(callee) = decision {
+                let Body::Lifted(body) = &module.functions[callee].body else {
+                    unreachable!("only lifted bodies are worthwhile")
+                };
+                caller_size += size(body);
+                let results = |operator: &Operator<'static>| tail_call_results(module, operator);
+                current = inline_call(&mut caller, current, at - 1, body, &results);
+                at = 0;
+                changed = Changed::Yes;
+            }
+        }
+        if let Terminator::TailCall { operator, .. } = caller.blocks[current].terminator {
+            let decision = direct_callee(&caller.operators[operator])
+                .filter(|&callee| position[callee] < position[function])
+                .and_then(|callee| worthwhile(module, callee, uses, caller_size, options));
+            if let Some(callee) = decision {
+                let Body::Lifted(body) = &module.functions[callee].body else {
+                    unreachable!("only lifted bodies are worthwhile")
+                };
+                caller_size += size(body);
+                let results = |operator: &Operator<'static>| tail_call_results(module, operator);
+                inline_tail_call(&mut caller, current, body, &results);
+                changed = Changed::Yes;
+            }
+        }
+    }
+    if changed.is_yes() {
+        caller.resolve_aliases();
+    }
+    module.functions[function].body = Body::Lifted(caller);
+    changed
+}
+
+/// The callee, if its body should take the place of a call of it.
+fn worthwhile(
+    module: &Module,
+    callee: FunctionId,
+    uses: &SecondaryMap<FunctionId, Uses>,
+    caller_size: usize,
+    options: &Options,
+) -> Option<FunctionId> {
+    let Body::Lifted(body) = &module.functions[callee].body else { return None };
+    let size = size(body);
+    let called_once = uses[callee].all == 1 && uses[callee].inlinable_calls == 1;
+    let for_speed = options.optimize >= OptimizeLevel::O3 && options.shrink == ShrinkLevel::None;
+    let inline = size <= ALWAYS_INLINE_SIZE
+        || (called_once && caller_size + size <= MAX_CALLER_SIZE)
+        || (for_speed && size <= SPEED_INLINE_SIZE && is_straight(body));
+    inline.then_some(callee)
+}
+
+/// The results of what a tail call calls.
+fn tail_call_results(module: &Module, operator: &Operator<'static>) -> Box<[ValType]> {
+    let ty = match *operator {
+        Operator::ReturnCall { function_index } => module.functions[FunctionId::from_u32(function_index)].ty,
+        Operator::ReturnCallIndirect { type_index, .. } | Operator::ReturnCallRef { type_index } => {
+            TypeId::from_u32(type_index)
+        }
+        ref other => panic!("{other:?} is not a tail call"),
+    };
+    match &module.types.definitions[ty].sub_type.composite_type.inner {
+        CompositeInnerType::Func(func) => func.results().into(),
+        other => panic!("{ty} is called but is {other:?}"),
+    }
+}

@@ -1,0 +1,5 @@
+//! Module passes: each sees the whole module.
+
+pub mod direct_calls;
+pub mod inlining;
+pub mod unused_elements;
