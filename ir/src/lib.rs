@@ -2,6 +2,7 @@
 #![warn(missing_docs)]
 
 pub mod effects;
+pub mod emit;
 pub mod entity;
 pub mod func;
 pub mod module;
