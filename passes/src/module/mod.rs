@@ -1,5 +1,6 @@
 //! Module passes: each sees the whole module.
 
 pub mod direct_calls;
+pub mod globals;
 pub mod inlining;
 pub mod unused_elements;
