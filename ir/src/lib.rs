@@ -11,6 +11,7 @@ pub mod operator;
 mod operator_names;
 mod packed_type;
 pub mod references;
+pub mod renumber;
 
 pub use func::{Block, Func, Inst, Value};
 pub use module::Module;
