@@ -137,7 +137,8 @@ impl Immediate for Vec<ValType> {
 
 macro_rules! define_hash_operator {
     ($(@$proposal:ident $op:ident $({ $($arg:ident: $argty:ty),* })? => $visit:ident ($($ann:tt)*))*) => {
-        fn hash_operator(operator: &Operator<'_>) -> u64 {
+        /// A hash of an operator with its immediates, the same in every run.
+        pub fn hash_operator(operator: &Operator<'_>) -> u64 {
             let mut state = FxHasher::default();
             std::mem::discriminant(operator).hash(&mut state);
             match operator {

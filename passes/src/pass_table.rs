@@ -63,6 +63,7 @@ macro_rules! passes {
 
 passes! {
     "direct-calls": Module(module::direct_calls::run), "call_indirect of a constant entry and call_ref of a known function become call";
+    "duplicate-functions": Module(module::duplicate_functions::run), "of functions with equal bodies, keep one";
     "globals": Module(module::globals::run), "globals that nothing writes become constants, writes to globals that nothing reads go";
     "inlining": Module(module::inlining::run), "replace calls of small functions, and of functions called once, by the callee's body";
     "remove-unused-module-elements": Module(module::unused_elements::run), "remove functions, tables, memories, globals, tags and segments that nothing uses";

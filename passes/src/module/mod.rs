@@ -1,6 +1,7 @@
 //! Module passes: each sees the whole module.
 
 pub mod direct_calls;
+pub mod duplicate_functions;
 pub mod globals;
 pub mod inlining;
 pub mod unused_elements;
