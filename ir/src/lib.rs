@@ -1,6 +1,7 @@
 //! The intermediate representation of the WasmFX toolchain: a module model with lazily lifted function bodies in SSA form.
 #![warn(missing_docs)]
 
+pub mod analysis;
 pub mod effects;
 pub mod emit;
 pub mod entity;

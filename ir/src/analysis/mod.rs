@@ -1,0 +1,17 @@
+//! Facts about bodies and modules, computed on demand and never stored in what they are about.
+//!
+//! Nothing here recurses over the program: nesting depth and graph size are the user's to choose.
+
+mod control_flow;
+mod dominators;
+mod liveness;
+mod loops;
+#[cfg(test)]
+mod test_graphs;
+mod uses;
+
+pub use control_flow::ControlFlowGraph;
+pub use dominators::DominatorTree;
+pub use liveness::Liveness;
+pub use loops::{Loop, LoopForest};
+pub use uses::{UseCounts, User, Users};
