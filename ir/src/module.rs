@@ -351,6 +351,17 @@ pub struct ConstExpr {
     pub operators: Vec<Operator<'static>>,
 }
 
+impl ConstExpr {
+    /// The offset that this expression is, where it is a constant and not an import's value or a sum.
+    pub fn constant_offset(&self) -> Option<u64> {
+        match self.operators[..] {
+            [Operator::I32Const { value }] => Some(u64::from(value.cast_unsigned())),
+            [Operator::I64Const { value }] => Some(value.cast_unsigned()),
+            _ => None,
+        }
+    }
+}
+
 /// An element segment.
 #[derive(Clone, Debug)]
 pub struct ElementSegment {

@@ -66,6 +66,7 @@ passes! {
     "duplicate-functions": Module(module::duplicate_functions::run), "of functions with equal bodies, keep one";
     "globals": Module(module::globals::run), "globals that nothing writes become constants, writes to globals that nothing reads go";
     "inlining": Module(module::inlining::run), "replace calls of small functions, and of functions called once, by the callee's body";
+    "memory-packing": Module(module::memory_packing::run), "do not write zeros to memory that is zero";
     "remove-unused-module-elements": Module(module::unused_elements::run), "remove functions, tables, memories, globals, tags and segments that nothing uses";
 }
 

@@ -4,4 +4,5 @@ pub mod direct_calls;
 pub mod duplicate_functions;
 pub mod globals;
 pub mod inlining;
+pub mod memory_packing;
 pub mod unused_elements;

@@ -10,11 +10,10 @@ use crate::options::Options;
 use crate::pass_table::Changed;
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::module::{
-    Body, ConstExpr, DataId, ElementId, ElementItems, ElementKind, FunctionId, GlobalId, Item, MemoryId, Module,
-    Origin, TableId, TagId,
+    Body, DataId, ElementId, ElementItems, ElementKind, FunctionId, GlobalId, Item, MemoryId, Module, Origin, TableId,
+    TagId,
 };
 use wasmfx_ir::references::{IndexSpace, visit_const_expr};
-use wasmfx_ir::wasmparser::Operator;
 
 /// Runs the pass.
 pub fn run(module: &mut Module, _options: &Options) -> Changed {
@@ -61,7 +60,7 @@ impl Liveness {
                     ElementItems::Functions(functions) => functions.len(),
                     ElementItems::Expressions(_, expressions) => expressions.len(),
                 };
-                let in_bounds = constant(offset).is_some_and(|offset| {
+                let in_bounds = offset.constant_offset().is_some_and(|offset| {
                     offset.checked_add(count as u64).is_some_and(|end| end <= definition.ty.initial)
                 });
                 if definition.origin == Origin::Import || !in_bounds {
@@ -72,9 +71,7 @@ impl Liveness {
         for (id, segment) in module.data.iter().filter(|(_, segment)| !segment.removed) {
             if let Some((memory, offset)) = &segment.active {
                 let definition = &module.memories[*memory];
-                let bytes = u128::from(definition.ty.initial) << definition.ty.page_size_log2.unwrap_or(16);
-                let in_bounds =
-                    constant(offset).is_some_and(|offset| u128::from(offset) + segment.bytes.len() as u128 <= bytes);
+                let in_bounds = super::memory_packing::in_bounds(module, *memory, offset, segment.bytes.len());
                 let seen_by_others = definition.origin == Origin::Import && !segment.bytes.is_empty();
                 if seen_by_others || !in_bounds {
                     live.mark(IndexSpace::Data, id.as_u32());
@@ -168,15 +165,6 @@ impl Liveness {
                 }
             }
         }
-    }
-}
-
-/// The value of a constant offset that does not depend on an import.
-fn constant(expression: &ConstExpr) -> Option<u64> {
-    match expression.operators[..] {
-        [Operator::I32Const { value }] => Some(u64::from(value.cast_unsigned())),
-        [Operator::I64Const { value }] => Some(value.cast_unsigned()),
-        _ => None,
     }
 }
 
