@@ -64,10 +64,12 @@ macro_rules! passes {
 passes! {
     "direct-calls": Module(module::direct_calls::run), "call_indirect of a constant entry and call_ref of a known function become call";
     "duplicate-functions": Module(module::duplicate_functions::run), "of functions with equal bodies, keep one";
+    "duplicate-imports": Module(module::duplicate_imports::run), "of several imports of one function, keep one";
     "globals": Module(module::globals::run), "globals that nothing writes become constants, writes to globals that nothing reads go";
     "inlining": Module(module::inlining::run), "replace calls of small functions, and of functions called once, by the callee's body";
     "memory-packing": Module(module::memory_packing::run), "do not write zeros to memory that is zero";
     "remove-unused-module-elements": Module(module::unused_elements::run), "remove functions, tables, memories, globals, tags and segments that nothing uses";
+    "types": Module(module::types::run), "equal types become one, unused types go, often used ones come first";
 }
 
 /// The pass of this name.

@@ -42,11 +42,12 @@ pub struct Timings {
 /// The function passes that simplify a body, in the order of one round.
 const SIMPLIFY: &[&str] = &[];
 /// Module passes before functions are looked at: less to do for the rest.
-const MODULE_BEFORE: &[&str] = &["duplicate-functions", "remove-unused-module-elements", "memory-packing", "globals"];
+const MODULE_BEFORE: &[&str] =
+    &["types", "duplicate-functions", "remove-unused-module-elements", "memory-packing", "globals"];
 /// Module passes that look at what simplified functions are like.
 const MODULE_MIDDLE: &[&str] = &["direct-calls", "inlining", "globals", "remove-unused-module-elements"];
 /// Module passes at the end; ordering is last, because it counts uses.
-const MODULE_AFTER: &[&str] = &["duplicate-functions", "remove-unused-module-elements"];
+const MODULE_AFTER: &[&str] = &["duplicate-functions", "duplicate-imports", "remove-unused-module-elements", "types"];
 
 impl Pipeline {
     /// The pipeline of the levels in `options`.

@@ -2,7 +2,9 @@
 
 pub mod direct_calls;
 pub mod duplicate_functions;
+pub mod duplicate_imports;
 pub mod globals;
 pub mod inlining;
 pub mod memory_packing;
+pub mod types;
 pub mod unused_elements;

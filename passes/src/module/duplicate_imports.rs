@@ -1,0 +1,38 @@
+//! Duplicate imports: of several imports of one function under one type, one stays.
+
+use crate::options::Options;
+use crate::pass_table::Changed;
+use indexmap::IndexMap;
+use rustc_hash::FxBuildHasher;
+use wasmfx_ir::entity::SecondaryMap;
+use wasmfx_ir::module::{Body, FunctionId, Item, Module, TypeId};
+use wasmfx_ir::references::IndexSpace;
+
+/// Runs the pass.
+pub fn run(module: &mut Module, _options: &Options) -> Changed {
+    let mut first: IndexMap<(&str, &str, TypeId), FunctionId, FxBuildHasher> = IndexMap::default();
+    let mut replacement: SecondaryMap<FunctionId, Option<FunctionId>> = SecondaryMap::new();
+    let mut changed = false;
+    for import in &module.imports {
+        if let Item::Function(id) = import.item {
+            let kept = *first.entry((&import.module, &import.name, module.functions[id].ty)).or_insert(id);
+            if kept != id {
+                replacement[id] = Some(kept);
+                changed = true;
+            }
+        }
+    }
+    if changed {
+        module.imports.retain(|import| !matches!(import.item, Item::Function(id) if replacement[id].is_some()));
+        module.map_references(&mut |space, number| match space {
+            IndexSpace::Function => replacement[FunctionId::from_u32(number)].map_or(number, FunctionId::as_u32),
+            _ => number,
+        });
+        for id in module.functions.keys() {
+            if replacement[id].is_some() {
+                module.functions[id].body = Body::Removed;
+            }
+        }
+    }
+    Changed::from_flag(changed)
+}

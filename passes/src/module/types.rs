@@ -1,0 +1,204 @@
+//! The type section: equal recursion groups become one, groups that nothing uses go, and the rest are ordered by use.
+//!
+//! Types have no identity besides their structure (iso-recursive equality, spec section "Type equivalence"): two groups that are equal define equal types. A
+//! group stays or goes as a whole, and stands after the groups that it refers to; among those that may come next, the most used comes first, so
+//! that the indices of types that code mentions often stay short.
+
+use crate::options::Options;
+use crate::pass_table::Changed;
+use rustc_hash::FxHashMap;
+use std::collections::BinaryHeap;
+use wasmfx_ir::entity::{Entity, SecondaryMap};
+use wasmfx_ir::func::Func;
+use wasmfx_ir::module::{Body, ElementItems, Module, Origin, RecursionGroup, TypeId, Types};
+use wasmfx_ir::references::{IndexSpace, map_sub_type, map_val_type, visit_const_expr, visit_sub_type};
+use wasmfx_ir::wasmparser::{SubType, ValType};
+
+/// Numbers from here down stand for the members of the group being compared, while keys are made. Real type numbers are below, as the
+/// implementation limit of type definitions is one million.
+const MEMBER_BASE: u32 = (1 << 20) - 1;
+/// Larger groups are not compared: their members' stand-ins would meet real type numbers.
+const MAX_COMPARED_GROUP: u32 = 40_000;
+
+/// Runs the pass.
+pub fn run(module: &mut Module, _options: &Options) -> Changed {
+    // Bytes that are not looked into may use any type.
+    if module.functions.values().any(|function| matches!(function.body, Body::Lazy(_))) {
+        return Changed::No;
+    }
+    let canonical = canonical_types(&module.types);
+    module.map_references(&mut |space, number| match space {
+        IndexSpace::Type => canonical[TypeId::from_u32(number)].as_u32(),
+        _ => number,
+    });
+    let uses = count_uses(module);
+    let order = order_groups(&module.types, &uses);
+    let unchanged = order.len() == module.types.groups.len() && order.is_sorted();
+    if unchanged {
+        return Changed::No;
+    }
+    apply_order(module, &order);
+    Changed::Yes
+}
+
+/// For each type the first type that equals it.
+fn canonical_types(types: &Types) -> SecondaryMap<TypeId, TypeId> {
+    let mut canonical: SecondaryMap<TypeId, TypeId> = SecondaryMap::with_default(TypeId::from_u32(0));
+    let mut known: FxHashMap<Vec<SubType>, u32> = FxHashMap::default();
+    for group in &types.groups {
+        let range = group.range.clone();
+        let len = range.end - range.start;
+        let mut start = range.start;
+        if len <= MAX_COMPARED_GROUP {
+            let key: Vec<SubType> = range
+                .clone()
+                .map(|number| {
+                    let mut ty = types.definitions[TypeId::from_u32(number)].sub_type.clone();
+                    map_sub_type(&mut ty, &mut |_, number| match number {
+                        _ if range.contains(&number) => MEMBER_BASE - (number - range.start),
+                        _ => canonical[TypeId::from_u32(number)].as_u32(),
+                    });
+                    ty
+                })
+                .collect();
+            start = *known.entry(key).or_insert(start);
+        }
+        for offset in 0..len {
+            canonical[TypeId::from_u32(range.start + offset)] = TypeId::from_u32(start + offset);
+        }
+    }
+    canonical
+}
+
+/// How often each type is mentioned by anything but types.
+fn count_uses(module: &Module) -> SecondaryMap<TypeId, u32> {
+    let mut uses: SecondaryMap<TypeId, u32> = SecondaryMap::with_default_and_len(0, module.types.definitions.len());
+    let mut count = |space: IndexSpace, number: u32| {
+        if space == IndexSpace::Type {
+            let uses = &mut uses[TypeId::from_u32(number)];
+            *uses = uses.saturating_add(1);
+        }
+    };
+    for function in module.functions.values().filter(|function| !matches!(function.body, Body::Removed)) {
+        count(IndexSpace::Type, function.ty.as_u32());
+        if let Body::Lifted(func) = &function.body {
+            func.visit_references(&mut count);
+            visit_value_types(func, &mut count);
+        }
+    }
+    for table in module.tables.values().filter(|table| table.origin != Origin::Removed) {
+        map_val_type(&mut ValType::Ref(table.ty.element_type), &mut |space, number| {
+            count(space, number);
+            number
+        });
+        table.init.iter().for_each(|init| visit_const_expr(init, &mut count));
+    }
+    for global in module.globals.values().filter(|global| global.origin != Origin::Removed) {
+        let mut ty = global.ty.content_type;
+        map_val_type(&mut ty, &mut |space, number| {
+            count(space, number);
+            number
+        });
+        global.init.iter().for_each(|init| visit_const_expr(init, &mut count));
+    }
+    let tags = module.tags.values().filter(|tag| tag.origin != Origin::Removed);
+    tags.for_each(|tag| count(IndexSpace::Type, tag.ty.as_u32()));
+    for element in module.elements.values().filter(|element| !element.removed) {
+        if let ElementItems::Expressions(ty, expressions) = &element.items {
+            map_val_type(&mut ValType::Ref(*ty), &mut |space, number| {
+                count(space, number);
+                number
+            });
+            expressions.iter().for_each(|expression| visit_const_expr(expression, &mut count));
+        }
+    }
+    uses
+}
+
+/// The types of all values: a local may have a type that no operator mentions.
+fn visit_value_types(func: &Func, count: &mut impl FnMut(IndexSpace, u32)) {
+    let mut visit = |value| {
+        let mut ty = func.value_type(value);
+        map_val_type(&mut ty, &mut |space, number| {
+            count(space, number);
+            number
+        });
+    };
+    for block in func.blocks.values() {
+        block.params.iter().copied().for_each(&mut visit);
+        block.insts.iter().flat_map(|&inst| func.inst_results(inst)).for_each(&mut visit);
+    }
+}
+
+/// The positions of the groups that are used, in their new order.
+fn order_groups(types: &Types, uses: &SecondaryMap<TypeId, u32>) -> Vec<usize> {
+    let count = types.groups.len();
+    let group_of = |number: u32| types.group_of(TypeId::from_u32(number));
+    let mut dependencies: Vec<Vec<usize>> = Vec::with_capacity(count);
+    for (position, group) in types.groups.iter().enumerate() {
+        let mut list = Vec::new();
+        for number in group.range.clone() {
+            visit_sub_type(&types.definitions[TypeId::from_u32(number)].sub_type, &mut |_, number| {
+                let other = group_of(number);
+                if other != position {
+                    list.push(other);
+                }
+            });
+        }
+        list.sort_unstable();
+        list.dedup();
+        dependencies.push(list);
+    }
+    let weight: Vec<u64> = types
+        .groups
+        .iter()
+        .map(|group| group.range.clone().map(|number| u64::from(uses[TypeId::from_u32(number)])).sum())
+        .collect();
+    // Groups refer to earlier ones only, so one sweep from the end finds all that are used through others.
+    let mut used: Vec<bool> = weight.iter().map(|&weight| weight > 0).collect();
+    for position in (0..count).rev() {
+        if used[position] {
+            dependencies[position].iter().for_each(|&other| used[other] = true);
+        }
+    }
+    let mut waiting: Vec<usize> = dependencies.iter().map(Vec::len).collect();
+    let mut dependents: Vec<Vec<usize>> = vec![Vec::new(); count];
+    for (position, list) in dependencies.iter().enumerate().filter(|&(position, _)| used[position]) {
+        list.iter().for_each(|&other| dependents[other].push(position));
+    }
+    let entry = |position: usize| (weight[position], std::cmp::Reverse(position));
+    let mut ready: BinaryHeap<_> =
+        (0..count).filter(|&position| used[position] && waiting[position] == 0).map(entry).collect();
+    let mut order = Vec::new();
+    while let Some((_, std::cmp::Reverse(position))) = ready.pop() {
+        order.push(position);
+        for &dependent in &dependents[position] {
+            waiting[dependent] -= 1;
+            if waiting[dependent] == 0 {
+                ready.push(entry(dependent));
+            }
+        }
+    }
+    order
+}
+
+fn apply_order(module: &mut Module, order: &[usize]) {
+    let old = std::mem::take(&mut module.types);
+    let mut renumbered: SecondaryMap<TypeId, TypeId> = SecondaryMap::with_default(TypeId::from_u32(0));
+    let mut new = Types::default();
+    for &position in order {
+        let group = &old.groups[position];
+        let start = new.definitions.len() as u32;
+        for number in group.range.clone() {
+            let old_id = TypeId::from_u32(number);
+            renumbered[old_id] = new.definitions.push(old.definitions[old_id].clone());
+        }
+        let range = start..new.definitions.next_key().index() as u32;
+        new.groups.push(RecursionGroup { range, explicit: group.explicit });
+    }
+    module.types = new;
+    module.map_references(&mut |space, number| match space {
+        IndexSpace::Type => renumbered[TypeId::from_u32(number)].as_u32(),
+        _ => number,
+    });
+}
