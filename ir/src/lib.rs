@@ -4,16 +4,22 @@
 pub mod analysis;
 pub mod effects;
 pub mod emit;
+pub mod encode;
 pub mod entity;
+pub mod error;
+pub mod features;
 pub mod func;
 pub mod module;
 pub mod opcode;
 pub mod operator;
 mod operator_names;
 mod packed_type;
+pub mod parse;
 pub mod references;
 pub mod renumber;
+pub mod text;
 
+pub use error::Error;
 pub use func::{Block, Func, Inst, Value};
 pub use module::Module;
 

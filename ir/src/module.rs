@@ -60,10 +60,18 @@ pub struct Module {
     pub start: Option<FunctionId>,
     /// The module's name, from the name section.
     pub name: Option<String>,
+    /// Subsections of the name section that this toolchain does not know: number and contents.
+    pub unknown_names: Vec<(u8, Bytes)>,
     /// Custom sections other than `name` and branch hints, byte for byte, in order, with their place.
     pub custom_sections: Vec<CustomSection>,
+    /// Before which of the `custom_sections` the name section stood. A hint: where it is absent, the name section comes last.
+    pub name_section_position: Option<usize>,
     /// Whether the input had a data count section (it must be there when a body uses `memory.init` or `data.drop`).
     pub has_data_count: bool,
+    /// Whether the input's import section was written in the compact form (several items of one module under one name).
+    pub has_compact_imports: bool,
+    /// The features that the input was accepted with; what is written is validated with them too.
+    pub features: WasmFeatures,
 }
 
 /// A binary module that was parsed, and what validating its bodies needs to know of it.
@@ -154,8 +162,8 @@ pub struct TypeDefinition {
     pub sub_type: SubType,
     /// Its name, from the name section.
     pub name: Option<String>,
-    /// Names of a struct's fields.
-    pub field_names: Vec<Option<String>>,
+    /// Names of a struct's fields, or of a function type's parameters: (position, name), positions ascending.
+    pub field_names: Vec<(u32, String)>,
 }
 
 /// An import. What it imports lies in the arena of its kind.
@@ -342,6 +350,8 @@ pub struct Tag {
     pub origin: Origin,
     /// Its name, from the name section.
     pub name: Option<String>,
+    /// Names of its parameters: (position, name), positions ascending.
+    pub param_names: Vec<(u32, String)>,
 }
 
 /// A constant expression: its operators, without the final `end`. Indices in it are numbers of ids.

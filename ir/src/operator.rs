@@ -70,18 +70,30 @@ impl Index<OperatorId> for OperatorPool {
 
 /// A field of an operator.
 trait Immediate {
+    /// The same without a borrow of the bytes that it was read from.
+    type Owned;
     fn hash_into(&self, state: &mut FxHasher);
+    /// `None` for a `br_table`'s targets, which only exist as a view of the bytes.
+    fn into_owned(self) -> Option<Self::Owned>;
 }
 
 macro_rules! immediates_that_hash {
     ($($ty:ty)*) => {$(impl Immediate for $ty {
+        type Owned = Self;
         #[inline]
         fn hash_into(&self, state: &mut FxHasher) { self.hash(state) }
+        #[inline]
+        fn into_owned(self) -> Option<Self> { Some(self) }
     })*};
 }
 immediates_that_hash!(u8 u32 i32 i64 [u8; 16] Ieee32 Ieee64 V128 Ordering ValType RefType HeapType);
 
 impl Immediate for MemArg {
+    type Owned = Self;
+    #[inline]
+    fn into_owned(self) -> Option<Self> {
+        Some(self)
+    }
     fn hash_into(&self, state: &mut FxHasher) {
         let MemArg { align, max_align, offset, target, ordering } = self;
         (align, max_align, offset, target, ordering).hash(state);
@@ -89,6 +101,11 @@ impl Immediate for MemArg {
 }
 
 impl Immediate for BlockType {
+    type Owned = Self;
+    #[inline]
+    fn into_owned(self) -> Option<Self> {
+        Some(self)
+    }
     fn hash_into(&self, state: &mut FxHasher) {
         match self {
             BlockType::Empty => 0.hash(state),
@@ -99,12 +116,21 @@ impl Immediate for BlockType {
 }
 
 impl Immediate for BrTable<'_> {
+    type Owned = BrTable<'static>;
+    fn into_owned(self) -> Option<BrTable<'static>> {
+        None
+    }
     fn hash_into(&self, state: &mut FxHasher) {
         self.len().hash(state);
     }
 }
 
 impl Immediate for TryTable {
+    type Owned = Self;
+    #[inline]
+    fn into_owned(self) -> Option<Self> {
+        Some(self)
+    }
     fn hash_into(&self, state: &mut FxHasher) {
         self.ty.hash_into(state);
         for catch in &self.catches {
@@ -119,6 +145,11 @@ impl Immediate for TryTable {
 }
 
 impl Immediate for ResumeTable {
+    type Owned = Self;
+    #[inline]
+    fn into_owned(self) -> Option<Self> {
+        Some(self)
+    }
     fn hash_into(&self, state: &mut FxHasher) {
         for handler in &self.handlers {
             match *handler {
@@ -130,6 +161,11 @@ impl Immediate for ResumeTable {
 }
 
 impl Immediate for Vec<ValType> {
+    type Owned = Self;
+    #[inline]
+    fn into_owned(self) -> Option<Self> {
+        Some(self)
+    }
     fn hash_into(&self, state: &mut FxHasher) {
         self.hash(state);
     }
@@ -151,3 +187,16 @@ macro_rules! define_hash_operator {
     };
 }
 wasmparser::for_each_operator!(define_hash_operator);
+
+macro_rules! define_into_owned {
+    ($(@$proposal:ident $op:ident $({ $($arg:ident: $argty:ty),* })? => $visit:ident ($($ann:tt)*))*) => {
+        /// The operator without a borrow of the bytes that it was read from; `None` for `br_table` alone, whose targets are such a borrow.
+        pub fn into_owned(operator: Operator<'_>) -> Option<Operator<'static>> {
+            Some(match operator {
+                $(Operator::$op $({ $($arg),* })? => Operator::$op $({ $($arg: $arg.into_owned()?),* })?,)*
+                _ => unreachable!("an operator that for_each_operator! does not list"),
+            })
+        }
+    };
+}
+wasmparser::for_each_operator!(define_into_owned);

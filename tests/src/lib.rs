@@ -1,1 +1,3 @@
-//! Placeholder while the workspace is laid.
+//! What the tests of the toolchain share.
+
+pub mod modules;

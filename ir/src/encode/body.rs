@@ -1,0 +1,97 @@
+//! The bytes of function bodies.
+
+use super::Indices;
+use super::reencode::{IndexReencoder, ReencodeError};
+use crate::error::{Error, Result};
+use crate::module::{Function, FunctionId, LazyBody};
+use std::borrow::Cow;
+use wasm_encoder::Encode;
+use wasm_encoder::reencode::Reencode;
+use wasmparser::{BinaryReader, FunctionBody};
+
+/// Offsets of branches from the start of their body, and whether each is likely taken.
+type BranchHints = Vec<(u32, bool)>;
+
+/// A function body in the binary format, without its size.
+#[derive(Clone, Debug)]
+pub struct EncodedBody<'a> {
+    /// The bytes.
+    pub bytes: Cow<'a, [u8]>,
+    /// Branch hints: offset of the branch from the start of the body, and whether it is likely taken.
+    pub branch_hints: Cow<'a, [(u32, bool)]>,
+    /// Names of locals.
+    pub local_names: Cow<'a, [(u32, String)]>,
+    /// Names of labels.
+    pub label_names: Cow<'a, [(u32, String)]>,
+}
+
+/// The body of a function that was not lifted: copied if no index in it can have changed, else re-encoded.
+pub(super) fn encode_lazy<'a>(
+    body: &'a LazyBody,
+    function: &'a Function,
+    indices: &Indices,
+    identity: bool,
+) -> Result<EncodedBody<'a>> {
+    let (bytes, branch_hints) = if identity && body.renumbering.is_none() {
+        (Cow::Borrowed(body.bytes()), Cow::Borrowed(&body.branch_hints[..]))
+    } else {
+        let (bytes, hints) = reencode(body, indices)?;
+        (Cow::Owned(bytes), Cow::Owned(hints))
+    };
+    Ok(EncodedBody {
+        bytes,
+        branch_hints,
+        local_names: Cow::Borrowed(&function.local_names),
+        label_names: Cow::Borrowed(&function.label_names),
+    })
+}
+
+impl LazyBody {
+    /// The bytes of the body: locals and operators.
+    pub fn bytes(&self) -> &[u8] {
+        &self.source.bytes[self.range.clone()]
+    }
+
+    /// A reader of the body.
+    pub fn reader(&self) -> FunctionBody<'_> {
+        FunctionBody::new(BinaryReader::new_features(self.bytes(), self.range.start as u64, self.source.features))
+    }
+}
+
+fn reencode(body: &LazyBody, indices: &Indices) -> Result<(Vec<u8>, BranchHints), ReencodeError> {
+    let mut reencoder = IndexReencoder { indices, renumbering: body.renumbering.as_deref() };
+    let reader = body.reader();
+    let mut bytes = Vec::with_capacity(body.range.len());
+    let locals = reader.get_locals_reader()?;
+    locals.get_count().encode(&mut bytes);
+    for local in locals {
+        let (count, ty) = local?;
+        count.encode(&mut bytes);
+        reencoder.val_type(ty)?.encode(&mut bytes);
+    }
+    let mut hints = Vec::with_capacity(body.branch_hints.len());
+    let mut pending = body.branch_hints.iter().peekable();
+    let mut operators = reader.get_operators_reader()?;
+    while !operators.eof() {
+        let offset = (operators.original_position() - body.range.start as u64) as u32;
+        // A hint at an offset between two operators is about nothing.
+        while pending.next_if(|&&(at, _)| at < offset).is_some() {}
+        if let Some(&(_, taken)) = pending.next_if(|&&(at, _)| at == offset) {
+            hints.push((bytes.len() as u32, taken));
+        }
+        reencoder.instruction(operators.read()?)?.encode(&mut bytes);
+    }
+    Ok((bytes, hints))
+}
+
+/// Says which function an error is about, and blames the input where its body was not valid in the first place.
+#[cold]
+pub(super) fn blame(error: Error, id: FunctionId, function: &Function) -> Error {
+    use crate::module::Body;
+    if let Body::Lazy(body) = &function.body
+        && let Err(invalid) = super::validate::validate_lazy(body)
+    {
+        return Error::from(invalid).in_function(body.index, function.name.as_deref());
+    }
+    error.in_function(id.as_u32(), function.name.as_deref())
+}
