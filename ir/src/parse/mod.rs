@@ -196,7 +196,7 @@ impl ModuleReader {
     fn function_body(&mut self, func: FuncToValidate<ValidatorResources>, body: &FunctionBody<'_>) {
         let source = self.source.get_or_insert_with(|| {
             let (bytes, features) = (self.bytes.clone(), self.features);
-            Arc::new(Source { bytes, resources: func.resources, features })
+            Arc::new(Source::new(bytes, func.resources, features))
         });
         let lazy = LazyBody {
             source: source.clone(),
