@@ -9,7 +9,7 @@
 pub mod failure;
 pub mod options;
 pub mod program;
-//pub mod script;
+pub mod script;
 pub mod spectest;
 pub mod values;
 

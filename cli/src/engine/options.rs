@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use wasmtime::{Config, Engine, OptLevel, Store};
 
@@ -16,6 +16,9 @@ pub const DEFAULT_CONTINUATION_STACK: usize = 2 << 20;
 
 /// How often the epoch advances, and so the grain of timeouts.
 const EPOCH_TICK: Duration = Duration::from_millis(10);
+
+/// Stack for the host's own functions, below what the module may use.
+const HOST_STACK: usize = 4 << 20;
 
 /// Frames kept of a backtrace; a runaway recursion has thousands that say the same.
 const MAX_BACKTRACE_FRAMES: usize = 256;
@@ -186,6 +189,23 @@ impl WasmEngine {
             u64::try_from(timeout.as_nanos() / EPOCH_TICK.as_nanos()).unwrap_or(u64::MAX / 2).max(1)
         });
         store.set_epoch_deadline(ticks);
+    }
+}
+
+impl WasmEngine {
+    /// The stack that a thread needs to run modules: what they may use, and room for the host's functions. The engine's own
+    /// limit protects only threads that have as much.
+    pub fn thread_stack(&self) -> usize {
+        self.options.max_wasm_stack.saturating_add(HOST_STACK)
+    }
+
+    /// Runs something on a thread with enough stack. An error means that no thread could be started.
+    pub fn on_wasm_thread<R: Send>(&self, run: impl FnOnce() -> R + Send) -> Result<R> {
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().name("wasm".to_string()).stack_size(self.thread_stack());
+            let thread = thread.spawn_scoped(scope, run).context("cannot start a thread with enough stack")?;
+            Ok(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        })
     }
 }
 

@@ -20,8 +20,6 @@ const COMMAND_START: &str = "_start";
 const REACTOR_START: &str = "_initialize";
 /// What a captured stream may hold; more makes the write fail.
 const CAPTURE_LIMIT: usize = 256 << 20;
-/// Stack for the host's own functions, below what the module may use.
-const HOST_STACK: usize = 4 << 20;
 
 /// What to call.
 #[derive(Clone, Debug, Default)]
@@ -112,17 +110,7 @@ impl spectest::Printer for Host {
 
 /// Runs a module to its end. An error means that it could not be run at all; how the program itself ended is in the completion.
 pub fn run(engine: &WasmEngine, binary: &[u8], run: &Run) -> Result<Completion> {
-    // The engine's limit on the stack is only safe on a thread that has more than that.
-    let stack = engine.options().max_wasm_stack + HOST_STACK;
-    std::thread::scope(|scope| {
-        std::thread::Builder::new()
-            .name("wasm".to_string())
-            .stack_size(stack)
-            .spawn_scoped(scope, || run_on_this_thread(engine, binary, run))
-            .context("cannot start a thread for the program")?
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
+    engine.on_wasm_thread(|| run_on_this_thread(engine, binary, run))?
 }
 
 fn run_on_this_thread(engine: &WasmEngine, binary: &[u8], run: &Run) -> Result<Completion> {
