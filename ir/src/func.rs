@@ -9,6 +9,8 @@
 //! (the results of an [`Invoke`], a handler's payload, the cast reference of a [`Terminator::BranchOnReference`]) goes to a block that has this
 //! edge as its only predecessor and exactly these values as its parameters.
 
+mod compact;
+
 use crate::entity::{PrimaryMap, SecondaryMap};
 use crate::module::{TagId, TypeId};
 use crate::operator::OperatorPool;
@@ -406,6 +408,20 @@ impl Terminator {
         match self {
             Self::TailCall { operator, .. } | Self::BranchOnReference { operator, .. } => Some(*operator),
             Self::Invoke(invoke) => Some(invoke.operator),
+            Self::Missing
+            | Self::Unreachable
+            | Self::Jump(_)
+            | Self::Branch { .. }
+            | Self::Switch { .. }
+            | Self::Return(_) => None,
+        }
+    }
+
+    /// Like [`Self::operator`], to change it.
+    pub fn operator_mut(&mut self) -> Option<&mut OperatorId> {
+        match self {
+            Self::TailCall { operator, .. } | Self::BranchOnReference { operator, .. } => Some(operator),
+            Self::Invoke(invoke) => Some(&mut invoke.operator),
             Self::Missing
             | Self::Unreachable
             | Self::Jump(_)

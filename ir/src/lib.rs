@@ -9,6 +9,7 @@ pub mod entity;
 pub mod error;
 pub mod features;
 pub mod func;
+pub mod lift;
 pub mod module;
 pub mod opcode;
 pub mod operator;
