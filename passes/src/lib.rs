@@ -2,6 +2,7 @@
 #![warn(missing_docs)]
 
 pub mod environment;
+pub mod function;
 mod inline_body;
 pub mod module;
 pub mod options;

@@ -1,6 +1,7 @@
 //! The table of all passes: one row a pass, one file a pass.
 
 use crate::environment::ModuleEnvironment;
+use crate::function;
 use crate::module;
 use crate::options::Options;
 use wasmfx_ir::{Func, Module};
@@ -62,6 +63,7 @@ macro_rules! passes {
 }
 
 passes! {
+    "dead-code": Function(function::dead_code::run), "remove unreachable blocks, unused instructions, and block parameters that are unused or always one value";
     "direct-calls": Module(module::direct_calls::run), "call_indirect of a constant entry and call_ref of a known function become call";
     "duplicate-functions": Module(module::duplicate_functions::run), "of functions with equal bodies, keep one";
     "duplicate-imports": Module(module::duplicate_imports::run), "of several imports of one function, keep one";
@@ -69,6 +71,7 @@ passes! {
     "inlining": Module(module::inlining::run), "replace calls of small functions, and of functions called once, by the callee's body";
     "memory-packing": Module(module::memory_packing::run), "do not write zeros to memory that is zero";
     "remove-unused-module-elements": Module(module::unused_elements::run), "remove functions, tables, memories, globals, tags and segments that nothing uses";
+    "simplify": Function(function::simplify::run), "constant folding and algebraic simplification";
     "types": Module(module::types::run), "equal types become one, unused types go, often used ones come first";
 }
 

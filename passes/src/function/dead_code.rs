@@ -1,0 +1,220 @@
+//! Removes what nobody needs: blocks that cannot be reached, instructions whose results are unused and that do nothing else, block
+//! parameters that are unused or always the same value.
+
+use crate::environment::ModuleEnvironment;
+use crate::pass_table::Changed;
+use wasmfx_ir::analysis::ControlFlowGraph;
+use wasmfx_ir::effects::inst_effects;
+use wasmfx_ir::entity::{Entity, SecondaryMap};
+use wasmfx_ir::func::{BlockData, Terminator, ValueDefinition};
+use wasmfx_ir::{Block, Func, Inst, Value};
+
+/// Runs the pass.
+pub fn run(func: &mut Func, environment: &ModuleEnvironment<'_>) -> Changed {
+    let cfg = ControlFlowGraph::new(func);
+    let mut changed = empty_unreachable_blocks(func, &cfg);
+    let fixed = blocks_with_fixed_params(func, &cfg);
+    changed |= merge_params_with_one_value(func, &cfg, &fixed);
+    changed |= remove_unused(func, environment, &cfg, &fixed);
+    changed
+}
+
+/// Empties blocks that cannot be reached, so that nothing in them counts as a use or an edge.
+fn empty_unreachable_blocks(func: &mut Func, cfg: &ControlFlowGraph) -> Changed {
+    let mut changed = Changed::No;
+    for (block, data) in func.blocks.iter_mut() {
+        let empty =
+            data.insts.is_empty() && data.params.is_empty() && matches!(data.terminator, Terminator::Unreachable);
+        if !cfg.is_reachable(block) && !empty {
+            *data = BlockData { terminator: Terminator::Unreachable, ..BlockData::default() };
+            changed = Changed::Yes;
+        }
+    }
+    changed
+}
+
+/// The blocks whose parameters are what an instruction or the caller gives: nothing can be removed from them.
+fn blocks_with_fixed_params(func: &Func, cfg: &ControlFlowGraph) -> SecondaryMap<Block, bool> {
+    let mut fixed = SecondaryMap::with_default_and_len(false, func.blocks.len());
+    fixed[func.entry] = true;
+    for &block in cfg.reverse_postorder() {
+        let terminator = &func.blocks[block].terminator;
+        if let Terminator::Invoke(_) | Terminator::BranchOnReference { .. } = terminator {
+            terminator.for_each_successor(|successor| fixed[successor] = true);
+        }
+    }
+    fixed
+}
+
+/// What flows into the block parameters: for each parameter the arguments of all edges.
+struct Incoming {
+    arguments: Vec<Value>,
+    start: Vec<u32>,
+}
+
+impl Incoming {
+    fn new(func: &Func, cfg: &ControlFlowGraph) -> Self {
+        let mut start = vec![0u32; func.value_count() + 1];
+        let for_each = |visit: &mut dyn FnMut(Value, Value)| {
+            for &block in cfg.reverse_postorder() {
+                func.blocks[block].terminator.for_each_block_call(|call| {
+                    let params = &func.blocks[call.block].params;
+                    params.iter().zip(&call.args).for_each(|(&param, &argument)| visit(param, argument));
+                });
+            }
+        };
+        for_each(&mut |param, _| start[param.index() + 1] += 1);
+        for index in 0..func.value_count() {
+            start[index + 1] += start[index];
+        }
+        let mut next = start.clone();
+        let mut arguments = vec![Value::from_u32(0); start[func.value_count()] as usize];
+        for_each(&mut |param, argument| {
+            arguments[next[param.index()] as usize] = argument;
+            next[param.index()] += 1;
+        });
+        Self { arguments, start }
+    }
+
+    fn of(&self, param: Value) -> &[Value] {
+        &self.arguments[self.start[param.index()] as usize..self.start[param.index() + 1] as usize]
+    }
+}
+
+/// A parameter that every edge gives one and the same value (or the parameter itself, around a loop) is that value. The value dominates
+/// the block, as it dominates every way into it.
+fn merge_params_with_one_value(func: &mut Func, cfg: &ControlFlowGraph, fixed: &SecondaryMap<Block, bool>) -> Changed {
+    let incoming = Incoming::new(func, cfg);
+    let mut gone: SecondaryMap<Value, bool> = SecondaryMap::with_default_and_len(false, func.value_count());
+    let mut changed = Changed::No;
+    loop {
+        let mut found = false;
+        for &block in cfg.reverse_postorder() {
+            if fixed[block] {
+                continue;
+            }
+            for index in 0..func.blocks[block].params.len() {
+                let param = func.blocks[block].params[index];
+                if gone[param] {
+                    continue;
+                }
+                let mut others =
+                    incoming.of(param).iter().map(|&argument| func.resolve(argument)).filter(|&value| value != param);
+                let Some(value) = others.next() else { continue };
+                if others.all(|other| other == value) && func.value_type(value) == func.value_type(param) {
+                    func.make_alias(param, value);
+                    gone[param] = true;
+                    found = true;
+                }
+            }
+        }
+        if !found {
+            break;
+        }
+        changed = Changed::Yes;
+    }
+    if changed.is_yes() {
+        remove_params(func, &gone);
+        func.resolve_aliases();
+    }
+    changed
+}
+
+/// Removes these block parameters, and the arguments for them.
+fn remove_params(func: &mut Func, gone: &SecondaryMap<Value, bool>) {
+    let kept: Vec<Option<Box<[bool]>>> = func
+        .blocks
+        .values()
+        .map(|data| {
+            let any = data.params.iter().any(|&param| gone[param]);
+            any.then(|| data.params.iter().map(|&param| !gone[param]).collect())
+        })
+        .collect();
+    for data in func.blocks.values_mut() {
+        data.terminator.for_each_block_call_mut(|call| {
+            if let Some(kept) = &kept[call.block.index()] {
+                let mut index = 0;
+                call.args.retain(|_| {
+                    index += 1;
+                    kept[index - 1]
+                });
+            }
+        });
+    }
+    for block in func.blocks.keys() {
+        if let Some(kept) = &kept[block.index()] {
+            func.retain_block_params(block, |index, _| kept[index]);
+        }
+    }
+}
+
+/// Marks what is needed, from effects and exits backwards, and removes the rest. Cycles of parameters that only feed each other go too.
+fn remove_unused(
+    func: &mut Func,
+    environment: &ModuleEnvironment<'_>,
+    cfg: &ControlFlowGraph,
+    fixed: &SecondaryMap<Block, bool>,
+) -> Changed {
+    let incoming = Incoming::new(func, cfg);
+    let mut needed_value = SecondaryMap::with_default_and_len(false, func.value_count());
+    let mut needed_inst: SecondaryMap<Inst, bool> = SecondaryMap::with_default_and_len(false, func.inst_count());
+    let mut work: Vec<Value> = Vec::new();
+    for &block in cfg.reverse_postorder() {
+        let data = &func.blocks[block];
+        for &inst in &data.insts {
+            let mut effects = inst_effects(func, inst, environment.module());
+            if environment.options.traps_never_happen {
+                effects = effects.without_traps();
+            }
+            if !effects.is_removable_if_unused() {
+                needed_inst[inst] = true;
+                work.extend_from_slice(func.operands(inst));
+            }
+        }
+        match &data.terminator {
+            Terminator::Missing | Terminator::Unreachable | Terminator::Jump(_) => {}
+            Terminator::Branch { condition: value, .. }
+            | Terminator::Switch { index: value, .. }
+            | Terminator::BranchOnReference { reference: value, .. } => work.push(*value),
+            Terminator::Return(values) | Terminator::TailCall { args: values, .. } => work.extend_from_slice(values),
+            Terminator::Invoke(invoke) => work.extend_from_slice(&invoke.args),
+        }
+    }
+    while let Some(value) = work.pop() {
+        let value = func.resolve(value);
+        if std::mem::replace(&mut needed_value[value], true) {
+            continue;
+        }
+        match func.definition(value) {
+            ValueDefinition::Parameter(_) => work.extend_from_slice(incoming.of(value)),
+            ValueDefinition::Result(inst) => {
+                if !std::mem::replace(&mut needed_inst[inst], true) {
+                    work.extend_from_slice(func.operands(inst));
+                }
+            }
+            ValueDefinition::Alias(_) => unreachable!("resolved above"),
+        }
+    }
+
+    let mut changed = Changed::No;
+    let mut gone: SecondaryMap<Value, bool> = SecondaryMap::with_default_and_len(false, func.value_count());
+    for (block, data) in func.blocks.iter_mut() {
+        let before = data.insts.len();
+        data.insts.retain(|&inst| needed_inst[inst]);
+        changed |= Changed::from_flag(data.insts.len() != before);
+        if !fixed[block] {
+            for &param in data.params.iter().filter(|&&param| !needed_value[param]) {
+                gone[param] = true;
+            }
+        }
+    }
+    if gone_any(func, &gone) {
+        remove_params(func, &gone);
+        changed = Changed::Yes;
+    }
+    changed
+}
+
+fn gone_any(func: &Func, gone: &SecondaryMap<Value, bool>) -> bool {
+    func.blocks.values().any(|data| data.params.iter().any(|&param| gone[param]))
+}

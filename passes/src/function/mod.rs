@@ -1,0 +1,4 @@
+//! Passes over one function.
+
+pub mod dead_code;
+pub mod simplify;
