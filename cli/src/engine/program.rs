@@ -108,34 +108,56 @@ impl spectest::Printer for Host {
     }
 }
 
-/// Runs a module to its end. An error means that it could not be run at all; how the program itself ended is in the completion.
+/// Compiles a module and runs it to its end, see [`Program::run`].
 pub fn run(engine: &WasmEngine, binary: &[u8], run: &Run) -> Result<Completion> {
-    engine.on_wasm_thread(|| run_on_this_thread(engine, binary, run))?
+    Program::compile(engine, binary)?.run(run)
 }
 
-fn run_on_this_thread(engine: &WasmEngine, binary: &[u8], run: &Run) -> Result<Completion> {
-    let module = Module::new(engine, binary).map_err(engine_error).context("the engine does not take this module")?;
-    let (host, pipes) = host(run)?;
-    let mut store = Store::new(engine, host);
-    engine.set_timeout(&mut store, run.timeout);
-    if engine.options().fuel {
-        store.set_fuel(run.fuel.unwrap_or(u64::MAX)).map_err(engine_error)?;
-    }
-    let mut linker = Linker::new(engine);
-    add_to_linker_sync(&mut linker, |host: &mut Host| &mut host.wasi).map_err(engine_error)?;
-    if module.imports().any(|import| import.module() == spectest::MODULE) {
-        spectest::define(&mut linker, &mut store)?;
-    }
-    refuse_missing_imports(&linker, &mut store, &module)?;
+/// A module that the engine has compiled, to be run any number of times.
+pub struct Program<'b> {
+    engine: WasmEngine,
+    module: Module,
+    binary: &'b [u8],
+}
 
-    let outcome = match linker.instantiate(&mut store, &module) {
-        Ok(instance) => call(&mut store, &instance, &module, binary, &run.entry)?,
-        Err(error) => failed(&error, &mut store, binary),
-    };
-    // The store holds the other ends of the pipes.
-    drop(store);
-    let (stdout, stderr) = pipes.map(|(stdout, stderr)| (stdout.contents(), stderr.contents())).unwrap_or_default();
-    Ok(Completion { outcome, stdout: stdout.to_vec(), stderr: stderr.to_vec() })
+impl<'b> Program<'b> {
+    /// Compiles a binary module.
+    pub fn compile(engine: &WasmEngine, binary: &'b [u8]) -> Result<Self> {
+        let module =
+            Module::new(engine, binary).map_err(engine_error).context("the engine does not take this module")?;
+        Ok(Program { engine: engine.clone(), module, binary })
+    }
+
+    /// Runs it in a fresh instance, to its end. An error means that it could not be run at all; how the program itself ended is in
+    /// the completion.
+    pub fn run(&self, run: &Run) -> Result<Completion> {
+        self.engine.on_wasm_thread(|| self.run_on_this_thread(run))?
+    }
+
+    fn run_on_this_thread(&self, run: &Run) -> Result<Completion> {
+        let Program { engine, module, binary } = self;
+        let (host, pipes) = host(run)?;
+        let mut store = Store::new(engine, host);
+        engine.set_timeout(&mut store, run.timeout);
+        if engine.options().fuel {
+            store.set_fuel(run.fuel.unwrap_or(u64::MAX)).map_err(engine_error)?;
+        }
+        let mut linker = Linker::new(engine);
+        add_to_linker_sync(&mut linker, |host: &mut Host| &mut host.wasi).map_err(engine_error)?;
+        if module.imports().any(|import| import.module() == spectest::MODULE) {
+            spectest::define(&mut linker, &mut store)?;
+        }
+        refuse_missing_imports(&linker, &mut store, module)?;
+
+        let outcome = match linker.instantiate(&mut store, module) {
+            Ok(instance) => call(&mut store, &instance, module, binary, &run.entry)?,
+            Err(error) => failed(&error, &mut store, binary),
+        };
+        // The store holds the other ends of the pipes.
+        drop(store);
+        let (stdout, stderr) = pipes.map(|(stdout, stderr)| (stdout.contents(), stderr.contents())).unwrap_or_default();
+        Ok(Completion { outcome, stdout: stdout.to_vec(), stderr: stderr.to_vec() })
+    }
 }
 
 type Pipes = (MemoryOutputPipe, MemoryOutputPipe);
