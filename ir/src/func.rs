@@ -12,7 +12,7 @@
 mod compact;
 
 use crate::entity::{PrimaryMap, SecondaryMap};
-use crate::module::{TagId, TypeId};
+use crate::module::{LazyBody, TagId, TypeId};
 use crate::operator::OperatorPool;
 use crate::packed_type::PackedType;
 use smallvec::SmallVec;
@@ -54,6 +54,10 @@ pub struct Func {
     pub source_locals: SecondaryMap<Value, Option<SourceLocal>>,
     /// Names of the source locals, from the name section.
     pub local_names: Vec<Option<Box<str>>>,
+    /// The bytes that the body was lifted from, which are written instead where the new ones are no smaller and everything that the old ones
+    /// refer to is still there. `None` wherever that would undo something on purpose: a pass that makes the body better at the price of size,
+    /// or that changes what an item which the old bytes refer to means, must clear it.
+    pub original: Option<Box<LazyBody>>,
 }
 
 /// A basic block.
@@ -446,6 +450,7 @@ impl Func {
             operands: Vec::new(),
             source_locals: SecondaryMap::new(),
             local_names: Vec::new(),
+            original: None,
         };
         func.entry = func.add_block();
         for &param in params {

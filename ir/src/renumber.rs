@@ -75,7 +75,10 @@ impl Module {
             match &mut function.body {
                 Body::Import | Body::Detached | Body::Removed => {}
                 Body::Lazy(body) => lazy.map(body, map),
-                Body::Lifted(func) => func.map_references(map),
+                Body::Lifted(func) => {
+                    func.map_references(map);
+                    func.original.iter_mut().for_each(|original| lazy.map(original, map));
+                }
             }
         }
         for table in self.tables.values_mut() {

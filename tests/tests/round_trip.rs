@@ -1,10 +1,11 @@
 //! Parsing and writing a module whose bodies nobody looks into.
 
-use wasmfx_ir::encode::encode_module;
+use wasmfx_ir::encode::{Sequential, encode_module};
 use wasmfx_ir::features;
 use wasmfx_ir::module::{Body, Function, Import, Item, Module};
 use wasmfx_ir::parse::{ParseOptions, parse_module};
 use wasmfx_tests::modules;
+use wasmparser::Validator;
 
 fn parse(bytes: &[u8]) -> Module {
     parse_module(bytes, &ParseOptions::default()).unwrap()
@@ -33,6 +34,17 @@ fn no_module_of_the_corpus_grows() {
         let written = round_trip(&module.bytes);
         println!("{}: {} -> {}", module.name, module.bytes.len(), written.len());
         assert!(written.len() <= module.bytes.len(), "{}", module.name);
+    }
+}
+
+#[test]
+fn the_features_that_a_module_uses_are_all_that_it_needs() {
+    for module in modules::valid_modules(features::supported()).into_iter().chain(modules::corpus()) {
+        let used = features::used(&parse(&module.bytes), &Sequential).unwrap();
+        let written = round_trip(&module.bytes);
+        Validator::new_with_features(used)
+            .validate_all(&written)
+            .unwrap_or_else(|error| panic!("{}: {error} with {used:?}", module.name));
     }
 }
 

@@ -8,6 +8,8 @@ mod indices;
 mod names;
 mod reencode;
 mod sections;
+#[cfg(test)]
+mod tests;
 mod validate;
 
 pub use body::EncodedBody;

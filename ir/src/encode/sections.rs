@@ -4,12 +4,12 @@ use super::body::EncodedBody;
 use super::reencode::IndexReencoder;
 use super::{Indices, names};
 use crate::error::{Error, Result};
-use crate::module::{ElementItems, ElementKind, Item, Module, SectionPlace};
+use crate::module::{ElementItems, ElementKind, Import, Item, Module, SectionPlace};
 use wasm_encoder::reencode::Reencode;
 use wasm_encoder::{
     BranchHint, BranchHints, CodeSection, CustomSection, DataCountSection, DataSection, ElementSection, Elements,
-    EntityType, ExportKind, ExportSection, FunctionSection, GlobalSection, ImportSection, MemorySection, Section,
-    StartSection, TableSection, TagKind, TagSection, TagType, TypeSection,
+    EntityType, ExportKind, ExportSection, FunctionSection, GlobalSection, ImportCompact, ImportSection, Imports,
+    MemorySection, Section, StartSection, TableSection, TagKind, TagSection, TagType, TypeSection,
 };
 
 /// Writes a module. `bodies` are those of the defined functions, in the order of their indices.
@@ -70,9 +70,15 @@ impl Writer<'_> {
 
     fn imports(&mut self) -> Result<()> {
         let mut section = ImportSection::new();
-        for import in &self.module.imports {
-            let ty = of(self.entity_type(import.item), import)?;
-            section.import(&import.module, &import.name, ty);
+        let types = self.module.imports.iter().map(|import| of(self.entity_type(import.item), import));
+        let types = types.collect::<Result<Vec<_>>>()?;
+        let mut types = &types[..];
+        // The compact form only where the input had it: not every reader knows it.
+        let same_module = |a: &Import, b: &Import| self.module.has_compact_imports && a.module == b.module;
+        for run in self.module.imports.chunk_by(same_module) {
+            let (run_types, rest) = types.split_at(run.len());
+            types = rest;
+            section_of_run(&mut section, run, run_types);
         }
         self.sink.section(SectionPlace::Import, &section, section.is_empty());
         Ok(())
@@ -293,6 +299,24 @@ impl<'a> Sink<'a> {
     fn finish(mut self) -> Vec<u8> {
         self.flush(|_| true);
         self.encoder.finish()
+    }
+}
+
+/// Writes imports from one module.
+fn section_of_run(section: &mut ImportSection, run: &[Import], types: &[EntityType]) {
+    let module = run[0].module.as_str();
+    // What the compact form costs more, besides the module's name and its length once.
+    const COMPACT_OVERHEAD: usize = 3;
+    if (run.len() - 1) * (module.len() + 1) <= COMPACT_OVERHEAD {
+        for (import, &ty) in run.iter().zip(types) {
+            section.import(module, &import.name, ty);
+        }
+    } else if types.iter().all(|ty| *ty == types[0]) {
+        let names = run.iter().map(|import| import.name.as_str()).collect::<Vec<_>>();
+        section.imports(Imports::Compact2 { module, ty: types[0], names: names.into() });
+    } else {
+        let items = run.iter().zip(types).map(|(import, &ty)| ImportCompact { name: &import.name, ty });
+        section.imports(Imports::Compact1 { module, items: items.collect::<Vec<_>>().into() });
     }
 }
 
