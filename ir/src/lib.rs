@@ -16,8 +16,10 @@ pub mod operator;
 mod operator_names;
 mod packed_type;
 pub mod parse;
+pub mod print;
 pub mod references;
 pub mod renumber;
+pub mod subtype;
 pub mod text;
 
 pub use error::Error;

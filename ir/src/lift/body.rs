@@ -2,11 +2,14 @@
 
 use super::graph::{Assignment, Construct, ConstructId, ConstructKind, Graph, JoinId, Parameter, ParameterSource};
 use super::graph::{PendingRead, Slot};
-use super::operators::{fixed_arity, into_owned};
+use super::operators::fixed_arity;
 use super::{Error, locals, parameters};
 use crate::entity::{Entity, PrimaryMap};
-use crate::func::{Block, BlockCall, Func, Handler, Inst, Invoke, SourceLocal, Terminator, Value, ValueVec};
+use crate::func::{
+    Block, BlockCall, Func, Handler, Inst, Invoke, OperatorId, SourceLocal, Terminator, Value, ValueVec,
+};
 use crate::module::{LazyBody, OpaqueReason, Source, TagId, TypeId};
+use crate::operator::into_owned;
 use smallvec::SmallVec;
 use wasmparser::{
     BinaryReader, BlockType, BrTable, Catch, FuncToValidate, FuncType, FuncValidator, FuncValidatorAllocations,
@@ -343,7 +346,7 @@ impl<'a> Builder<'a> {
             Operator::ReturnCall { .. } | Operator::ReturnCallIndirect { .. } | Operator::ReturnCallRef { .. } => {
                 let (pops, _) = self.arity(&operator);
                 let args = self.pop_many(pops);
-                let operator = self.func.operators.intern(into_owned(operator));
+                let operator = self.intern(operator);
                 self.terminate(Terminator::TailCall { operator, args });
             }
             Operator::Throw { .. } | Operator::ThrowRef => self.invoke(operator, None)?,
@@ -372,7 +375,7 @@ impl<'a> Builder<'a> {
     fn instruction(&mut self, operator: Operator<'_>) {
         let (pops, pushes) = self.arity(&operator);
         let operands = self.stack.len() - pops;
-        let operator = self.func.operators.intern(into_owned(operator));
+        let operator = self.intern(operator);
         if pushes == 1 {
             let ty = self.pushed_type(0);
             let inst = self.func.create_inst(operator, &self.stack[operands..], &[ty]);
@@ -387,6 +390,12 @@ impl<'a> Builder<'a> {
             self.stack.truncate(operands);
             self.stack.extend(self.func.inst_results(inst));
         }
+    }
+
+    #[inline]
+    fn intern(&mut self, operator: Operator<'_>) -> OperatorId {
+        let operator = into_owned(operator).expect("br_table, which borrows, becomes a terminator");
+        self.func.operators.intern(operator)
     }
 
     #[inline]
@@ -890,7 +899,7 @@ impl<'a> Builder<'a> {
         let (pops, pushes) = self.arity(&operator);
         let returns = !matches!(operator, Operator::Throw { .. } | Operator::ThrowRef);
         let args = self.pop_many(pops);
-        let operator = self.func.operators.intern(into_owned(operator));
+        let operator = self.intern(operator);
         let normal = returns.then(|| {
             let types = self.take_pushed_types(pushes);
             // It comes before the landing blocks in the order of the source.
