@@ -2,7 +2,8 @@
 
 use crate::encode::Executor;
 use crate::error::{Error, Result};
-use crate::module::{Body, ConstExpr, ElementItems, ElementKind, Function, Item, LazyBody, Module, Origin};
+use crate::module::{Body, ConstExpr, ElementItems, ElementKind, Function, Item, LazyBody, Module, Origin, TypeId};
+use crate::references::visit_sub_type;
 use wasmparser::{
     AbstractHeapType, BlockType, CompositeInnerType, FuncType, HeapType, MemArg, MemArgTarget, Operator, RefType,
     StorageType, SubType, TryTable, ValType, WasmFeatures,
@@ -34,6 +35,12 @@ pub fn used(module: &Module, executor: &impl Executor) -> Result<WasmFeatures> {
         let name = module.functions[id].name.as_deref();
         used.0 |= features.map_err(|error| Error::from(error).in_function(id.as_u32(), name))?;
     }
+    // Proposals that build on others, and whose operators are only valid with them.
+    used.add_if(used.0.contains(WasmFeatures::STACK_SWITCHING), WasmFeatures::EXCEPTIONS);
+    used.add_if(used.0.contains(WasmFeatures::LEGACY_EXCEPTIONS), WasmFeatures::EXCEPTIONS);
+    used.add_if(used.0.intersects(WasmFeatures::STACK_SWITCHING | WasmFeatures::GC), WasmFeatures::FUNCTION_REFERENCES);
+    used.add_if(used.0.contains(WasmFeatures::FUNCTION_REFERENCES), WasmFeatures::REFERENCE_TYPES);
+    used.add_if(used.0.contains(WasmFeatures::RELAXED_SIMD), WasmFeatures::SIMD);
     Ok(used.0)
 }
 
@@ -43,8 +50,13 @@ struct Used(WasmFeatures);
 impl Used {
     fn module_level(&mut self, module: &Module) {
         for group in &module.types.groups {
-            if group.explicit {
-                self.0 |= WasmFeatures::GC;
+            self.add_if(group.explicit, WasmFeatures::GC);
+            // Before recursive types, a type could only refer to those before it.
+            for number in group.range.clone() {
+                let definition = &module.types.definitions[TypeId::from_u32(number)];
+                visit_sub_type(&definition.sub_type, &mut |_, referred| {
+                    self.add_if(referred >= group.range.start, WasmFeatures::GC);
+                });
             }
         }
         module.types.definitions.values().for_each(|definition| self.sub_type(&definition.sub_type));
@@ -500,6 +512,7 @@ mod tests {
 
     #[test]
     fn each_feature_is_seen_where_it_is_used() {
+        let gc = WasmFeatures::FUNCTION_REFERENCES | WasmFeatures::REFERENCE_TYPES;
         let cases = [
             ("(module (global (export \"g\") (mut i32) (i32.const 0)))", WasmFeatures::MUTABLE_GLOBAL),
             ("(module (func (result i32) (i32.extend8_s (i32.const 0))))", WasmFeatures::SIGN_EXTENSION),
@@ -518,13 +531,14 @@ mod tests {
             ("(module (memory i64 1))", WasmFeatures::MEMORY64),
             ("(module (global i32 (i32.add (i32.const 1) (i32.const 2))))", WasmFeatures::EXTENDED_CONST),
             ("(module (tag))", WasmFeatures::EXCEPTIONS),
-            ("(module (type (struct)))", WasmFeatures::GC),
+            ("(module (type (struct)))", WasmFeatures::GC | gc),
             ("(module (memory 1 (pagesize 1)))", WasmFeatures::CUSTOM_PAGE_SIZES),
         ];
         for (module, feature) in cases {
             assert_eq!(used_by(module), WasmFeatures::MVP | feature, "{module}");
         }
         let continuations = "(module (type $f (func)) (type (cont $f)))";
-        assert_eq!(used_by(continuations), WasmFeatures::MVP | WasmFeatures::STACK_SWITCHING);
+        let expected = WasmFeatures::MVP | WasmFeatures::STACK_SWITCHING | WasmFeatures::EXCEPTIONS | gc;
+        assert_eq!(used_by(continuations), expected);
     }
 }

@@ -78,6 +78,8 @@ fn copy_body(
     exit: &Exit,
     tail_call_results: &dyn Fn(&Operator<'static>) -> Box<[ValType]>,
 ) -> Block {
+    // The caller is to grow: its old bytes, with the call, would win by size.
+    caller.original = None;
     let first_local = source_local_count(caller);
     let mut copy = BodyCopy {
         first_local,
