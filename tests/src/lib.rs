@@ -1,3 +1,4 @@
 //! What the tests of the toolchain share.
 
+pub mod conformance;
 pub mod modules;

@@ -11,7 +11,7 @@ use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
 use super::failure::{CallFailure, FailureKind};
 use super::values::{display_value, parse_value};
-use super::{WasmEngine, engine_error, spectest};
+use super::{WasmEngine, compile, engine_error, spectest};
 
 const WASI_MODULE: &str = "wasi_snapshot_preview1";
 /// The export that a WASI command starts with.
@@ -123,8 +123,7 @@ pub struct Program<'b> {
 impl<'b> Program<'b> {
     /// Compiles a binary module.
     pub fn compile(engine: &WasmEngine, binary: &'b [u8]) -> Result<Self> {
-        let module =
-            Module::new(engine, binary).map_err(engine_error).context("the engine does not take this module")?;
+        let module = compile(engine, binary).context("the engine does not take this module")?;
         Ok(Program { engine: engine.clone(), module, binary })
     }
 

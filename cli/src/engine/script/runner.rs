@@ -12,7 +12,7 @@ use wast::{QuoteWat, Wast, WastArg, WastDirective, WastExecute, WastInvoke, Wast
 use super::{DirectiveOutcome, DirectiveReport, ScriptOptions, expectation, trap_message};
 use crate::engine::failure::{CallFailure, FailureKind};
 use crate::engine::values::{display_value, host_reference, null_of, number_from};
-use crate::engine::{WasmEngine, engine_error, spectest};
+use crate::engine::{self, WasmEngine, engine_error, spectest};
 use crate::validate;
 
 /// Runs all directives. An error means that the engine could not even be set up.
@@ -245,8 +245,7 @@ impl<'scope, 'env> Runner<'scope, 'env> {
                 transformed
             }
         };
-        Module::new(self.shared.engine, &binary)
-            .map_err(|error| Unavailable::Refused(format!("{:#}", engine_error(error))))
+        engine::compile(self.shared.engine, &binary).map_err(|error| Unavailable::Refused(format!("{error:#}")))
     }
 
     fn instantiate(&mut self, module: &Module) -> Result<Exports, Unavailable> {
@@ -335,8 +334,7 @@ impl<'scope, 'env> Runner<'scope, 'env> {
         let compiled = compiled.and_then(|binary| {
             validate::check(&binary, features)
                 .map_err(|error| Unavailable::Failed(format!("our validator rejects a valid module: {error}")))?;
-            Module::new(self.shared.engine, &binary)
-                .map_err(|error| Unavailable::Refused(format!("{:#}", engine_error(error))))
+            engine::compile(self.shared.engine, &binary).map_err(|error| Unavailable::Refused(format!("{error:#}")))
         });
         match compiled.and_then(|module| self.try_instantiate(&module)) {
             Ok(Ok(_)) => DirectiveOutcome::Failed(format!("linked, but expected: {message}")),
