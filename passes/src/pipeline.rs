@@ -40,7 +40,7 @@ pub struct Timings {
 }
 
 /// The function passes that simplify a body, in the order of one round.
-const SIMPLIFY: &[&str] = &["dead-code", "simplify", "dead-code"];
+const SIMPLIFY: &[&str] = &["dead-code", "simplify", "branches", "numbering", "dead-code"];
 /// Module passes before functions are looked at: less to do for the rest.
 const MODULE_BEFORE: &[&str] =
     &["types", "duplicate-functions", "remove-unused-module-elements", "memory-packing", "globals"];
