@@ -1,4 +1,7 @@
-//! What the tests of the toolchain share.
+//! What the tests of the toolchain share: modules to test with, conformance scripts, a generator of WasmFX programs and their
+//! differential execution.
 
 pub mod conformance;
+pub mod differential;
+pub mod generate;
 pub mod modules;
