@@ -41,7 +41,10 @@ pub enum Positionals {
     /// Options and positional arguments mix in any order.
     Mixed,
     /// What follows the first positional argument belongs to another program and is not touched.
-    EndOptions,
+    EndOptions {
+        /// But this long option, with its value, is ours even directly after the first positional argument.
+        except: &'static str,
+    },
 }
 
 /// The body of every program's `main`: parses the command line into `A`, runs, reports errors, and chooses the exit code.
@@ -124,9 +127,25 @@ pub fn normalize_arguments(
     let mut arguments = arguments.into_iter();
     normalized.extend(arguments.next());
     while let Some(argument) = arguments.next() {
-        let is_option = argument.as_encoded_bytes().starts_with(b"-") && argument.len() > 1;
-        if argument == "--" || (!is_option && positionals == Positionals::EndOptions) {
+        if argument == "--" {
             normalized.push(argument);
+            break;
+        }
+        let is_option = argument.as_encoded_bytes().starts_with(b"-") && argument.len() > 1;
+        if let (false, Positionals::EndOptions { except }) = (is_option, positionals) {
+            let mut following = arguments.next();
+            if let Some(option) = following.take_if(|option| is_spelling_of(option, except)) {
+                let option = with_two_dashes(command, &option).unwrap_or(option);
+                let value_follows = takes_separate_value(command, &option);
+                normalized.push(option);
+                if value_follows {
+                    normalized.extend(arguments.next());
+                }
+                following = arguments.next();
+            }
+            // So that clap takes nothing of what follows for an option of ours.
+            normalized.extend([OsString::from("--"), argument]);
+            normalized.extend(following);
             break;
         }
         let argument = with_two_dashes(command, &argument).unwrap_or(argument);
@@ -138,6 +157,12 @@ pub fn normalize_arguments(
     }
     normalized.extend(arguments);
     normalized
+}
+
+fn is_spelling_of(argument: &OsStr, name: &str) -> bool {
+    let Some(argument) = argument.to_str() else { return false };
+    let option = argument.split('=').next().unwrap_or(argument);
+    option.strip_prefix("--").or_else(|| option.strip_prefix('-')) == Some(name)
 }
 
 fn long_option<'c>(command: &'c Command, name: &str) -> Option<&'c Arg> {
@@ -225,6 +250,16 @@ mod tests {
     #[test]
     fn nothing_is_rewritten_after_two_dashes_or_the_program_to_run() {
         assert_eq!(normalized(Positionals::Mixed, &["-all", "--", "-all"]), ["--all", "--", "-all"]);
-        assert_eq!(normalized(Positionals::EndOptions, &["-all", "a.wasm", "-all"]), ["--all", "a.wasm", "-all"]);
+        let program = Positionals::EndOptions { except: "output" };
+        assert_eq!(normalized(program, &["-all", "a.wasm", "-all"]), ["--all", "--", "a.wasm", "-all"]);
+    }
+
+    #[test]
+    fn one_option_may_follow_the_program_to_run() {
+        let program = Positionals::EndOptions { except: "output" };
+        let expected = ["--output", "f", "--", "a.wasm", "-1", "-output"];
+        assert_eq!(normalized(program, &["a.wasm", "-output", "f", "-1", "-output"]), expected);
+        assert_eq!(normalized(program, &["a.wasm", "--output=f", "-1"]), ["--output=f", "--", "a.wasm", "-1"]);
+        assert_eq!(normalized(program, &["a.wasm"]), ["--", "a.wasm"]);
     }
 }

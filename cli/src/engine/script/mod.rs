@@ -149,7 +149,8 @@ impl fmt::Display for Summary {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} passed, {} failed", self.passed, self.failed)?;
         if self.refused > 0 {
-            write!(formatter, ", {} modules refused by the engine", self.refused)?;
+            let modules = if self.refused == 1 { "module" } else { "modules" };
+            write!(formatter, ", {} {modules} refused by the engine", self.refused)?;
         }
         if self.skipped > 0 {
             write!(formatter, ", {} skipped", self.skipped)?;
