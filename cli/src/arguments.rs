@@ -149,6 +149,8 @@ pub fn normalize_arguments(
             break;
         }
         let argument = with_two_dashes(command, &argument).unwrap_or(argument);
+        // Binaryen's `-O` alone is `-Os`; clap would take the next argument for its value.
+        let argument = if argument == "-O" && has_level(command) { OsString::from("-Os") } else { argument };
         let value_follows = takes_separate_value(command, &argument);
         normalized.push(argument);
         if value_follows {
@@ -169,6 +171,10 @@ fn long_option<'c>(command: &'c Command, name: &str) -> Option<&'c Arg> {
     command.get_arguments().find(|argument| {
         argument.get_long() == Some(name) || argument.get_all_aliases().is_some_and(|aliases| aliases.contains(&name))
     })
+}
+
+fn has_level(command: &Command) -> bool {
+    command.get_arguments().any(|candidate| candidate.get_short() == Some('O'))
 }
 
 fn with_two_dashes(command: &Command, argument: &OsStr) -> Option<OsString> {
@@ -235,6 +241,14 @@ mod tests {
     #[test]
     fn short_options_are_left_alone() {
         assert_eq!(normalized(Positionals::Mixed, &["-o", "x", "-ofile", "-", "-1"]), ["-o", "x", "-ofile", "-", "-1"]);
+    }
+
+    #[test]
+    fn a_level_without_a_number_is_for_size() {
+        let command = command().arg(Arg::new("level").short('O').action(ArgAction::Append));
+        let arguments = ["tool", "-O", "a.wasm", "-O2"].map(OsString::from);
+        let normalized = normalize_arguments(&command, arguments, Positionals::Mixed);
+        assert_eq!(normalized, ["tool", "-Os", "a.wasm", "-O2"]);
     }
 
     #[test]

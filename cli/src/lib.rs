@@ -5,5 +5,6 @@ pub mod arguments;
 pub mod engine;
 pub mod features;
 pub mod input_output;
+pub mod optimize;
 pub mod suggestions;
 pub mod validate;

@@ -486,6 +486,31 @@ pub enum SectionPlace {
     Data,
 }
 
+impl Module {
+    /// Removes everything that would go into the name section.
+    pub fn remove_names(&mut self) {
+        self.name = None;
+        for definition in self.types.definitions.values_mut() {
+            definition.name = None;
+            definition.field_names.clear();
+        }
+        for function in self.functions.values_mut() {
+            function.name = None;
+            function.local_names.clear();
+            function.label_names.clear();
+            if let Body::Lifted(func) = &mut function.body {
+                func.local_names.clear();
+            }
+        }
+        self.tables.values_mut().for_each(|item| item.name = None);
+        self.memories.values_mut().for_each(|item| item.name = None);
+        self.globals.values_mut().for_each(|item| item.name = None);
+        self.tags.values_mut().for_each(|item| item.name = None);
+        self.elements.values_mut().for_each(|item| item.name = None);
+        self.data.values_mut().for_each(|item| item.name = None);
+    }
+}
+
 impl Types {
     /// The number of the recursion group that a type is in.
     pub fn group_of(&self, ty: TypeId) -> usize {

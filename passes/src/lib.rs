@@ -5,6 +5,8 @@ pub mod environment;
 pub mod function;
 mod inline_body;
 pub mod module;
+pub mod optimizer;
 pub mod options;
+pub mod order;
 pub mod pass_table;
 pub mod pipeline;

@@ -22,6 +22,35 @@ pub enum ShrinkLevel {
     Smallest,
 }
 
+/// A pair of levels, as one `-O` option sets them.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Level {
+    /// Effort for speed.
+    pub optimize: OptimizeLevel,
+    /// Effort for size.
+    pub shrink: ShrinkLevel,
+}
+
+impl Level {
+    /// The letters that may follow `-O`.
+    pub const NAMES: [&str; 7] = ["0", "1", "2", "3", "4", "s", "z"];
+
+    /// The level of `-ONAME`, as in Binaryen.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let (optimize, shrink) = match name {
+            "0" => (OptimizeLevel::O0, ShrinkLevel::None),
+            "1" => (OptimizeLevel::O1, ShrinkLevel::None),
+            "2" => (OptimizeLevel::O2, ShrinkLevel::None),
+            "3" => (OptimizeLevel::O3, ShrinkLevel::None),
+            "4" => (OptimizeLevel::O4, ShrinkLevel::None),
+            "s" => (OptimizeLevel::O2, ShrinkLevel::Small),
+            "z" => (OptimizeLevel::O2, ShrinkLevel::Smallest),
+            _ => return None,
+        };
+        Some(Self { optimize, shrink })
+    }
+}
+
 /// Options of the optimiser. The assumptions are the user's promises: where one does not hold, the output's behaviour is undefined.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -57,6 +86,11 @@ impl Default for Options {
 }
 
 impl Options {
+    /// These options at another level.
+    pub fn at_level(&self, level: Level) -> Self {
+        Self { optimize: level.optimize, shrink: level.shrink, ..self.clone() }
+    }
+
     /// The value given for the argument `name` of a pass.
     pub fn pass_argument(&self, name: &str) -> Option<&str> {
         self.pass_arguments.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())

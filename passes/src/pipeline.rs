@@ -101,14 +101,13 @@ impl Pipeline {
         }
     }
 
-    /// Runs the pipeline. Bodies must be lifted, but for those that cannot be.
-    pub fn run(&self, module: &mut Module, options: &Options) -> (Changed, Timings) {
+    /// Runs the pipeline, and adds up what it takes in `timings`. Bodies must be lifted, but for those that cannot be.
+    pub fn run(&self, module: &mut Module, options: &Options, timings: &mut Timings) -> Changed {
         let mut changed = Changed::No;
-        let mut timings = Timings::default();
         for stage in &self.stages {
             match stage {
                 Stage::Function { passes, rounds } => {
-                    changed |= run_function_passes(module, passes, *rounds, options, &mut timings);
+                    changed |= run_function_passes(module, passes, *rounds, options, timings);
                 }
                 Stage::Module(pass) => {
                     let PassKind::Module(run) = pass.kind else { unreachable!("a module stage holds a module pass") };
@@ -118,7 +117,7 @@ impl Pipeline {
                 }
             }
         }
-        (changed, timings)
+        changed
     }
 }
 

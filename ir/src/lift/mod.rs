@@ -10,6 +10,7 @@
 mod body;
 mod graph;
 mod locals;
+mod operators;
 mod parameters;
 #[cfg(test)]
 mod tests;

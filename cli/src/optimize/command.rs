@@ -1,0 +1,226 @@
+//! The program `wasmfx-opt`.
+
+use super::metrics::{self, Metrics};
+use super::sequence::PassSequence;
+use crate::arguments::UsageError;
+use crate::features::FeatureArguments;
+use crate::input_output::{Input, Output};
+use crate::suggestions::did_you_mean;
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use serde_json::json;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+use wasmfx_passes::optimizer::{Optimizer, Remark, Stripping};
+use wasmfx_passes::options::Options;
+use wasmfx_passes::pass_table::{self, PASSES, PassKind};
+use wasmfx_passes::pipeline::Timings;
+
+/// Optimize a WebAssembly module, in the binary or the text format.
+///
+/// Levels and passes run in the order given. Every standardised feature and stack switching are accepted unless disabled, and the output
+/// uses no feature that the input did not.
+#[derive(Parser)]
+#[command(name = "wasmfx-opt", version)]
+pub struct Arguments {
+    /// The module to optimize; '-' is standard input
+    #[arg(value_name = "IN", required_unless_present = "list_passes")]
+    input: Option<PathBuf>,
+    /// Where to write the result; '-' is standard output
+    #[arg(short, long, value_name = "OUT")]
+    output: Option<PathBuf>,
+    /// Write the text format
+    #[arg(short = 'S', long)]
+    emit_text: bool,
+    /// Print the result as text on standard output
+    #[arg(long)]
+    print: bool,
+    #[command(flatten)]
+    sequence: PassSequence,
+    /// Leave this pass out wherever it would run
+    #[arg(long, value_name = "PASS")]
+    skip_pass: Vec<String>,
+    /// Set an argument of a pass
+    #[arg(long, value_name = "NAME@VALUE", alias = "pass-arg")]
+    pass_argument: Vec<String>,
+    /// Run everything again until the module gets no smaller
+    #[arg(long)]
+    converge: bool,
+    /// Assume that no code outside the module makes or inspects values of its types
+    #[arg(long)]
+    closed_world: bool,
+    /// Assume that no instruction traps
+    #[arg(long, alias = "tnh")]
+    traps_never_happen: bool,
+    /// Assume that the program does not use the first 1024 bytes of memory
+    #[arg(long)]
+    low_memory_unused: bool,
+    /// Keep names of functions and locals (they are kept in any case if no -O option is given)
+    #[arg(short = 'g', long)]
+    debuginfo: bool,
+    /// Remove names and DWARF sections
+    #[arg(long)]
+    strip_debug: bool,
+    /// Remove the producers section
+    #[arg(long)]
+    strip_producers: bool,
+    /// Print counts of sections, functions and operators before and after
+    #[arg(long)]
+    metrics: bool,
+    /// Print how long each pass took
+    #[arg(long)]
+    time_passes: bool,
+    /// Print --metrics and --time-passes as JSON
+    #[arg(long)]
+    json: bool,
+    /// Print the names of all passes, and exit
+    #[arg(long)]
+    list_passes: bool,
+    /// Print no remarks
+    #[arg(short, long)]
+    quiet: bool,
+    /// Say what is done
+    #[arg(short, long)]
+    verbose: bool,
+    /// How many threads to use; as many as there are cores by default
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    #[command(flatten)]
+    features: FeatureArguments,
+}
+
+/// Runs the program.
+pub fn run(arguments: Arguments) -> Result<ExitCode> {
+    if arguments.list_passes {
+        list_passes();
+        return Ok(ExitCode::SUCCESS);
+    }
+    let prints = arguments.print || arguments.metrics || arguments.time_passes;
+    if arguments.output.is_none() && !prints {
+        bail!(UsageError("nothing to do: give an output with -o, or --print, --metrics or --time-passes".into()));
+    }
+    if let Some(threads) = arguments.threads {
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("cannot start the threads")?;
+    }
+    let input = Input::read(arguments.input.as_deref().expect("clap requires the input"))?;
+    let options = options(&arguments)?;
+    let before = input.to_binary()?;
+    let optimizer = Optimizer {
+        pipeline: arguments.sequence.pipeline(&options),
+        features: Some(arguments.features.features),
+        stripping: stripping(&arguments),
+        converge: arguments.converge,
+        options,
+    };
+    let outcome = optimizer.run(&before).with_context(|| input.name.clone())?;
+    if !arguments.quiet {
+        outcome.remarks.iter().for_each(print_remark);
+    }
+    report(&arguments, &before, &outcome.bytes, &outcome.timings)?;
+    let text = || wasmprinter::print_bytes(&outcome.bytes).context("cannot print the output");
+    if arguments.print {
+        Output::Stdout.write(text()?.as_bytes())?;
+    }
+    if let Some(output) = &arguments.output {
+        let output = Output::from_argument(output);
+        if arguments.emit_text { output.write(text()?.as_bytes())? } else { output.write(&outcome.bytes)? }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn options(arguments: &Arguments) -> Result<Options> {
+    for name in &arguments.skip_pass {
+        if pass_table::find(name).is_none() {
+            let hint = did_you_mean(name, PASSES.iter().map(|pass| pass.name));
+            bail!(UsageError(format!("--skip-pass: there is no pass '{name}'{hint} (--list-passes prints all)")));
+        }
+    }
+    let mut pass_arguments = Vec::new();
+    for argument in &arguments.pass_argument {
+        let Some((name, value)) = argument.split_once('@') else {
+            bail!(UsageError(format!("--pass-argument: '{argument}' is not of the form NAME@VALUE")));
+        };
+        pass_arguments.push((name.to_string(), value.to_string()));
+    }
+    let options = Options {
+        closed_world: arguments.closed_world,
+        traps_never_happen: arguments.traps_never_happen,
+        low_memory_unused: arguments.low_memory_unused,
+        skip_passes: arguments.skip_pass.clone(),
+        pass_arguments,
+        ..Options::default()
+    };
+    Ok(match arguments.sequence.last_level() {
+        Some(level) => options.at_level(level),
+        None => options,
+    })
+}
+
+/// Binaryen drops names unless it is told `-g`. So do we when optimising; a plain round trip loses nothing.
+fn stripping(arguments: &Arguments) -> Stripping {
+    let optimizes = arguments
+        .sequence
+        .last_level()
+        .is_some_and(|level| level.optimize != wasmfx_passes::options::OptimizeLevel::O0);
+    Stripping {
+        names: arguments.strip_debug || (optimizes && !arguments.debuginfo),
+        debug: arguments.strip_debug,
+        producers: arguments.strip_producers,
+    }
+}
+
+fn list_passes() {
+    for pass in PASSES {
+        let kind = match pass.kind {
+            PassKind::Function(_) => "function",
+            PassKind::Module(_) => "module",
+        };
+        println!("{:<30} {kind:<9} {}", pass.name, pass.help);
+    }
+}
+
+fn print_remark(remark: &Remark) {
+    let name = remark
+        .name
+        .as_deref()
+        .map_or_else(|| format!("function {}", remark.function.as_u32()), |name| format!("function '{name}'"));
+    eprintln!("wasmfx-opt: remark: {name} is not optimized: {}", remark.reason);
+}
+
+fn report(arguments: &Arguments, before: &[u8], after: &[u8], timings: &Timings) -> Result<()> {
+    if arguments.verbose {
+        eprintln!("wasmfx-opt: {} bytes -> {} bytes", before.len(), after.len());
+    }
+    if !arguments.metrics && !arguments.time_passes {
+        return Ok(());
+    }
+    let metrics = if arguments.metrics { Some((Metrics::of(before)?, Metrics::of(after)?)) } else { None };
+    if arguments.json {
+        let passes = timings.passes.iter().map(|(pass, time)| json!({"pass": pass, "seconds": time.as_secs_f64()}));
+        let mut value = json!({});
+        if let Some((before, after)) = &metrics {
+            value["metrics"] = json!({"before": before, "after": after});
+        }
+        if arguments.time_passes {
+            value["passes"] = passes.collect();
+        }
+        println!("{value:#}");
+        return Ok(());
+    }
+    if let Some((before, after)) = &metrics {
+        print!("{}", metrics::table(before, after));
+    }
+    if arguments.time_passes {
+        let total: Duration = timings.passes.values().sum();
+        for (pass, time) in &timings.passes {
+            println!(
+                "{pass:<32} {:>10.3} ms {:>6.1} %",
+                time.as_secs_f64() * 1e3,
+                time.as_secs_f64() * 100.0 / total.as_secs_f64().max(f64::MIN_POSITIVE)
+            );
+        }
+        println!("{:<32} {:>10.3} ms", "total, all threads", total.as_secs_f64() * 1e3);
+    }
+    Ok(())
+}

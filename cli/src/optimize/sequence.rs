@@ -1,0 +1,120 @@
+//! Levels and passes on the command line, in any order and as often as the user likes: `-O2 --inlining -Oz`.
+
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+use wasmfx_passes::options::{Level, Options};
+use wasmfx_passes::pass_table::{PASSES, Pass};
+use wasmfx_passes::pipeline::Pipeline;
+
+/// A level or a pass.
+#[derive(Copy, Clone)]
+pub enum Step {
+    /// The pipeline of a level.
+    Level(Level),
+    /// One pass.
+    Pass(&'static Pass),
+}
+
+/// What to run, in the order of the command line.
+#[derive(Clone, Default)]
+pub struct PassSequence {
+    /// The steps.
+    pub steps: Vec<Step>,
+}
+
+impl PassSequence {
+    /// The pipeline of all steps. Each level's pipeline is made at that level; passes run at the last level that is given.
+    pub fn pipeline(&self, options: &Options) -> Pipeline {
+        let mut pipeline = Pipeline::default();
+        for step in &self.steps {
+            match step {
+                Step::Level(level) => pipeline.extend(Pipeline::for_level(&options.at_level(*level))),
+                Step::Pass(pass) => pipeline.push(pass, options),
+            }
+        }
+        pipeline
+    }
+
+    /// The last level that is given.
+    pub fn last_level(&self) -> Option<Level> {
+        self.steps.iter().rev().find_map(|step| match step {
+            Step::Level(level) => Some(*level),
+            Step::Pass(_) => None,
+        })
+    }
+}
+
+const LEVEL: &str = "level";
+
+impl Args for PassSequence {
+    fn augment_args(command: Command) -> Command {
+        let level = Arg::new(LEVEL)
+            .short('O')
+            .value_name("LEVEL")
+            .value_parser(Level::NAMES)
+            .action(ArgAction::Append)
+            .help("Optimize: 0 not at all, 1 fast, 2 by default, 3 and 4 for speed, s and z for size; -O is -Os");
+        let mut command = command.arg(level);
+        for pass in PASSES {
+            let flag = Arg::new(pass.name)
+                .long(pass.name)
+                .num_args(0)
+                .default_missing_value("true")
+                .action(ArgAction::Append)
+                .help(pass.help)
+                .help_heading("Passes")
+                .hide_short_help(true);
+            command = command.arg(flag);
+        }
+        command
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for PassSequence {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut steps: Vec<(usize, Step)> = Vec::new();
+        let names = matches.get_many::<String>(LEVEL).into_iter().flatten();
+        for (index, name) in matches.indices_of(LEVEL).into_iter().flatten().zip(names) {
+            let level = Level::from_name(name).expect("clap accepts the names of levels only");
+            steps.push((index, Step::Level(level)));
+        }
+        for pass in PASSES {
+            let indices = matches.indices_of(pass.name).into_iter().flatten();
+            steps.extend(indices.map(|index| (index, Step::Pass(pass))));
+        }
+        steps.sort_by_key(|(index, _)| *index);
+        Ok(Self { steps: steps.into_iter().map(|(_, step)| step).collect() })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Vec<String> {
+        let command = PassSequence::augment_args(Command::new("tool").no_binary_name(true));
+        let matches = command.try_get_matches_from(arguments).unwrap();
+        let sequence = PassSequence::from_arg_matches(&matches).unwrap();
+        let name = |step: &Step| match step {
+            Step::Level(level) => format!("{:?} {:?}", level.optimize, level.shrink),
+            Step::Pass(pass) => pass.name.to_string(),
+        };
+        sequence.steps.iter().map(name).collect()
+    }
+
+    #[test]
+    fn levels_and_passes_keep_their_order() {
+        assert_eq!(
+            parse(&["--inlining", "-O2", "--globals", "-Oz", "--inlining"]),
+            ["inlining", "O2 None", "globals", "O2 Smallest", "inlining"]
+        );
+    }
+}

@@ -1,0 +1,157 @@
+//! The optimiser from bytes to bytes.
+
+use crate::options::Options;
+use crate::order::order_by_use;
+use crate::pipeline::{Pipeline, Timings};
+use rayon::prelude::*;
+use wasmfx_ir::encode::{EncodeOptions, Executor, Order, encode_module_with};
+use wasmfx_ir::error::{Error, Result};
+use wasmfx_ir::lift::{self, Lifter};
+use wasmfx_ir::module::{Body, FunctionId, Module, OpaqueReason};
+use wasmfx_ir::parse::{ParseOptions, parse_module};
+use wasmfx_ir::wasmparser::{self, WasmFeatures};
+
+/// How often `--converge` runs a pipeline at most.
+const MAX_CONVERGE_ROUNDS: usize = 20;
+
+/// Runs the encoder's work on rayon's threads.
+#[derive(Copy, Clone, Debug, Default)]
+pub struct Parallel;
+
+impl Executor for Parallel {
+    fn map<T: Sync, R: Send>(&self, items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+        items.par_iter().map(&work).collect()
+    }
+}
+
+/// A body that stays bytes, and why: it was not optimised.
+#[derive(Clone, Debug)]
+pub struct Remark {
+    /// The function.
+    pub function: FunctionId,
+    /// Its name, where it has one.
+    pub name: Option<String>,
+    /// Why.
+    pub reason: OpaqueReason,
+}
+
+/// Lifts every body that can be lifted, in parallel. Bodies that stay bytes are remarked on.
+///
+/// # Errors
+/// If a body is not valid: the first one in the order of the module.
+pub fn lift_all(module: &mut Module) -> Result<Vec<Remark>> {
+    let ids: Vec<FunctionId> = module.functions.keys().collect();
+    let lifted: Vec<Result<Option<Remark>>> = module
+        .functions
+        .as_mut_slice()
+        .par_iter_mut()
+        .zip(ids)
+        .map_init(Lifter::new, |lifter, (function, id)| {
+            let Body::Lazy(body) = &function.body else { return Ok(None) };
+            match lifter.lift(body, function.ty, &function.local_names) {
+                Ok(mut func) => {
+                    func.original = Some(Box::new(body.clone()));
+                    function.body = Body::Lifted(Box::new(func));
+                    Ok(None)
+                }
+                Err(lift::Error::Opaque(reason)) => {
+                    Ok(Some(Remark { function: id, name: function.name.clone(), reason }))
+                }
+                Err(lift::Error::Invalid(error)) => Err(invalid_body(id, function.name.as_deref(), &error)),
+            }
+        })
+        .collect();
+    lifted.into_iter().filter_map(Result::transpose).collect()
+}
+
+/// What is removed from the output besides what passes remove.
+#[derive(Copy, Clone, Debug, Default)]
+pub struct Stripping {
+    /// The name section.
+    pub names: bool,
+    /// DWARF and source map sections.
+    pub debug: bool,
+    /// The producers section.
+    pub producers: bool,
+}
+
+impl Stripping {
+    fn apply(self, module: &mut Module) {
+        module.custom_sections.retain(|section| {
+            let is_debug = section.name.starts_with(".debug_") || section.name == "sourceMappingURL";
+            !(self.debug && is_debug || self.producers && section.name == "producers")
+        });
+        if self.names {
+            module.remove_names();
+        }
+    }
+}
+
+/// The optimiser with all its settings.
+#[derive(Clone, Default)]
+pub struct Optimizer {
+    /// What runs.
+    pub pipeline: Pipeline,
+    /// What passes may assume.
+    pub options: Options,
+    /// The features that the input may use; everything that is supported by default.
+    pub features: Option<WasmFeatures>,
+    /// What is removed.
+    pub stripping: Stripping,
+    /// Whether the pipeline runs again until the output gets no smaller.
+    pub converge: bool,
+}
+
+/// What the optimiser made of a module.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The output: valid, and using no feature that the input did not.
+    pub bytes: Vec<u8>,
+    /// What was not optimised, and why.
+    pub remarks: Vec<Remark>,
+    /// How long the passes took.
+    pub timings: Timings,
+}
+
+impl Optimizer {
+    /// Optimises a module in the binary format.
+    ///
+    /// # Errors
+    /// If the input is malformed, invalid or a component; or, naming the function, if the output were invalid, which is an error of ours.
+    pub fn run(&self, bytes: &[u8]) -> Result<Outcome> {
+        let parse_options = match self.features {
+            Some(features) => ParseOptions { features },
+            None => ParseOptions::default(),
+        };
+        let mut module = parse_module(bytes, &parse_options)?;
+        let remarks = lift_all(&mut module)?;
+        let mut timings = Timings::default();
+        let mut changed = self.pipeline.run(&mut module, &self.options, &mut timings);
+        self.stripping.apply(&mut module);
+        let mut output = self.encode(&module)?;
+        if self.converge {
+            for _ in 1..MAX_CONVERGE_ROUNDS {
+                if !changed.is_yes() {
+                    break;
+                }
+                changed = self.pipeline.run(&mut module, &self.options, &mut timings);
+                let next = self.encode(&module)?;
+                if next.len() >= output.len() {
+                    break;
+                }
+                output = next;
+            }
+        }
+        Ok(Outcome { bytes: output, remarks, timings })
+    }
+
+    fn encode(&self, module: &Module) -> Result<Vec<u8>> {
+        // Without a pass nobody asked for anything to move.
+        let order = if self.pipeline.is_empty() { Order::default() } else { order_by_use(module) };
+        encode_module_with(module, &EncodeOptions { order, ..EncodeOptions::default() }, &Parallel)
+    }
+}
+
+fn invalid_body(id: FunctionId, name: Option<&str>, error: &wasmparser::Error) -> Error {
+    Error::input(error.message()).at(error.offset()).in_function(id.as_u32(), name)
+}
