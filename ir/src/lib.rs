@@ -19,8 +19,10 @@ pub mod parse;
 pub mod print;
 pub mod references;
 pub mod renumber;
+pub mod signature;
 pub mod subtype;
 pub mod text;
+pub mod verify;
 
 pub use error::Error;
 pub use func::{Block, Func, Inst, Value};

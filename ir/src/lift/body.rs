@@ -2,7 +2,6 @@
 
 use super::graph::{Assignment, Construct, ConstructId, ConstructKind, Graph, JoinId, Parameter, ParameterSource};
 use super::graph::{PendingRead, Slot};
-use super::operators::fixed_arity;
 use super::{Error, locals, parameters};
 use crate::entity::{Entity, PrimaryMap};
 use crate::func::{
@@ -10,6 +9,7 @@ use crate::func::{
 };
 use crate::module::{LazyBody, OpaqueReason, Source, TagId, TypeId};
 use crate::operator::into_owned;
+use crate::signature::fixed_arity;
 use smallvec::SmallVec;
 use wasmparser::{
     BinaryReader, BlockType, BrTable, Catch, FuncToValidate, FuncType, FuncValidator, FuncValidatorAllocations,
@@ -73,9 +73,9 @@ pub(super) struct SizeLimit {
 }
 
 impl SizeLimit {
-    /// Ordinary code has less than one argument per byte; a thousand locals through a thousand loops are still within the limit.
+    /// Ordinary code has less than one argument in ten bytes; a thousand locals through five hundred nested loops are still within the limit.
     fn of_body(body_size: usize, blocks: usize) -> Self {
-        Self { entries: 4_000_000 + 16 * body_size + 16 * blocks }
+        Self { entries: 2_000_000 + 8 * body_size + 4 * blocks }
     }
 }
 

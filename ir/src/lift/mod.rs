@@ -10,7 +10,6 @@
 mod body;
 mod graph;
 mod locals;
-mod operators;
 mod parameters;
 #[cfg(test)]
 mod tests;
