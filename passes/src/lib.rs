@@ -4,9 +4,11 @@
 pub mod environment;
 pub mod function;
 mod inline_body;
+pub mod merge;
 pub mod module;
 pub mod optimizer;
 pub mod options;
 pub mod order;
+pub mod parallel;
 pub mod pass_table;
 pub mod pipeline;

@@ -24,7 +24,7 @@ use wasmparser::WasmFeatures;
 /// Does the same work on many items. This crate has no threads; whoever does implements this with them.
 pub trait Executor {
     /// The results of `work`, in the order of the items.
-    fn map<T: Sync, R: Send>(&self, items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R>;
+    fn map<T: Sync, R: Send>(&self, items: &[T], work: impl Fn(&T) -> R + Sync + Send) -> Vec<R>;
 }
 
 /// One item after the other.
@@ -32,7 +32,7 @@ pub trait Executor {
 pub struct Sequential;
 
 impl Executor for Sequential {
-    fn map<T: Sync, R: Send>(&self, items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    fn map<T: Sync, R: Send>(&self, items: &[T], work: impl Fn(&T) -> R + Sync + Send) -> Vec<R> {
         items.iter().map(work).collect()
     }
 }

@@ -1,0 +1,123 @@
+//! `wasmfx-merge FILE [NAME] FILE [NAME] … -o OUT`: several modules become one.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, anyhow, bail};
+use clap::Parser;
+use wasmfx::arguments::{Positionals, UsageError, run_tool};
+use wasmfx::features::FeatureArguments;
+use wasmfx::input_output::{Input, Output};
+use wasmfx_ir::encode::{EncodeOptions, encode_module_with};
+use wasmfx_ir::parse::{ParseOptions, parse_module};
+use wasmfx_ir::text::print_module;
+use wasmfx_passes::merge::{self, ExportConflicts, MergeOptions, Pattern, merge};
+use wasmfx_passes::parallel::Parallel;
+
+/// Link WebAssembly modules into one.
+///
+/// Imports of one module that another one exports are resolved: functions, tables, memories, globals and tags, in any order,
+/// circles included. A module is imported from by the name that follows its file on the command line, or else by the name of
+/// its file without directory and extension. What nobody exports stays imported.
+///
+/// All segments of all modules are written before any start function runs; start functions run in the order of the files.
+#[derive(Parser)]
+#[command(name = "wasmfx-merge", version, override_usage = "wasmfx-merge [OPTIONS] FILE [NAME] [FILE [NAME]]… -o OUT")]
+struct Arguments {
+    /// Modules in the binary or the text format, each with an optional name; '-' is standard input
+    #[arg(required = true, value_name = "FILE [NAME]")]
+    files: Vec<PathBuf>,
+    /// Where to write the merged module; '-' is standard output
+    #[arg(short, long, value_name = "OUT")]
+    output: PathBuf,
+    /// Write the text format
+    #[arg(short = 'S', long)]
+    emit_text: bool,
+    /// Give exports of the same name different names: NAME_1, NAME_2, …
+    #[arg(long, visible_alias = "rec", conflicts_with = "skip_export_conflicts")]
+    rename_export_conflicts: bool,
+    /// Of exports of the same name keep the first; the others still satisfy imports from their module
+    #[arg(long, visible_alias = "sec")]
+    skip_export_conflicts: bool,
+    /// Keep only the exports whose name matches; '*' stands for any characters, '?' for one. Can be given several times
+    #[arg(long, value_name = "PATTERN")]
+    keep_export: Vec<Pattern>,
+    /// Accepted because Binaryen's users write it: names are always kept
+    #[arg(short = 'g', long, hide = true)]
+    debuginfo: bool,
+    /// Do not print warnings
+    #[arg(short, long)]
+    quiet: bool,
+    /// Say which modules are merged under which names
+    #[arg(short, long)]
+    verbose: bool,
+    #[command(flatten)]
+    features: FeatureArguments,
+}
+
+fn main() -> ExitCode {
+    run_tool(Positionals::Mixed, run)
+}
+
+fn run(arguments: Arguments) -> Result<ExitCode> {
+    let options = ParseOptions { features: arguments.features.features };
+    let mut inputs = Vec::new();
+    for file in named_files(&arguments.files)? {
+        let input = Input::read(file.path)?;
+        let name = file.name.map_or_else(|| input.stem(), str::to_owned);
+        let module = parse_module(input.to_binary()?, &options).with_context(|| input.name.clone())?;
+        if arguments.verbose {
+            eprintln!("{} is '{name}'", input.name);
+        }
+        inputs.push(merge::Input { name, module });
+    }
+    let export_conflicts = match (arguments.rename_export_conflicts, arguments.skip_export_conflicts) {
+        (true, _) => ExportConflicts::Rename,
+        (_, true) => ExportConflicts::Skip,
+        (false, false) => ExportConflicts::Refuse,
+    };
+    let merged = merge(inputs, &MergeOptions { export_conflicts, keep_exports: arguments.keep_export })?;
+    if !arguments.quiet {
+        merged.warnings.iter().for_each(|warning| eprintln!("wasmfx-merge: warning: {warning}"));
+    }
+    let binary = encode_module_with(&merged.module, &EncodeOptions::default(), &Parallel)?;
+    let output = Output::from_argument(&arguments.output);
+    if arguments.emit_text {
+        output.write(print_module(&binary)?.as_bytes())?;
+    } else {
+        output.write(&binary)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A file and the name that was given to it.
+struct NamedFile<'a> {
+    path: &'a Path,
+    name: Option<&'a str>,
+}
+
+/// Tells files from names: a name follows a file, and is not a file itself.
+fn named_files(arguments: &[PathBuf]) -> Result<Vec<NamedFile<'_>>> {
+    let mut files: Vec<NamedFile<'_>> = Vec::new();
+    for argument in arguments {
+        if argument == Path::new("-") || (argument.exists() && !argument.is_dir()) {
+            files.push(NamedFile { path: argument, name: None });
+            continue;
+        }
+        match files.last_mut() {
+            Some(NamedFile { path, name: name @ None }) => {
+                let given = argument.to_str();
+                *name = Some(given.ok_or_else(|| anyhow!("the name after '{}' is not UTF-8", path.display()))?);
+            }
+            Some(NamedFile { path, name: Some(name) }) => {
+                bail!(UsageError(format!(
+                    "there is no file '{}' ('{}' already has the name '{name}')",
+                    argument.display(),
+                    path.display()
+                )));
+            }
+            None => bail!("there is no file '{}'", argument.display()),
+        }
+    }
+    Ok(files)
+}

@@ -1,0 +1,84 @@
+//! Custom sections: all are kept, and those that may be there once only are united.
+
+use indexmap::IndexMap;
+use std::borrow::Cow;
+use wasm_encoder::{Encode, ProducersField, ProducersSection};
+use wasmfx_ir::module::CustomSection;
+use wasmfx_ir::wasmparser::{BinaryReader, ProducersSectionReader};
+
+/// Adds the custom sections of another input.
+pub(super) fn append(all: &mut Vec<CustomSection>, more: Vec<CustomSection>) {
+    for section in more {
+        let unite: fn(&[u8], &[u8]) -> Option<Vec<u8>> = match section.name.as_str() {
+            "producers" => unite_producers,
+            "target_features" => unite_target_features,
+            _ => {
+                all.push(section);
+                continue;
+            }
+        };
+        let same_name = all.iter_mut().find(|other| other.name == section.name);
+        match same_name.and_then(|other| Some((unite(&other.data, &section.data)?, other))) {
+            Some((united, other)) => other.data = united.into(),
+            None => all.push(section),
+        }
+    }
+}
+
+/// Both lists of tools in one; `None` if one of them cannot be read.
+fn unite_producers(a: &[u8], b: &[u8]) -> Option<Vec<u8>> {
+    let mut fields: IndexMap<&str, IndexMap<&str, &str>> = IndexMap::new();
+    for data in [a, b] {
+        for field in ProducersSectionReader::new(BinaryReader::new(data, 0)).ok()? {
+            let field = field.ok()?;
+            let values = fields.entry(field.name).or_default();
+            for value in field.values {
+                let value = value.ok()?;
+                values.entry(value.name).or_insert(value.version);
+            }
+        }
+    }
+    let mut section = ProducersSection::new();
+    for (name, values) in &fields {
+        let mut field = ProducersField::new();
+        for (name, version) in values {
+            field.value(name, version);
+        }
+        section.field(name, &field);
+    }
+    // Contents only: the name of the section is not part of them.
+    let mut bytes = Vec::new();
+    section.encode(&mut bytes);
+    custom_contents(&bytes).map(<[u8]>::to_vec)
+}
+
+/// The contents of an encoded custom section: what follows its size and name.
+fn custom_contents(bytes: &[u8]) -> Option<&[u8]> {
+    let mut reader = BinaryReader::new(bytes, 0);
+    reader.read_var_u32().ok()?;
+    reader.read_string().ok()?;
+    Some(&bytes[reader.original_position() as usize..])
+}
+
+/// Both lists of features in one (tool conventions, "Target Features Section"): a feature that one input uses is used; that another input lacks a
+/// feature is no statement about the whole. `None` if one of the lists cannot be read.
+fn unite_target_features(a: &[u8], b: &[u8]) -> Option<Vec<u8>> {
+    let mut features: IndexMap<&str, u8> = IndexMap::new();
+    for data in [a, b] {
+        let mut reader = BinaryReader::new(data, 0);
+        for _ in 0..reader.read_var_u32().ok()? {
+            let prefix = reader.read_u8().ok()?;
+            let known = features.entry(reader.read_string().ok()?).or_insert(prefix);
+            if prefix == b'+' {
+                *known = prefix;
+            }
+        }
+    }
+    let mut bytes = Vec::new();
+    features.len().encode(&mut bytes);
+    for (name, prefix) in features {
+        bytes.push(prefix);
+        Cow::Borrowed(name).encode(&mut bytes);
+    }
+    Some(bytes)
+}

@@ -1,0 +1,165 @@
+//! Exports: conflicts between inputs, and which exports are kept.
+
+use super::combine::Combined;
+use super::link::{Targets, kind};
+use super::{MergeError, MergeOptions};
+use indexmap::{IndexMap, IndexSet};
+use std::str::FromStr;
+use wasmfx_ir::Module;
+use wasmfx_ir::module::{Body, ElementItems, ElementKind, ElementSegment, Export, FunctionId, Item};
+use wasmfx_ir::wasmparser::Operator;
+
+/// What to do when two inputs export something by the same name.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub enum ExportConflicts {
+    /// Refuse to merge.
+    #[default]
+    Refuse,
+    /// Give the later one a new name: the old one with `_1`, `_2`, … behind it.
+    Rename,
+    /// Leave the later one out. Imports from its module still get it.
+    Skip,
+}
+
+/// A pattern for names: `*` stands for any characters, `?` for one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern(Vec<char>);
+
+impl FromStr for Pattern {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.chars().collect()))
+    }
+}
+
+impl Pattern {
+    /// Whether the whole of `name` fits.
+    pub fn matches(&self, name: &str) -> bool {
+        let name: Vec<char> = name.chars().collect();
+        let (mut at_pattern, mut at_name) = (0, 0);
+        // The last `*`, and how much of the name it stood for when it was last tried: it is enough to go back to that one.
+        let mut star: Option<(usize, usize)> = None;
+        while at_name < name.len() {
+            match self.0.get(at_pattern) {
+                Some('*') => {
+                    star = Some((at_pattern, at_name));
+                    at_pattern += 1;
+                }
+                Some(&wanted) if wanted == '?' || wanted == name[at_name] => {
+                    at_pattern += 1;
+                    at_name += 1;
+                }
+                _ => {
+                    let Some((pattern, tried)) = star else { return false };
+                    star = Some((pattern, tried + 1));
+                    at_pattern = pattern + 1;
+                    at_name = tried + 1;
+                }
+            }
+        }
+        self.0[at_pattern..].iter().all(|&rest| rest == '*')
+    }
+}
+
+/// The exports of the merged module.
+pub(super) struct Exports {
+    pub(super) kept: Vec<Export>,
+    /// What was exported and is not any more.
+    pub(super) dropped: Vec<Item>,
+}
+
+/// Collects the exports of all inputs.
+pub(super) fn collect(combined: &Combined, targets: &Targets, options: &MergeOptions) -> Result<Exports, MergeError> {
+    let wanted = |name: &str| {
+        options.keep_exports.is_empty() || options.keep_exports.iter().any(|pattern| pattern.matches(name))
+    };
+    // Names that are taken already, and by whom.
+    let mut kept: IndexMap<String, (Item, &str)> = IndexMap::new();
+    let mut dropped = Vec::new();
+    let mut problems = Vec::new();
+    let all_names: IndexSet<&str> =
+        combined.parts.iter().flat_map(|part| part.exports.keys().map(String::as_str)).collect();
+    for part in &combined.parts {
+        for (name, &item) in part.exports.iter() {
+            if !wanted(name) {
+                dropped.push(item);
+                continue;
+            }
+            let Some(&(first, other)) = kept.get(name) else {
+                kept.insert(name.clone(), (item, &part.name));
+                continue;
+            };
+            // Who exports what was imported from another input exports the same thing once more.
+            if targets.get(first) == targets.get(item) {
+                continue;
+            }
+            match options.export_conflicts {
+                ExportConflicts::Refuse => problems.push(format!(
+                    "'{other}' and '{}' both export \"{name}\" (here a {}): use --rename-export-conflicts or --skip-export-conflicts",
+                    part.name,
+                    kind(item)
+                )),
+                ExportConflicts::Skip => dropped.push(item),
+                ExportConflicts::Rename => {
+                    let free = (1..).map(|number| format!("{name}_{number}"));
+                    let mut free = free.filter(|name| !kept.contains_key(name) && !all_names.contains(name.as_str()));
+                    let name = free.next().expect("numbers do not run out");
+                    kept.insert(name, (item, &part.name));
+                }
+            }
+        }
+    }
+    if !problems.is_empty() {
+        return Err(MergeError { problems });
+    }
+    let kept = kept.into_iter().map(|(name, (item, _))| Export { name, item }).collect();
+    Ok(Exports { kept, dropped })
+}
+
+/// Declares the functions that an export had declared and that bodies take references of (specification: `ref.func` wants its function to occur
+/// outside of bodies too).
+pub(super) fn declare_functions(module: &mut Module, dropped: &[Item]) {
+    let exported = dropped.iter().filter_map(|item| if let Item::Function(id) = item { Some(*id) } else { None });
+    let exported: IndexSet<FunctionId> = exported.collect();
+    if exported.is_empty() {
+        return;
+    }
+    let mut referred: IndexSet<FunctionId> = IndexSet::new();
+    let mut visit = |id: FunctionId| {
+        if exported.contains(&id) {
+            referred.insert(id);
+        }
+    };
+    for function in module.functions.values() {
+        match &function.body {
+            Body::Import | Body::Removed | Body::Detached => {}
+            Body::Lifted(func) => func.for_each_used_operator(|id| {
+                if let Operator::RefFunc { function_index } = func.operators[id] {
+                    visit(FunctionId::from_u32(function_index));
+                }
+            }),
+            Body::Lazy(body) => {
+                // A body that cannot be read is reported when it is written.
+                let Ok(operators) = body.reader().get_operators_reader() else { continue };
+                for operator in operators.into_iter().map_while(Result::ok) {
+                    if let Operator::RefFunc { function_index } = operator {
+                        let id = match &body.renumbering {
+                            None => Some(FunctionId::from_u32(function_index)),
+                            Some(renumbering) => renumbering.functions.get(function_index as usize).copied(),
+                        };
+                        id.into_iter().for_each(&mut visit);
+                    }
+                }
+            }
+        }
+    }
+    if !referred.is_empty() {
+        module.elements.push(ElementSegment {
+            kind: ElementKind::Declared,
+            items: ElementItems::Functions(referred.into_iter().collect()),
+            name: None,
+            removed: false,
+        });
+    }
+}

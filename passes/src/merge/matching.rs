@@ -1,0 +1,231 @@
+//! Whether an export satisfies an import: the specification's import matching ("External Types", section Matching).
+
+use super::link::kind;
+use std::fmt::Write;
+use wasmfx_ir::Module;
+use wasmfx_ir::module::{Item, TypeId};
+use wasmfx_ir::subtype::{Subtyping, type_id};
+use wasmfx_ir::wasmparser::{
+    CompositeInnerType, FuncType, GlobalType, HeapType, MemoryType, RefType, StorageType, TableType, ValType,
+};
+
+/// Compares types of items of one module, in which all inputs are combined.
+pub(super) struct Matching<'a> {
+    module: &'a Module,
+    types: Subtyping<'a>,
+}
+
+impl<'a> Matching<'a> {
+    pub(super) fn new(module: &'a Module) -> Self {
+        Self { module, types: Subtyping::new(&module.types) }
+    }
+
+    /// Says how `export` fails to satisfy `import`.
+    pub(super) fn check(&self, import: Item, export: Item) -> Result<(), String> {
+        let module = self.module;
+        let fits = match (import, export) {
+            (Item::Function(import), Item::Function(export)) => {
+                let (import, export) = (&module.functions[import], &module.functions[export]);
+                if import.exact {
+                    self.types.same(export.ty, import.ty)
+                } else {
+                    self.types.is_declared_subtype(export.ty, import.ty)
+                }
+            }
+            (Item::Table(import), Item::Table(export)) => {
+                self.table_fits(module.tables[import].ty, module.tables[export].ty)
+            }
+            (Item::Memory(import), Item::Memory(export)) => {
+                memory_fits(module.memories[import].ty, module.memories[export].ty)
+            }
+            (Item::Global(import), Item::Global(export)) => {
+                self.global_fits(module.globals[import].ty, module.globals[export].ty)
+            }
+            // A tag is what throwing and catching agree on, so nothing less than the same type will do.
+            (Item::Tag(import), Item::Tag(export)) => self.types.same(module.tags[export].ty, module.tags[import].ty),
+            (import, export) => {
+                return Err(format!("the export is a {}, not a {}", kind(export), kind(import)));
+            }
+        };
+        if fits {
+            Ok(())
+        } else {
+            Err(format!("wanted is {}, exported is {}", self.describe(import), self.describe(export)))
+        }
+    }
+
+    fn table_fits(&self, import: TableType, export: TableType) -> bool {
+        import.table64 == export.table64
+            && import.shared == export.shared
+            && self.types.ref_matches(export.element_type, import.element_type)
+            && self.types.ref_matches(import.element_type, export.element_type)
+            && limits_fit((import.initial, import.maximum), (export.initial, export.maximum))
+    }
+
+    fn global_fits(&self, import: GlobalType, export: GlobalType) -> bool {
+        let (wanted, given) = (import.content_type, export.content_type);
+        import.mutable == export.mutable
+            && import.shared == export.shared
+            && self.types.matches(given, wanted)
+            && (!import.mutable || self.types.matches(wanted, given))
+    }
+
+    /// Whether two imports of the same name can be one, whose type satisfies both: the type is left in `a`.
+    pub(super) fn is_same_type(&self, a: Item, b: Item) -> bool {
+        let module = self.module;
+        match (a, b) {
+            (Item::Function(a), Item::Function(b)) => {
+                let (a, b) = (&module.functions[a], &module.functions[b]);
+                a.exact == b.exact && self.types.same(a.ty, b.ty)
+            }
+            (Item::Table(a), Item::Table(b)) => {
+                let (a, b) = (module.tables[a].ty, module.tables[b].ty);
+                a.table64 == b.table64 && a.shared == b.shared && self.same_ref(a.element_type, b.element_type)
+            }
+            (Item::Memory(a), Item::Memory(b)) => {
+                let (a, b) = (module.memories[a].ty, module.memories[b].ty);
+                a.memory64 == b.memory64 && a.shared == b.shared && a.page_size_log2 == b.page_size_log2
+            }
+            (Item::Global(a), Item::Global(b)) => {
+                let (a, b) = (module.globals[a].ty, module.globals[b].ty);
+                a.mutable == b.mutable
+                    && a.shared == b.shared
+                    && self.types.matches(a.content_type, b.content_type)
+                    && self.types.matches(b.content_type, a.content_type)
+            }
+            (Item::Tag(a), Item::Tag(b)) => self.types.same(module.tags[a].ty, module.tags[b].ty),
+            _ => false,
+        }
+    }
+
+    fn same_ref(&self, a: RefType, b: RefType) -> bool {
+        self.types.ref_matches(a, b) && self.types.ref_matches(b, a)
+    }
+
+    /// The type of an item, in words.
+    fn describe(&self, item: Item) -> String {
+        let module = self.module;
+        match item {
+            Item::Function(id) => self.describe_type(module.functions[id].ty),
+            Item::Tag(id) => format!("a tag of {}", self.describe_type(module.tags[id].ty)),
+            Item::Table(id) => {
+                let TableType { element_type, table64, initial, maximum, shared } = module.tables[id].ty;
+                let shape = shape(table64, shared, None);
+                format!("a{shape} table of {}{}", self.ref_name(element_type), limits(initial, maximum))
+            }
+            Item::Memory(id) => {
+                let MemoryType { memory64, shared, initial, maximum, page_size_log2 } = module.memories[id].ty;
+                format!("a{} memory{}", shape(memory64, shared, page_size_log2), limits(initial, maximum))
+            }
+            Item::Global(id) => {
+                let GlobalType { content_type, mutable, shared } = module.globals[id].ty;
+                let mutable = if mutable { "a mutable" } else { "an immutable" };
+                let shared = if shared { " shared" } else { "" };
+                format!("{mutable}{shared} global of type {}", self.val_name(content_type))
+            }
+        }
+    }
+
+    fn describe_type(&self, ty: TypeId) -> String {
+        let composite = &self.module.types.definitions[ty].sub_type.composite_type;
+        let mut text = match &composite.inner {
+            CompositeInnerType::Func(func) => self.signature(func),
+            CompositeInnerType::Cont(cont) => format!("(cont {})", self.describe_type(type_id(cont.0.unpack()))),
+            CompositeInnerType::Struct(ty) => {
+                let fields = ty.fields.iter().map(|field| match field.element_type {
+                    StorageType::I8 => "i8".to_string(),
+                    StorageType::I16 => "i16".to_string(),
+                    StorageType::Val(ty) => self.val_name(ty),
+                });
+                format!("(struct {})", fields.collect::<Vec<_>>().join(" "))
+            }
+            CompositeInnerType::Array(_) => "(array)".to_string(),
+        };
+        // Types that look alike are different where their recursion groups are.
+        let group = &self.module.types.groups[self.module.types.group_of(ty)];
+        if group.range.len() > 1 {
+            let position = ty.as_u32() - group.range.start + 1;
+            let _ = write!(text, " (number {position} of {} types that are defined together)", group.range.len());
+        }
+        text
+    }
+
+    fn signature(&self, func: &FuncType) -> String {
+        let list = |types: &[ValType]| types.iter().map(|&ty| self.val_name(ty)).collect::<Vec<_>>().join(" ");
+        let mut text = String::from("(func");
+        if !func.params().is_empty() {
+            let _ = write!(text, " (param {})", list(func.params()));
+        }
+        if !func.results().is_empty() {
+            let _ = write!(text, " (result {})", list(func.results()));
+        }
+        text.push(')');
+        text
+    }
+
+    fn val_name(&self, ty: ValType) -> String {
+        match ty {
+            ValType::Ref(ty) => self.ref_name(ty),
+            ValType::I32 | ValType::I64 | ValType::F32 | ValType::F64 | ValType::V128 => ty.to_string(),
+        }
+    }
+
+    fn ref_name(&self, ty: RefType) -> String {
+        let null = if ty.is_nullable() { "null " } else { "" };
+        match ty.heap_type() {
+            HeapType::Concrete(index) => {
+                let id = type_id(index);
+                let inner = &self.module.types.definitions[id].sub_type.composite_type.inner;
+                let kind = match inner {
+                    CompositeInnerType::Func(_) => "func",
+                    CompositeInnerType::Array(_) => "array",
+                    CompositeInnerType::Struct(_) => "struct",
+                    CompositeInnerType::Cont(_) => "cont",
+                };
+                match &self.module.types.definitions[id].name {
+                    Some(name) => format!("(ref {null}${name})"),
+                    None => format!("(ref {null}{kind} type {})", self.types.canonical(id).as_u32()),
+                }
+            }
+            HeapType::Exact(_) | HeapType::Abstract { .. } => ty.to_string(),
+        }
+    }
+}
+
+fn memory_fits(import: MemoryType, export: MemoryType) -> bool {
+    import.memory64 == export.memory64
+        && import.shared == export.shared
+        && import.page_size_log2 == export.page_size_log2
+        && limits_fit((import.initial, import.maximum), (export.initial, export.maximum))
+}
+
+/// Whether something with the limits `given` is at least as large as wanted, and can get no larger than wanted.
+fn limits_fit(wanted: (u64, Option<u64>), given: (u64, Option<u64>)) -> bool {
+    given.0 >= wanted.0
+        && match (wanted.1, given.1) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(wanted), Some(given)) => given <= wanted,
+        }
+}
+
+fn shape(wide: bool, shared: bool, page_size_log2: Option<u32>) -> String {
+    let mut text = String::new();
+    if wide {
+        text.push_str(" 64-bit");
+    }
+    if shared {
+        text.push_str(" shared");
+    }
+    if let Some(log2) = page_size_log2 {
+        let _ = write!(text, " ({}-byte pages)", 1_u64 << log2);
+    }
+    text
+}
+
+fn limits(initial: u64, maximum: Option<u64>) -> String {
+    match maximum {
+        Some(maximum) => format!(" of size {initial} to {maximum}"),
+        None => format!(" of size {initial} or more"),
+    }
+}
