@@ -590,7 +590,10 @@ impl Func {
 
     /// The results of an instruction.
     #[inline]
-    pub fn inst_results(&self, inst: Inst) -> impl ExactSizeIterator<Item = Value> + DoubleEndedIterator + use<> {
+    pub fn inst_results(
+        &self,
+        inst: Inst,
+    ) -> impl ExactSizeIterator<Item = Value> + DoubleEndedIterator + Clone + use<> {
         let data = &self.insts[inst];
         (data.first_result..data.first_result + u32::from(data.result_count)).map(Value::from_u32)
     }

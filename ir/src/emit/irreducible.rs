@@ -1,0 +1,169 @@
+//! Stage 2: loops with several entries get one, a dispatching node, and no code is duplicated.
+//!
+//! A strongly connected region that is left when every edge to a dominating node is taken out has several entries. A new node in front of it
+//! branches on a new variable, the *label*, to the entry that is meant; edges from outside lead to it, and so do the edges inside that close a cycle.
+//! The label is zero for the main entry, and is zero again as soon as another one was dispatched to, so that the edges that close cycles to the
+//! main entry, usually the hot ones, need not set it.
+
+use super::dominance::Dominance;
+use super::graph::{Added, EdgeId, Exit, Graph, NONE, NodeId, index_u32, split_table_edges};
+
+/// Makes the graph reducible, and returns its dominators.
+pub(super) fn make_reducible(graph: &mut Graph) -> Dominance {
+    let mut rounds = 0;
+    loop {
+        let dominance = Dominance::new(graph);
+        let components = cyclic_components(graph, &dominance);
+        if components.is_empty() {
+            return dominance;
+        }
+        for component in &components {
+            // Keeping edges that lead forward makes better code; redirecting all of them is certain to terminate.
+            add_dispatch(graph, &dominance, component, rounds >= 8);
+        }
+        split_table_edges(graph);
+        rounds += 1;
+    }
+}
+
+/// The strongly connected components of more than one node that the graph has without its back edges (Tarjan's algorithm, iterative).
+fn cyclic_components(graph: &Graph, dominance: &Dominance) -> Vec<Vec<NodeId>> {
+    // Quick test: without a retreating edge there is no cycle.
+    let mut has_retreating_edge = false;
+    for &node in dominance.preorder() {
+        graph.for_each_out_edge(node, |edge| {
+            let to = graph.edges[edge as usize].to;
+            has_retreating_edge |= dominance.depth_first_number(to) <= dominance.depth_first_number(node)
+                && !dominance.is_back_edge(graph, edge);
+        });
+    }
+    if !has_retreating_edge {
+        return Vec::new();
+    }
+    let count = graph.nodes.len();
+    let mut number = vec![NONE; count];
+    let mut low = vec![NONE; count];
+    let mut on_stack = vec![false; count];
+    let mut stack = Vec::new();
+    let mut next_number = 0;
+    let mut components = Vec::new();
+    for &root in dominance.preorder() {
+        if number[root as usize] != NONE {
+            continue;
+        }
+        let mut frames: Vec<(NodeId, Vec<NodeId>)> = Vec::new();
+        let mut entering = Some(root);
+        loop {
+            if let Some(node) = entering.take() {
+                number[node as usize] = next_number;
+                low[node as usize] = next_number;
+                next_number += 1;
+                stack.push(node);
+                on_stack[node as usize] = true;
+                let mut successors = Vec::new();
+                graph.for_each_out_edge(node, |edge| {
+                    if !dominance.is_back_edge(graph, edge) {
+                        successors.push(graph.edges[edge as usize].to);
+                    }
+                });
+                frames.push((node, successors));
+            }
+            let Some((node, successors)) = frames.last_mut() else { break };
+            let node = *node;
+            if let Some(next) = successors.pop() {
+                if number[next as usize] == NONE {
+                    entering = Some(next);
+                } else if on_stack[next as usize] {
+                    low[node as usize] = low[node as usize].min(number[next as usize]);
+                }
+                continue;
+            }
+            frames.pop();
+            if let Some((above, _)) = frames.last() {
+                low[*above as usize] = low[*above as usize].min(low[node as usize]);
+            }
+            if low[node as usize] == number[node as usize] {
+                let start = stack.iter().rposition(|&member| member == node).expect("the root is on the stack");
+                let component: Vec<NodeId> = stack.drain(start..).collect();
+                component.iter().for_each(|&member| on_stack[member as usize] = false);
+                if component.len() > 1 {
+                    components.push(component);
+                }
+            }
+        }
+    }
+    components
+}
+
+fn add_dispatch(graph: &mut Graph, dominance: &Dominance, component: &[NodeId], redirect_all: bool) {
+    let mut inside = vec![false; graph.nodes.len()];
+    component.iter().for_each(|&node| inside[node as usize] = true);
+    let is_inside = |node: NodeId| inside.get(node as usize).is_some_and(|&inside| inside);
+    let enters = |graph: &Graph, edge: EdgeId| !is_inside(graph.edges[edge as usize].from);
+    let mut entries: Vec<NodeId> = component
+        .iter()
+        .copied()
+        .filter(|&node| {
+            dominance
+                .in_edges
+                .of(node)
+                .iter()
+                .any(|&edge| dominance.is_reachable(graph.edges[edge as usize].from) && enters(graph, edge))
+        })
+        .collect();
+    entries.sort_unstable_by_key(|&node| (graph.nodes[node as usize].key, node));
+    // The main entry is the one that most cycles are closed to.
+    let closing = |graph: &Graph, node: NodeId| {
+        dominance
+            .in_edges
+            .of(node)
+            .iter()
+            .filter(|&&edge| !enters(graph, edge) && !dominance.is_back_edge(graph, edge))
+            .count()
+    };
+    let main = (0..entries.len()).max_by_key(|&index| (closing(graph, entries[index]), std::cmp::Reverse(index)));
+    let main = main.expect("a region that can be reached has an entry");
+    entries[..=main].rotate_right(1);
+
+    let label = graph.add_value(Added::I32Param);
+    let key = entries.iter().map(|&node| graph.nodes[node as usize].key).min().expect("there is an entry");
+    let dispatch = graph.add_node(Exit::Dead, key.saturating_sub(1));
+    graph.nodes[dispatch as usize].params.push(label);
+    let constant = |graph: &mut Graph, number: usize| {
+        let value = i32::try_from(number).expect("a function has fewer than 2^31 blocks");
+        graph.add_value(Added::I32Const(value))
+    };
+    let set_label = |graph: &mut Graph, edge: EdgeId, number: usize| {
+        let value = constant(graph, number);
+        graph.uses[crate::entity::Entity::index(value)] += 1;
+        graph.edges[edge as usize].copies.push((label, value));
+    };
+    for (number, &entry) in entries.iter().enumerate() {
+        for &edge in dominance.in_edges.of(entry) {
+            let from = graph.edges[edge as usize].from;
+            let from_outside = enters(graph, edge);
+            if !dominance.is_reachable(from) || dominance.is_back_edge(graph, edge) {
+                continue;
+            }
+            let leads_forward = graph.nodes[from as usize].key < graph.nodes[entry as usize].key;
+            if !from_outside && leads_forward && !redirect_all {
+                continue;
+            }
+            graph.edges[edge as usize].to = dispatch;
+            if from_outside || number != 0 {
+                set_label(graph, edge, number);
+            }
+        }
+    }
+    let onward: Vec<EdgeId> = entries.iter().map(|&entry| graph.add_edge(dispatch, entry)).collect();
+    for &edge in &onward[1..] {
+        set_label(graph, edge, 0);
+    }
+    graph.uses[crate::entity::Entity::index(label)] += 1;
+    graph.nodes[dispatch as usize].exit = match *onward {
+        [main, other] => Exit::Branch { condition: label, then_edge: other, else_edge: main, likely: None },
+        // The default is the main entry's.
+        _ => Exit::Switch { index: label, entries: onward.iter().copied().chain([onward[0]]).collect() },
+    };
+    debug_assert!(index_u32(onward.len()) >= 2, "a cyclic region with one entry has a header that dominates it");
+}
