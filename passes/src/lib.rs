@@ -5,6 +5,7 @@ pub mod environment;
 pub mod function;
 mod inline_body;
 pub mod merge;
+pub mod lower;
 pub mod module;
 pub mod optimizer;
 pub mod options;

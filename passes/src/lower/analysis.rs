@@ -1,0 +1,371 @@
+//! Who may suspend: a fixpoint over the call graph of the tags that may escape each function.
+//!
+//! Imports contribute nothing in a closed world, since a suspension never crosses a host frame. A `resume` contributes what any continuation of
+//! the module may raise, minus what it handles (two imported tags may be one, so only the very tag that a clause names is subtracted).
+
+use super::scan::{Callee, Summary};
+use rustc_hash::FxHashSet;
+use wasmfx_ir::Module;
+use wasmfx_ir::entity::{Entity, SecondaryMap};
+use wasmfx_ir::module::{Body, ConstExpr, ElementItems, FunctionId, Item, TagId, TypeId};
+use wasmfx_ir::wasmparser::{CompositeInnerType, Operator, ValType};
+
+/// A set of ways to leave a function other than returning and throwing: a bit for each tag suspended to, one for each tag switched under, one
+/// for "start a continuation from further out", one for "any tag of another module".
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Escapes(Vec<u64>);
+
+/// The bit of "the outer driver is asked to start a continuation".
+const START: usize = 0;
+/// The bit of "any tag that another module knows".
+const FOREIGN: usize = 1;
+
+fn suspension(tag: TagId) -> usize {
+    2 + 2 * tag.index()
+}
+
+fn switching(tag: TagId) -> usize {
+    3 + 2 * tag.index()
+}
+
+impl Escapes {
+    fn insert(&mut self, bit: usize) -> bool {
+        if self.0.len() <= bit / 64 {
+            self.0.resize(bit / 64 + 1, 0);
+        }
+        let word = &mut self.0[bit / 64];
+        let old = *word;
+        *word |= 1 << (bit % 64);
+        *word != old
+    }
+
+    fn remove(&mut self, bit: usize) {
+        if let Some(word) = self.0.get_mut(bit / 64) {
+            *word &= !(1 << (bit % 64));
+        }
+    }
+
+    fn contains(&self, bit: usize) -> bool {
+        self.0.get(bit / 64).is_some_and(|word| word & 1 << (bit % 64) != 0)
+    }
+
+    fn union(&mut self, other: &Self) -> bool {
+        if self.0.len() < other.0.len() {
+            self.0.resize(other.0.len(), 0);
+        }
+        let mut changed = false;
+        for (word, more) in self.0.iter_mut().zip(&other.0) {
+            changed |= *more & !*word != 0;
+            *word |= more;
+        }
+        changed
+    }
+
+    /// Whether nothing escapes.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.iter().all(|&word| word == 0)
+    }
+
+    /// Whether a request to start a continuation may escape.
+    pub(super) fn starts(&self) -> bool {
+        self.contains(START)
+    }
+
+    /// The tags that may be suspended to.
+    pub(super) fn suspensions(&self, tags: usize) -> impl Iterator<Item = TagId> {
+        (0..tags).map(TagId::from_index).filter(|&tag| self.contains(suspension(tag)))
+    }
+
+    /// The tags that may be switched under.
+    pub(super) fn switches(&self, tags: usize) -> impl Iterator<Item = TagId> {
+        (0..tags).map(TagId::from_index).filter(|&tag| self.contains(switching(tag)))
+    }
+}
+
+/// What the analysis found.
+#[derive(Debug)]
+pub(super) struct Analysis {
+    /// What may escape each function.
+    pub(super) escapes: SecondaryMap<FunctionId, Escapes>,
+    /// What may escape some continuation's function.
+    pub(super) continuation_escapes: Escapes,
+    /// Whether an exception may come out of a continuation while something in the module (or another module) could catch it.
+    pub(super) exceptions_cross: bool,
+    /// Functions whose resume sites may be nested in themselves without bound.
+    pub(super) nests: SecondaryMap<FunctionId, bool>,
+    /// The functions that an indirect call of a type may reach.
+    callees: Callees,
+    foreign_calls: bool,
+    imports_from_modules: FxHashSet<FunctionId>,
+}
+
+/// Functions whose reference is taken, by a rough form of their type.
+#[derive(Debug, Default)]
+struct Callees {
+    shape_of_type: SecondaryMap<TypeId, Option<u32>>,
+    members: Vec<Vec<FunctionId>>,
+}
+
+impl Callees {
+    /// Two types have one shape if they agree in number and kind of parameters and results: subtyping and equivalence never go beyond this.
+    fn new(module: &Module, taken: &[FunctionId]) -> Self {
+        let mut callees = Self { shape_of_type: SecondaryMap::new(), members: Vec::new() };
+        let mut shapes: indexmap::IndexMap<Vec<u8>, u32> = indexmap::IndexMap::new();
+        for (id, definition) in module.types.definitions.iter() {
+            if let CompositeInnerType::Func(func) = &definition.sub_type.composite_type.inner {
+                let kind = |ty: &ValType| match ty {
+                    ValType::I32 => 1u8,
+                    ValType::I64 => 2,
+                    ValType::F32 => 3,
+                    ValType::F64 => 4,
+                    ValType::V128 => 5,
+                    ValType::Ref(_) => 6,
+                };
+                let mut key: Vec<u8> = func.params().iter().map(kind).collect();
+                key.push(0);
+                key.extend(func.results().iter().map(kind));
+                let new = u32::try_from(shapes.len()).expect("types are numbered by u32");
+                callees.shape_of_type[id] = Some(*shapes.entry(key).or_insert(new));
+            }
+        }
+        callees.members.resize(shapes.len(), Vec::new());
+        for &function in taken {
+            if let Some(shape) = callees.shape_of_type[module.functions[function].ty] {
+                callees.members[shape as usize].push(function);
+            }
+        }
+        callees
+    }
+
+    fn of(&self, ty: TypeId) -> &[FunctionId] {
+        match self.shape_of_type[ty] {
+            Some(shape) => &self.members[shape as usize],
+            None => &[],
+        }
+    }
+}
+
+/// Every function whose reference exists as a value.
+fn functions_taken(module: &Module, summaries: &SecondaryMap<FunctionId, Summary>) -> Vec<FunctionId> {
+    let mut taken: FxHashSet<FunctionId> = FxHashSet::default();
+    let mut in_expression = |expression: &ConstExpr| {
+        for operator in &expression.operators {
+            if let Operator::RefFunc { function_index } = operator {
+                taken.insert(FunctionId::from_u32(*function_index));
+            }
+        }
+    };
+    for global in module.globals.values() {
+        global.init.iter().for_each(&mut in_expression);
+    }
+    for table in module.tables.values() {
+        table.init.iter().for_each(&mut in_expression);
+    }
+    for segment in module.elements.values() {
+        if let ElementItems::Expressions(_, expressions) = &segment.items {
+            expressions.iter().for_each(&mut in_expression);
+        }
+    }
+    for segment in module.elements.values() {
+        // A declared segment takes no reference: the bodies do.
+        if let (ElementItems::Functions(functions), false) =
+            (&segment.items, matches!(segment.kind, wasmfx_ir::module::ElementKind::Declared))
+        {
+            taken.extend(functions.iter().copied());
+        }
+    }
+    for id in module.functions.keys() {
+        taken.extend(summaries[id].references.iter().copied());
+    }
+    // The host may put an exported function into a table that it sees.
+    let host_tables = module.tables.values().any(|table| table.origin == wasmfx_ir::module::Origin::Import)
+        || module.exports.iter().any(|export| matches!(export.item, Item::Table(_)));
+    if host_tables {
+        taken.extend(module.exports.iter().filter_map(|export| match export.item {
+            Item::Function(function) => Some(function),
+            _ => None,
+        }));
+    }
+    let mut taken: Vec<FunctionId> = taken.into_iter().collect();
+    taken.sort_unstable();
+    taken
+}
+
+impl Analysis {
+    /// Analyses a module. `module_imports` are the imported functions that may suspend (none in a closed world).
+    pub(super) fn new(
+        module: &Module,
+        summaries: &SecondaryMap<FunctionId, Summary>,
+        module_imports: FxHashSet<FunctionId>,
+        open_world: bool,
+    ) -> Self {
+        let taken = functions_taken(module, summaries);
+        let callees = Callees::new(module, &taken);
+        let mut analysis = Self {
+            escapes: SecondaryMap::with_default_and_len(Escapes::default(), module.functions.len()),
+            continuation_escapes: Escapes::default(),
+            exceptions_cross: false,
+            nests: SecondaryMap::with_default_and_len(false, module.functions.len()),
+            callees,
+            foreign_calls: open_world,
+            imports_from_modules: module_imports,
+        };
+        analysis.find_nesting(module, summaries, &taken);
+        analysis.find_escapes(module, summaries, &taken);
+        analysis.find_exceptions(module, summaries, open_world);
+        analysis
+    }
+
+    /// The functions that a continuation may start with.
+    fn continuation_functions<'a>(
+        &'a self,
+        module: &'a Module,
+        summaries: &'a SecondaryMap<FunctionId, Summary>,
+    ) -> impl Iterator<Item = FunctionId> + 'a {
+        module.functions.keys().flat_map(move |id| summaries[id].creates.iter()).flat_map(|&(ty, known)| {
+            let (one, many) = match known {
+                Some(function) => (Some(function), [].as_slice()),
+                None => (None, self.callees.of(ty)),
+            };
+            one.into_iter().chain(many.iter().copied())
+        })
+    }
+
+    /// The functions that a call may reach.
+    pub(super) fn targets(&self, callee: Callee) -> impl Iterator<Item = FunctionId> + '_ {
+        let (one, many) = match callee {
+            Callee::Direct(function) => (Some(function), [].as_slice()),
+            Callee::Typed(ty) => (None, self.callees.of(ty)),
+        };
+        one.into_iter().chain(many.iter().copied())
+    }
+
+    /// Whether a call may suspend.
+    pub(super) fn call_suspends(&self, callee: Callee) -> bool {
+        (self.foreign_calls && matches!(callee, Callee::Typed(_)))
+            || self.targets(callee).any(|target| !self.escapes[target].is_empty())
+    }
+
+    /// What may escape a resume that handles these tags.
+    pub(super) fn resume_escapes(&self, site: &super::scan::ResumeSite, nests: bool) -> Escapes {
+        let mut escapes = self.continuation_escapes.clone();
+        for &tag in &site.suspensions {
+            escapes.remove(suspension(tag));
+        }
+        for &tag in &site.switches {
+            escapes.remove(switching(tag));
+        }
+        // An inner request to start a continuation is served by the driver of this very site.
+        escapes.remove(START);
+        if nests {
+            escapes.insert(START);
+        }
+        escapes
+    }
+
+    fn find_escapes(
+        &mut self,
+        module: &Module,
+        summaries: &SecondaryMap<FunctionId, Summary>,
+        taken: &[FunctionId],
+    ) {
+        let mut starts: Vec<FunctionId> = self.continuation_functions(module, summaries).collect();
+        starts.sort_unstable();
+        starts.dedup();
+        if self.foreign_calls {
+            self.continuation_escapes.insert(FOREIGN);
+            let _ = taken;
+        }
+        for &function in &self.imports_from_modules {
+            self.escapes[function].insert(FOREIGN);
+        }
+        // Rounds over all functions until nothing changes: call graphs are shallow in rounds, and a round is one look at each call.
+        let mut changed = true;
+        while changed {
+            changed = false;
+            for id in module.functions.keys().rev() {
+                let summary = &summaries[id];
+                let mut escapes = self.escapes[id].clone();
+                for &tag in &summary.suspends {
+                    escapes.insert(suspension(tag));
+                }
+                for &tag in &summary.switches {
+                    escapes.insert(switching(tag));
+                }
+                for &callee in &summary.calls {
+                    if self.foreign_calls && matches!(callee, Callee::Typed(_)) {
+                        escapes.insert(FOREIGN);
+                    }
+                    for target in self.targets(callee) {
+                        if target != id {
+                            escapes.union(&self.escapes[target]);
+                        }
+                    }
+                }
+                for site in &summary.resumes {
+                    escapes.union(&self.resume_escapes(site, self.nests[id]));
+                }
+                if escapes != self.escapes[id] {
+                    self.escapes[id] = escapes;
+                    changed = true;
+                }
+            }
+            let mut all = self.continuation_escapes.clone();
+            for &function in &starts {
+                all.union(&self.escapes[function]);
+            }
+            if all != self.continuation_escapes {
+                self.continuation_escapes = all;
+                changed = true;
+            }
+        }
+    }
+
+    /// A resume site nests without bound if a continuation that may run under it may reach the site again.
+    fn find_nesting(&mut self, module: &Module, summaries: &SecondaryMap<FunctionId, Summary>, _taken: &[FunctionId]) {
+        let mut reached: FxHashSet<FunctionId> = FxHashSet::default();
+        let mut work: Vec<FunctionId> = self.continuation_functions(module, summaries).collect();
+        while let Some(id) = work.pop() {
+            if reached.insert(id) {
+                for &callee in &summaries[id].calls {
+                    work.extend(self.targets(callee));
+                }
+            }
+        }
+        // Any continuation may run under any site, so every site that a continuation reaches may be nested in itself.
+        for id in module.functions.keys() {
+            self.nests[id] = (reached.contains(&id) || self.foreign_calls) && !summaries[id].resumes.is_empty();
+        }
+    }
+
+    fn find_exceptions(&mut self, module: &Module, summaries: &SecondaryMap<FunctionId, Summary>, open_world: bool) {
+        let catches = module.functions.keys().any(|id| summaries[id].catches);
+        if open_world {
+            self.exceptions_cross = true;
+            return;
+        }
+        // `resume_throw` raises in a continuation that throws nothing itself, and must find its way out of it.
+        if module.functions.keys().any(|id| summaries[id].resume_throws) {
+            self.exceptions_cross = true;
+            return;
+        }
+        if !catches {
+            return;
+        }
+        // Whatever a continuation reaches: a throw, or a host that may throw.
+        let mut reached: FxHashSet<FunctionId> = FxHashSet::default();
+        let mut work: Vec<FunctionId> = self.continuation_functions(module, summaries).collect();
+        while let Some(id) = work.pop() {
+            if reached.insert(id) {
+                let summary = &summaries[id];
+                if summary.throws || matches!(module.functions[id].body, Body::Import) {
+                    self.exceptions_cross = true;
+                    return;
+                }
+                for &callee in &summary.calls {
+                    work.extend(self.targets(callee));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,539 @@
+//! The two copies of a function that may suspend: the fast one, which is the function, and the resumable one, which is entered with a frame.
+
+use super::builder::{Builder, zero_operator};
+use super::layout::Layout;
+use super::scan::Callee;
+use super::split::{Point, Treatment, is_rematerialised, split};
+use super::ssa::{Definition, repair};
+use super::store::{FIRST_CLAUSE_ENTRY, FrameField};
+use super::{Error, Lowering};
+use rustc_hash::FxHashSet;
+use wasmfx_ir::analysis::Liveness;
+use wasmfx_ir::entity::Entity;
+use wasmfx_ir::func::{Block, BlockCall, Func, Handler, Inst, Terminator, Value};
+use wasmfx_ir::module::{Body, FunctionId, TagId, TypeId};
+use wasmfx_ir::wasmparser::{Operator, ValType};
+
+/// Which copy is being made.
+#[derive(Clone, Debug)]
+pub(super) enum Flavour {
+    /// The original, which allocates a frame when it must unwind.
+    Fast,
+    /// The copy that continues from this frame, and saves itself into it again.
+    Resumed(Value),
+}
+
+/// One copy of a function in the making.
+pub(super) struct Copy<'c> {
+    pub(super) function: FunctionId,
+    pub(super) func: Func,
+    pub(super) flavour: Flavour,
+    pub(super) layout: &'c Layout,
+    pub(super) liveness: &'c Liveness,
+    /// The original types of the function's results.
+    pub(super) result_types: Vec<ValType>,
+    /// Their lowered types.
+    pub(super) lowered_results: Vec<ValType>,
+    pub(super) nests: bool,
+    /// Whether the function may be suspended at all.
+    pub(super) may_suspend: bool,
+}
+
+/// What a call operator calls.
+pub(super) fn callee(operator: &Operator<'_>) -> Option<Callee> {
+    Some(match *operator {
+        Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
+            Callee::Direct(FunctionId::from_u32(function_index))
+        }
+        Operator::CallIndirect { type_index, .. }
+        | Operator::ReturnCallIndirect { type_index, .. }
+        | Operator::CallRef { type_index }
+        | Operator::ReturnCallRef { type_index } => Callee::Typed(TypeId::from_u32(type_index)),
+        _ => return None,
+    })
+}
+
+impl Lowering<'_> {
+    fn treatment(&self, function: FunctionId, operator: &Operator<'static>) -> Treatment {
+        match operator {
+            Operator::Suspend { .. } | Operator::Switch { .. } => Treatment::Suspend,
+            Operator::Resume { resume_table, .. }
+            | Operator::ResumeThrow { resume_table, .. }
+            | Operator::ResumeThrowRef { resume_table, .. } => {
+                let site = super::scan::resume_site(resume_table);
+                if self.analysis.resume_escapes(&site, self.analysis.nests[function]).is_empty() {
+                    Treatment::Expand
+                } else {
+                    Treatment::Suspend
+                }
+            }
+            Operator::Call { .. } | Operator::CallIndirect { .. } | Operator::CallRef { .. } => {
+                let callee = callee(operator).expect("a call has a callee");
+                if self.analysis.call_suspends(callee) { Treatment::Suspend } else { Treatment::Keep }
+            }
+            _ => Treatment::Keep,
+        }
+    }
+
+    /// The original types of the values that execution goes on with behind a point.
+    pub(super) fn resumption_types(&self, operator: &Operator<'static>) -> Vec<ValType> {
+        match *operator {
+            Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
+                self.original_results(self.module.functions[FunctionId::from_u32(function_index)].ty)
+            }
+            Operator::CallIndirect { type_index, .. }
+            | Operator::ReturnCallIndirect { type_index, .. }
+            | Operator::CallRef { type_index }
+            | Operator::ReturnCallRef { type_index } => self.original_results(TypeId::from_u32(type_index)),
+            Operator::Suspend { tag_index } => self.original_results(self.original_tag_type(TagId::from_u32(tag_index))),
+            Operator::Resume { cont_type_index, .. }
+            | Operator::ResumeThrow { cont_type_index, .. }
+            | Operator::ResumeThrowRef { cont_type_index, .. } => {
+                self.original_results(self.original_continuation(TypeId::from_u32(cont_type_index)))
+            }
+            Operator::Switch { cont_type_index, .. } => {
+                // The last parameter of the target is the continuation of the current one, whose parameters come back.
+                let target = self.original_continuation(TypeId::from_u32(cont_type_index));
+                let last = self.original_params(target).last().copied();
+                let current = match last {
+                    Some(ValType::Ref(reference)) => reference.type_index().and_then(|index| index.as_module_index()),
+                    _ => None,
+                };
+                let current = current.expect("validation has checked that a switch passes a continuation");
+                self.original_params(self.original_continuation(TypeId::from_u32(current)))
+            }
+            ref other => unreachable!("{other:?} is no suspension point"),
+        }
+    }
+
+    /// Lowers one function in place, and adds its resumable copy where it needs one.
+    pub(super) fn lower_function(&mut self, function: FunctionId) -> Result<(), Error> {
+        let mut func = self.take_body(function)?;
+        self.translate_body(&mut func)?;
+        let (mut points, liveness) = split(&mut func, &mut |operator| self.treatment(function, operator));
+        let may_suspend = !self.analysis.escapes[function].is_empty();
+        let layout = Layout::new(self, &func, &points);
+        let needs_copy = points.iter().any(|point| point.suspends && !point.tail);
+        let mut slots = 0;
+        for point in points.iter_mut().filter(|point| point.suspends && !point.tail) {
+            point.first_slot = slots;
+            slots += FIRST_CLAUSE_ENTRY + u32::try_from(point.clauses.len()).expect("clauses are few");
+        }
+        let first_slot = self.reserve_resume_slots(slots);
+        points.iter_mut().for_each(|point| point.first_slot += first_slot);
+
+        let original_type = self.module.functions[function].ty;
+        let result_types = self.original_results(original_type);
+        let lowered_results = self.lowered_types(&result_types);
+        let copy = |func: Func, flavour: Flavour, nests: bool| Copy {
+            function,
+            func,
+            flavour,
+            layout: &layout,
+            liveness: &liveness,
+            result_types: result_types.clone(),
+            lowered_results: lowered_results.clone(),
+            nests,
+            may_suspend,
+        };
+        let nests = self.analysis.nests[function];
+        if needs_copy {
+            let number = self.add_resumable_copy(copy(func.clone(), Flavour::Fast, nests), &points, first_slot)?;
+            self.fill_resume_slots(first_slot, slots, number);
+            self.report.copied(self.module, function, number, &layout);
+        }
+        let mut fast = copy(func, Flavour::Fast, nests);
+        for point in &points {
+            self.expand_point(&mut fast, point)?;
+        }
+        let mut func = fast.func;
+        finish(&mut func);
+        self.module.functions[function].body = Body::Lifted(Box::new(func));
+        Ok(())
+    }
+
+    fn add_resumable_copy(&mut self, mut copy: Copy<'_>, points: &[Point], first_slot: u32) -> Result<FunctionId, Error> {
+        let original_blocks: Vec<Block> = copy.func.blocks.keys().collect();
+        let entry = copy.func.add_block();
+        let frame = copy.func.add_block_param(entry, self.store.kind.frame_type());
+        let frame = {
+            let b = &mut Builder::at(&mut copy.func, entry);
+            self.frame_of_layout(b, copy.layout, frame)
+        };
+        copy.flavour = Flavour::Resumed(frame);
+        for block in original_blocks {
+            self.rewrite_exit(&mut copy, block)?;
+        }
+        for point in points {
+            self.expand_point(&mut copy, point)?;
+        }
+        self.hoist_constants(&mut copy, entry, points);
+        let mut definitions = Vec::new();
+        let mut targets = Vec::new();
+        for (index, point) in points.iter().enumerate() {
+            if point.suspends && !point.tail {
+                self.add_stubs(&mut copy, point, index, frame, &mut targets, &mut definitions)?;
+            }
+        }
+        let b = &mut Builder::at(&mut copy.func, entry);
+        if let [only] = targets[..] {
+            b.jump(only, &[]);
+        } else {
+            let function = self.store.frame_field(b, frame, FrameField::Function);
+            let first = self.store.resume_function(b, first_slot);
+            let index = b.i32_op(Operator::I32Sub, &[function, first]);
+            let default = targets.pop().expect("a copy has a point with two entries");
+            b.end(Terminator::Switch {
+                index,
+                targets: targets.into_iter().map(BlockCall::new).collect(),
+                default: BlockCall::new(default),
+            });
+        }
+        let mut func = copy.func;
+        func.entry = entry;
+        func.ty = TypeId::from_u32(self.store.items.resume_type);
+        func.results = Box::new([ValType::I32]);
+        repair(&mut func, &definitions);
+        finish(&mut func);
+        let name = self.name_of(copy.function);
+        Ok(self.add_function(func, format!("{name}.resume")))
+    }
+
+    /// In a resumable copy results are left for the next frame, and tail calls are calls.
+    fn rewrite_exit(&mut self, copy: &mut Copy<'_>, block: Block) -> Result<(), Error> {
+        let Flavour::Resumed(frame) = copy.flavour else { return Ok(()) };
+        match std::mem::take(&mut copy.func.blocks[block].terminator) {
+            Terminator::Return(values) => {
+                let b = &mut Builder::at(&mut copy.func, block);
+                self.values.write(self.module, &self.original_types, b, &copy.result_types, &values, false)?;
+                self.free_frame(b, copy.layout, frame);
+                let zero = b.i32(0);
+                b.ret(&[zero]);
+            }
+            Terminator::TailCall { operator, args } => {
+                let operator = copy.func.operators[operator].clone();
+                let call = match operator {
+                    Operator::ReturnCall { function_index } => Operator::Call { function_index },
+                    Operator::ReturnCallIndirect { type_index, table_index } => {
+                        Operator::CallIndirect { type_index, table_index }
+                    }
+                    Operator::ReturnCallRef { type_index } => Operator::CallRef { type_index },
+                    ref other => unreachable!("{other:?} is no tail call"),
+                };
+                let types = self.resumption_types(&call);
+                let lowered = self.lowered_types(&types);
+                let suspends = callee(&call).is_some_and(|callee| self.analysis.call_suspends(callee));
+                let b = &mut Builder::at(&mut copy.func, block);
+                let results = b.values(call, &args, &lowered);
+                if suspends {
+                    let status = b.global(self.store.items.unwinding, ValType::I32);
+                    let (unwind, go_on) = b.fork(status);
+                    b.switch_to(unwind);
+                    let zero = b.i32(0);
+                    b.set_global(self.store.items.unwinding, zero);
+                    self.leave_without_frame(b, copy.layout, frame, status);
+                    b.switch_to(go_on);
+                }
+                self.values.write(self.module, &self.original_types, b, &types, &results, false)?;
+                self.free_frame(b, copy.layout, frame);
+                let zero = b.i32(0);
+                b.ret(&[zero]);
+            }
+            other => copy.func.blocks[block].terminator = other,
+        }
+        Ok(())
+    }
+
+    /// Ends a resumed function that has nothing left to do, while its callee is being unwound: what is behind it follows what was appended.
+    pub(super) fn leave_without_frame(&mut self, b: &mut Builder<'_>, layout: &Layout, frame: Value, status: Value) {
+        self.link_rest(b, frame);
+        self.free_frame(b, layout, frame);
+        b.ret(&[status]);
+    }
+
+    /// Appends what is behind `frame` to the suspension; an identity frame stands for an empty one.
+    pub(super) fn link_rest(&mut self, b: &mut Builder<'_>, frame: Value) {
+        let next = self.store.frame_field(b, frame, FrameField::Next);
+        self.link_frames(b, next);
+    }
+
+    /// Appends a chain of frames to the suspension; an identity frame stands for an empty one.
+    pub(super) fn link_frames(&mut self, b: &mut Builder<'_>, next: Value) {
+        let store = self.store;
+        let last = b.global(store.items.last, store.kind.frame_type());
+        let sentinel = store.sentinel(b);
+        let nothing = store.is_same(b, last, sentinel);
+        let identity = self.identity_number;
+        b.when(nothing, |b| {
+            let number = store.resume_function(b, identity);
+            store.call(b, store.items.identity, &[number], &[]);
+        });
+        store.link_last(b, next);
+    }
+
+    /// Constants that a stub would have to make again are made once, in the entry.
+    fn hoist_constants(&mut self, copy: &mut Copy<'_>, entry: Block, points: &[Point]) {
+        let mut hoisted: FxHashSet<Inst> = FxHashSet::default();
+        let mut order: Vec<Value> = Vec::new();
+        for point in points.iter().filter(|point| point.suspends && !point.tail) {
+            let landings = point.clauses.iter().chain(&point.catches).filter_map(Handler::block);
+            for block in std::iter::once(point.normal).chain(landings) {
+                for &value in copy.liveness.live_in(block) {
+                    if is_rematerialised(&copy.func, value)
+                        && let Some(inst) = copy.func.defining_inst(value)
+                        && hoisted.insert(inst)
+                    {
+                        order.push(value);
+                    }
+                }
+            }
+        }
+        if order.is_empty() {
+            return;
+        }
+        for value in order {
+            let inst = copy.func.defining_inst(value).expect("a constant is made by an instruction");
+            let (operator, ty) = (copy.func.operator(inst).clone(), copy.func.value_type(value));
+            let again = copy.func.append_value(entry, operator, &[], ty);
+            copy.func.make_alias(value, again);
+        }
+        for block in copy.func.blocks.values_mut() {
+            block.insts.retain(|inst| !hoisted.contains(inst));
+        }
+        copy.func.resolve_aliases();
+    }
+
+    /// The entries of a point: go on, throw, and one for each clause.
+    fn add_stubs(
+        &mut self,
+        copy: &mut Copy<'_>,
+        point: &Point,
+        index: usize,
+        frame: Value,
+        targets: &mut Vec<Block>,
+        definitions: &mut Vec<Definition>,
+    ) -> Result<(), Error> {
+        let stub = copy.func.add_block();
+        targets.push(stub);
+        let live = copy.liveness.live_in(point.normal).to_vec();
+        self.load_frame(copy, stub, index, frame, &live, definitions);
+        let types = self.resumption_types(&point.operator);
+        let b = &mut Builder::at(&mut copy.func, stub);
+        let values = self.values.read(self.module, &self.original_types, b, &types, false)?;
+        b.jump(point.normal, &values);
+
+        let stub = copy.func.add_block();
+        targets.push(stub);
+        if let Some(exception) = self.store.items.exception {
+            let mut live: Vec<Value> = point
+                .catches
+                .iter()
+                .filter_map(Handler::block)
+                .flat_map(|block| copy.liveness.live_in(block))
+                .copied()
+                .collect();
+            live.sort_unstable();
+            live.dedup();
+            self.load_frame(copy, stub, index, frame, &live, definitions);
+            let b = &mut Builder::at(&mut copy.func, stub);
+            self.store.raise_pending(b, exception, &point.catches);
+        } else {
+            copy.func.blocks[stub].terminator = Terminator::Unreachable;
+        }
+
+        for clause in &point.clauses {
+            let stub = copy.func.add_block();
+            targets.push(stub);
+            let Handler::Suspension { tag, block } = *clause else {
+                copy.func.blocks[stub].terminator = Terminator::Unreachable;
+                continue;
+            };
+            let live = copy.liveness.live_in(block).to_vec();
+            self.load_frame(copy, stub, index, frame, &live, definitions);
+            let mut types = self.original_params(self.original_tag_type(tag));
+            types.push(super::types::continuation_reference());
+            let b = &mut Builder::at(&mut copy.func, stub);
+            let values = self.values.read(self.module, &self.original_types, b, &types, false)?;
+            b.jump(block, &values);
+        }
+        Ok(())
+    }
+
+    /// Loads what is live, and forgets what is not.
+    fn load_frame(
+        &mut self,
+        copy: &mut Copy<'_>,
+        stub: Block,
+        index: usize,
+        frame: Value,
+        live: &[Value],
+        definitions: &mut Vec<Definition>,
+    ) {
+        let layout = copy.layout;
+        for &(variable, slot) in &layout.points[index] {
+            let ty = copy.func.value_type(variable);
+            let b = &mut Builder::at(&mut copy.func, stub);
+            if live.binary_search(&variable).is_ok() {
+                let value = self.load(b, layout, frame, slot, ty);
+                definitions.push(Definition { variable, block: stub, value });
+            } else {
+                self.forget(b, layout, frame, slot);
+            }
+        }
+    }
+
+    /// Expands one point.
+    pub(super) fn expand_point(&mut self, copy: &mut Copy<'_>, point: &Point) -> Result<(), Error> {
+        match point.operator {
+            Operator::Suspend { tag_index } => {
+                let tag = TagId::from_u32(tag_index);
+                let types = self.original_params(self.original_tag_type(tag));
+                let b = &mut Builder::at(&mut copy.func, point.block);
+                self.values.write(self.module, &self.original_types, b, &types, &point.args, true)?;
+                let status = self.suspension_status(b, tag);
+                self.store.begin_suspension(b);
+                let block = b.block;
+                self.suspend_here(copy, point, block, status, None)
+            }
+            Operator::Switch { cont_type_index, tag_index } => {
+                let tag = TagId::from_u32(tag_index);
+                let target = self.original_continuation(TypeId::from_u32(cont_type_index));
+                let mut types = self.original_params(target);
+                types.pop();
+                let b = &mut Builder::at(&mut copy.func, point.block);
+                let (&continuation, args) = point.args.split_last().expect("a switch has a target");
+                let running = self.store.consume(b, continuation);
+                self.values.write(self.module, &self.original_types, b, &types, args, true)?;
+                b.set_global(self.store.items.pending, running.stack);
+                let status = self.switch_status(b, tag);
+                self.store.begin_suspension(b);
+                let block = b.block;
+                self.suspend_here(copy, point, block, status, None)
+            }
+            Operator::Call { .. } | Operator::CallIndirect { .. } | Operator::CallRef { .. } => {
+                self.expand_call(copy, point)
+            }
+            _ => self.expand_resume(copy, point),
+        }
+    }
+
+    fn expand_call(&mut self, copy: &mut Copy<'_>, point: &Point) -> Result<(), Error> {
+        let types: Vec<ValType> =
+            copy.func.blocks[point.normal].params.iter().map(|&param| copy.func.value_type(param)).collect();
+        let b = &mut Builder::at(&mut copy.func, point.block);
+        let results = b.call(point.operator.clone(), &point.args, &types, &point.catches);
+        if point.tail && matches!(copy.flavour, Flavour::Fast) {
+            // The caller sees that unwinding goes on; this function has nothing to save.
+            b.jump(point.normal, &results);
+            return Ok(());
+        }
+        let status = b.global(self.store.items.unwinding, ValType::I32);
+        let (unwind, go_on) = b.fork(status);
+        b.switch_to(go_on);
+        b.jump(point.normal, &results);
+        b.switch_to(unwind);
+        if matches!(copy.flavour, Flavour::Resumed(_)) {
+            let zero = b.i32(0);
+            b.set_global(self.store.items.unwinding, zero);
+        }
+        self.save_and_leave(copy, point, unwind, status, None)
+    }
+
+    /// Suspends with a status that is not yet announced.
+    pub(super) fn suspend_here(
+        &mut self,
+        copy: &mut Copy<'_>,
+        point: &Point,
+        block: Block,
+        status: Value,
+        marker: Option<(Value, Value)>,
+    ) -> Result<(), Error> {
+        if matches!(copy.flavour, Flavour::Fast) {
+            let b = &mut Builder::at(&mut copy.func, block);
+            b.set_global(self.store.items.unwinding, status);
+        }
+        self.save_and_leave(copy, point, block, status, marker)
+    }
+
+    /// Saves what the point needs and leaves the function: the fast copy to its caller, which finds the flag set, the resumed one to the driver with
+    /// the status.
+    pub(super) fn save_and_leave(
+        &mut self,
+        copy: &mut Copy<'_>,
+        point: &Point,
+        block: Block,
+        status: Value,
+        marker: Option<(Value, Value)>,
+    ) -> Result<(), Error> {
+        let layout = copy.layout;
+        match copy.flavour {
+            Flavour::Fast => {
+                if !point.tail {
+                    let index = self.point_index(layout, point);
+                    let helper = self.save_helper(layout, &layout.points[index], marker.is_some())?;
+                    let b = &mut Builder::at(&mut copy.func, block);
+                    let mut args = vec![self.store.resume_function(b, point.first_slot)];
+                    if let Some((mask, matcher)) = marker {
+                        args.extend([mask, matcher]);
+                    }
+                    args.extend(layout.points[index].iter().map(|&(value, _)| value));
+                    self.store.call(b, helper, &args, &[]);
+                }
+                let types = copy.lowered_results.clone();
+                let values = self.dummies(&mut copy.func, block, &types)?;
+                Builder::at(&mut copy.func, block).ret(&values);
+            }
+            Flavour::Resumed(frame) => {
+                let b = &mut Builder::at(&mut copy.func, block);
+                if point.tail {
+                    self.leave_without_frame(b, layout, frame, status);
+                    return Ok(());
+                }
+                let index = self.point_index(layout, point);
+                for &(value, slot) in &layout.points[index] {
+                    self.save(b, layout, frame, slot, value);
+                }
+                self.set_resume_function(b, frame, point.first_slot);
+                if let Some((mask, matcher)) = marker {
+                    self.store.append_marker(b, frame, mask, matcher);
+                }
+                self.store.append(b, frame);
+                b.ret(&[status]);
+            }
+        }
+        Ok(())
+    }
+
+    /// The position of a point among the layout's points.
+    fn point_index(&self, layout: &Layout, point: &Point) -> usize {
+        debug_assert_eq!(layout.points[point.index].len(), point.saved.len());
+        point.index
+    }
+
+    /// Values of these types that nobody looks at.
+    pub(super) fn dummies(&mut self, func: &mut Func, block: Block, types: &[ValType]) -> Result<Vec<Value>, Error> {
+        let mut values = Vec::new();
+        for &ty in types {
+            let operator = match zero_operator(ty) {
+                Some(operator) => operator,
+                None => Operator::GlobalGet { global_index: self.dummy_global(ty)? },
+            };
+            values.push(func.append_value(block, operator, &[], ty));
+        }
+        Ok(values)
+    }
+}
+
+/// Leaves a body tidy: no aliases, nothing in blocks that cannot be reached.
+pub(super) fn finish(func: &mut Func) {
+    func.resolve_aliases();
+    let cfg = wasmfx_ir::analysis::ControlFlowGraph::new(func);
+    for block in func.blocks.keys() {
+        if !cfg.is_reachable(block) {
+            let data = &mut func.blocks[block];
+            data.insts.clear();
+            data.terminator = Terminator::Unreachable;
+        }
+    }
+    let _ = Block::from_index;
+}

@@ -1,0 +1,237 @@
+//! Frames: which slots a function's frame has, and how they are written and read.
+
+use super::Lowering;
+use super::builder::Builder;
+use super::split::Point;
+use super::store::{FrameField, GcStore, Kind, MemoryStore};
+use super::values::nullable;
+use indexmap::IndexMap;
+use wasmfx_ir::func::{Func, Value};
+use wasmfx_ir::wasmparser::{Operator, ValType};
+
+/// A place in a frame: the type it holds (references nullable), and a byte offset (memory store) or field number (gc store).
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Slot {
+    pub(super) ty: ValType,
+    pub(super) at: u32,
+}
+
+/// The shape of the frames of one function.
+#[derive(Clone, Debug)]
+pub(super) struct Layout {
+    /// Whether frames have the fields of markers.
+    pub(super) marker: bool,
+    /// Size class and bytes (memory store).
+    pub(super) class: u32,
+    pub(super) bytes: u32,
+    /// The struct type (gc store).
+    pub(super) struct_type: u32,
+    /// The types of the slots, in order.
+    pub(super) fields: Vec<ValType>,
+    /// For each point, by position: its saved values and where they are.
+    pub(super) points: Vec<Vec<(Value, Slot)>>,
+}
+
+/// The type of the slot for a value.
+pub(super) fn slot_type(ty: ValType) -> ValType {
+    match ty {
+        ValType::Ref(reference) => nullable(reference.heap_type()),
+        _ => ty,
+    }
+}
+
+/// How many bytes a slot takes in memory. A reference is a number in a table.
+fn slot_bytes(ty: ValType) -> u32 {
+    match ty {
+        ValType::V128 => 16,
+        ValType::I64 | ValType::F64 => 8,
+        ValType::I32 | ValType::F32 | ValType::Ref(_) => 4,
+    }
+}
+
+impl Layout {
+    /// The layout for a function whose points save these values; slots are shared between points.
+    pub(super) fn new(lowering: &mut Lowering<'_>, func: &Func, points: &[Point]) -> Self {
+        let needs_frame = |point: &&Point| point.suspends && !point.tail;
+        let marker = points.iter().filter(needs_frame).any(|point| super::is_resume(&point.operator));
+        // The k-th value of a type has the k-th slot of that type, at any point.
+        let mut counts: IndexMap<ValType, u32> = IndexMap::new();
+        let mut numbered: Vec<Vec<(Value, ValType, u32)>> = Vec::new();
+        for point in points {
+            let mut here: IndexMap<ValType, u32> = IndexMap::new();
+            let mut values = Vec::new();
+            for &value in &point.saved {
+                let ty = slot_type(func.value_type(value));
+                let number = here.entry(ty).or_insert(0);
+                values.push((value, ty, *number));
+                *number += 1;
+            }
+            for (ty, count) in here {
+                let most = counts.entry(ty).or_insert(0);
+                *most = (*most).max(count);
+            }
+            numbered.push(values);
+        }
+        // Wide slots first, so that none needs padding.
+        let mut groups: Vec<(ValType, u32)> = counts.into_iter().collect();
+        groups.sort_by_key(|&(ty, _)| std::cmp::Reverse(slot_bytes(ty)));
+        let fields: Vec<ValType> =
+            groups.iter().flat_map(|&(ty, count)| std::iter::repeat_n(ty, count as usize)).collect();
+        let mut layout = Self { marker, class: 0, bytes: 0, struct_type: 0, fields, points: Vec::new() };
+        let places = layout.place(lowering);
+        let mut first: IndexMap<ValType, usize> = IndexMap::new();
+        let mut index = 0;
+        for &(ty, count) in &groups {
+            first.insert(ty, index);
+            index += count as usize;
+        }
+        layout.points = numbered
+            .into_iter()
+            .map(|values| {
+                values
+                    .into_iter()
+                    .map(|(value, ty, number)| (value, Slot { ty, at: places[first[&ty] + number as usize] }))
+                    .collect()
+            })
+            .collect();
+        layout
+    }
+
+    /// A layout with one slot for each of these types, in order, and the slots.
+    pub(super) fn of_types(lowering: &mut Lowering<'_>, types: &[ValType]) -> (Self, Vec<Slot>) {
+        let fields: Vec<ValType> = types.iter().map(|&ty| slot_type(ty)).collect();
+        let mut layout =
+            Self { marker: false, class: 0, bytes: 0, struct_type: 0, fields, points: Vec::new() };
+        let places = layout.place(lowering);
+        let slots = layout.fields.iter().zip(places).map(|(&ty, at)| Slot { ty, at }).collect();
+        (layout, slots)
+    }
+
+    /// Decides where each field is.
+    fn place(&mut self, lowering: &mut Lowering<'_>) -> Vec<u32> {
+        match lowering.store.kind {
+            Kind::Memory(m) => {
+                let mut at = m.slots_offset(self.marker);
+                let places = self
+                    .fields
+                    .iter()
+                    .map(|&ty| {
+                        let place = at;
+                        at += slot_bytes(ty);
+                        place
+                    })
+                    .collect();
+                (self.class, self.bytes) = MemoryStore::size_class(at);
+                places
+            }
+            Kind::Gc(_) => {
+                self.struct_type = lowering.frame_struct(self.marker, &self.fields);
+                let first = GcStore::header_fields(self.marker);
+                (0..self.fields.len()).map(|index| first + u32::try_from(index).expect("fields are few")).collect()
+            }
+        }
+    }
+}
+
+impl Lowering<'_> {
+    /// Writes a slot. In the memory store a reference goes to a table, and its number into the slot.
+    pub(super) fn save(&mut self, b: &mut Builder<'_>, layout: &Layout, frame: Value, slot: Slot, value: Value) {
+        match self.store.kind {
+            Kind::Memory(m) => {
+                let argument = |log2| super::builder::memory_argument(m.memory, slot.at, log2);
+                match slot.ty {
+                    ValType::I32 => b.run(Operator::I32Store { memarg: argument(2) }, &[frame, value]),
+                    ValType::I64 => b.run(Operator::I64Store { memarg: argument(3) }, &[frame, value]),
+                    ValType::F32 => b.run(Operator::F32Store { memarg: argument(2) }, &[frame, value]),
+                    ValType::F64 => b.run(Operator::F64Store { memarg: argument(3) }, &[frame, value]),
+                    ValType::V128 => b.run(Operator::V128Store { memarg: argument(4) }, &[frame, value]),
+                    ValType::Ref(_) => {
+                        let put = self.reference_table(slot.ty).put;
+                        let number = b.value(Operator::Call { function_index: put }, &[value], ValType::I32);
+                        m.store(b, frame, slot.at, number);
+                    }
+                }
+            }
+            Kind::Gc(_) => {
+                let operator =
+                    Operator::StructSet { struct_type_index: layout.struct_type, field_index: slot.at };
+                b.run(operator, &[frame, value]);
+            }
+        }
+    }
+
+    /// Reads a slot as a value of type `ty`. In the memory store a reference leaves its table.
+    pub(super) fn load(&mut self, b: &mut Builder<'_>, layout: &Layout, frame: Value, slot: Slot, ty: ValType) -> Value {
+        let value = match self.store.kind {
+            Kind::Memory(m) => {
+                let argument = |log2| super::builder::memory_argument(m.memory, slot.at, log2);
+                match slot.ty {
+                    ValType::I32 => b.value(Operator::I32Load { memarg: argument(2) }, &[frame], ty),
+                    ValType::I64 => b.value(Operator::I64Load { memarg: argument(3) }, &[frame], ty),
+                    ValType::F32 => b.value(Operator::F32Load { memarg: argument(2) }, &[frame], ty),
+                    ValType::F64 => b.value(Operator::F64Load { memarg: argument(3) }, &[frame], ty),
+                    ValType::V128 => b.value(Operator::V128Load { memarg: argument(4) }, &[frame], ty),
+                    ValType::Ref(_) => {
+                        let take = self.reference_table(slot.ty).take;
+                        let number = m.load(b, frame, slot.at);
+                        b.value(Operator::Call { function_index: take }, &[number], slot.ty)
+                    }
+                }
+            }
+            Kind::Gc(_) => {
+                let operator =
+                    Operator::StructGet { struct_type_index: layout.struct_type, field_index: slot.at };
+                b.value(operator, &[frame], slot.ty)
+            }
+        };
+        if matches!(ty, ValType::Ref(reference) if !reference.is_nullable()) {
+            return b.value(Operator::RefAsNonNull, &[value], ty);
+        }
+        value
+    }
+
+    /// Forgets a slot that is not read: a reference leaves its table.
+    pub(super) fn forget(&mut self, b: &mut Builder<'_>, layout: &Layout, frame: Value, slot: Slot) {
+        if matches!((self.store.kind, slot.ty), (Kind::Memory(_), ValType::Ref(_))) {
+            self.load(b, layout, frame, slot, slot.ty);
+        }
+    }
+
+    /// A new frame of this layout. Its slots hold anything.
+    pub(super) fn new_frame(&mut self, b: &mut Builder<'_>, layout: &Layout) -> Value {
+        match self.store.kind {
+            Kind::Memory(m) => m.allocate(b, &self.store.items, layout.class, layout.bytes),
+            Kind::Gc(_) => {
+                let ty = super::values::concrete_heap(wasmfx_ir::module::TypeId::from_u32(layout.struct_type));
+                let operator = Operator::StructNewDefault { struct_type_index: layout.struct_type };
+                let ty = wasmparser::RefType::new(false, ty).expect("type numbers are representable");
+                b.value(operator, &[], ValType::Ref(ty))
+            }
+        }
+    }
+
+    /// Recycles a frame of this layout.
+    pub(super) fn free_frame(&mut self, b: &mut Builder<'_>, layout: &Layout, frame: Value) {
+        if let Kind::Memory(m) = self.store.kind {
+            m.free(b, frame, layout.class);
+        }
+    }
+
+    /// The frame that a resume function was given, as one of this layout.
+    pub(super) fn frame_of_layout(&mut self, b: &mut Builder<'_>, layout: &Layout, frame: Value) -> Value {
+        match self.store.kind {
+            Kind::Memory(_) => frame,
+            Kind::Gc(_) => {
+                let hty = super::values::concrete_heap(wasmfx_ir::module::TypeId::from_u32(layout.struct_type));
+                let ty = wasmparser::RefType::new(false, hty).expect("type numbers are representable");
+                b.value(Operator::RefCastNonNull { hty }, &[frame], ValType::Ref(ty))
+            }
+        }
+    }
+
+    /// Sets a frame's resume function.
+    pub(super) fn set_resume_function(&mut self, b: &mut Builder<'_>, frame: Value, number: u32) {
+        let number = self.store.resume_function(b, number);
+        self.store.set_frame_field(b, frame, FrameField::Function, number);
+    }
+}

@@ -1,0 +1,206 @@
+//! Continuations to plain WebAssembly.
+//!
+//! A function that may suspend exists twice. The *fast copy* is the original body with one test after each call that may suspend: is the native stack
+//! being unwound? If so it saves what is live into a *frame* and returns. The *resumable copy* takes a frame and goes on behind the call. Suspended
+//! frames stay where they are, in linear memory or in GC structs: a resume runs only the innermost one, and hands its results to the next
+//! when it returns (generalised stack inspection, with lazy thawing). So a suspension costs the same at any depth.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | [`scan`] | what each body does that concerns continuations |
+//! | [`analysis`] | which functions may suspend, and on which tags |
+//! | [`types`], [`translate`], [`tables`] | continuation references become what the store has for them |
+//! | [`store`], [`runtime`] | frames and stacks, and the functions that drive them |
+//! | [`values`] | how values travel between frames |
+//! | [`split`], [`layout`], [`function`], [`ssa`] | the two copies of a function |
+//! | [`resume_site`] | `resume`, `resume_throw`, `resume_throw_ref` |
+//! | [`thunks`] | how continuations begin, bound arguments, entries from the host |
+
+mod analysis;
+mod builder;
+mod function;
+mod layout;
+mod report;
+mod resume_site;
+mod runtime;
+mod scan;
+mod setup;
+mod split;
+mod ssa;
+mod store;
+mod tables;
+mod thunks;
+mod translate;
+mod types;
+mod values;
+
+pub use report::{FunctionReport, Report};
+pub use wasmfx_ir::error::Error;
+
+use analysis::Analysis;
+use indexmap::IndexMap;
+use rustc_hash::{FxHashMap, FxHashSet};
+use runtime::Passing;
+use scan::Mentions;
+use store::Store;
+use tables::{EmulatedTable, TableFunction};
+use thunks::{ReferenceTable, SaveKey};
+use values::Values;
+use wasmfx_ir::entity::SecondaryMap;
+use wasmfx_ir::module::{ElementItems, FunctionId, Item, Module, TableId, TagId, TypeId, Types};
+use wasmfx_ir::wasmparser::{Operator, ValType};
+
+/// Where frames of suspended functions are kept.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub enum FrameStore {
+    /// What suits the module: linear memory.
+    #[default]
+    Auto,
+    /// Linear memory, with references in tables.
+    Memory,
+    /// GC structs.
+    Gc,
+}
+
+/// Whether the runtime is part of the module.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub enum Runtime {
+    /// The runtime is part of the module, whose continuations no other module sees.
+    #[default]
+    Closed,
+    /// The runtime is imported; modules that share it share continuations and tags.
+    Shared,
+}
+
+/// How to lower.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where frames are kept.
+    pub store: FrameStore,
+    /// Whether the memory store may have a memory of its own beside the module's.
+    pub multi_memory: bool,
+    /// Whether the runtime is part of the module.
+    pub runtime: Runtime,
+    /// Modules (or `module.name`) whose imports are the host's: they never suspend. `*` stands for anything. For [`Runtime::Shared`].
+    pub host_imports: Vec<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            store: FrameStore::Auto,
+            multi_memory: true,
+            runtime: Runtime::Closed,
+            host_imports: vec!["wasi_snapshot_preview1".to_owned(), "wasi_*".to_owned(), "spectest".to_owned()],
+        }
+    }
+}
+
+/// Whether an operator resumes a continuation.
+fn is_resume(operator: &Operator<'_>) -> bool {
+    matches!(operator, Operator::Resume { .. } | Operator::ResumeThrow { .. } | Operator::ResumeThrowRef { .. })
+}
+
+/// A module while it is lowered.
+struct Lowering<'m> {
+    module: &'m mut Module,
+    options: Options,
+    /// Types, tag types and element segments as they were.
+    original_types: Types,
+    original_tag_types: SecondaryMap<TagId, TypeId>,
+    original_elements: Vec<ElementItems>,
+    mentions: Mentions,
+    analysis: Analysis,
+    store: Store,
+    passing: Passing,
+    values: Values,
+    /// The functions in the table of resume functions.
+    resume_slots: Vec<FunctionId>,
+    matchers: IndexMap<Vec<(u32, bool)>, FunctionId>,
+    /// The slot of the frame that hands on what it gets.
+    identity_number: u32,
+    function_types: FxHashMap<(Vec<ValType>, Vec<ValType>), TypeId>,
+    frame_structs: FxHashMap<(bool, Vec<ValType>), u32>,
+    entries: FxHashMap<(TypeId, Option<FunctionId>), u32>,
+    binds: FxHashMap<(TypeId, TypeId), u32>,
+    new_of_reference: FxHashMap<TypeId, u32>,
+    new_continuation_function: Option<u32>,
+    as_non_null_function: Option<u32>,
+    save_helpers: FxHashMap<SaveKey, u32>,
+    host_entries: FxHashMap<FunctionId, FunctionId>,
+    reference_tables: FxHashMap<ValType, ReferenceTable>,
+    emulated_tables: FxHashMap<TableId, EmulatedTable>,
+    table_functions: FxHashMap<(TableId, TableFunction), u32>,
+    segment_lengths: FxHashMap<u32, u32>,
+    dummies: FxHashMap<ValType, u32>,
+    report: Report,
+}
+
+/// Lowers a module in place. Its output validates with stack switching switched off.
+///
+/// # Errors
+/// If the module needs what the lowering cannot express; the message names the item and the remedy. The module is then unusable.
+pub fn lower_module(module: &mut Module, options: &Options) -> Result<Report, Error> {
+    let mentions = Mentions::new(module);
+    let summaries = scan::scan(module, &mentions).map_err(|error| Error::input(error.to_string()))?;
+    let suspends = module.functions.keys().any(|id| !summaries[id].suspends.is_empty());
+    if mentions.is_empty() && !suspends && options.runtime == Runtime::Closed {
+        return Ok(Report::default());
+    }
+    if options.runtime == Runtime::Shared {
+        return Err(Error::input("the shared runtime is not available yet"));
+    }
+    refuse_open_items(module, &mentions)?;
+    let analysis = Analysis::new(module, &summaries, FxHashSet::default(), false);
+    let touched: Vec<FunctionId> = module
+        .functions
+        .iter()
+        .filter(|(id, function)| {
+            let summary = &summaries[*id];
+            function.origin() == wasmfx_ir::module::Origin::Definition
+                && (summary.mentions_continuations || !analysis.escapes[*id].is_empty())
+        })
+        .map(|(id, _)| id)
+        .collect();
+    let slot_bound: usize = touched.iter().map(|&id| summaries[id].point_bound + 2).sum();
+    let mut lowering = setup::set_up(module, options, mentions, analysis, slot_bound)?;
+    lowering.report.analysed(lowering.module, &lowering.analysis, &summaries);
+    for &function in &touched {
+        lowering.lower_function(function).map_err(|error| {
+            if error.function().is_some() {
+                return error;
+            }
+            let name = lowering.module.functions[function].name.clone();
+            error.in_function(function.as_u32(), name.as_deref())
+        })?;
+    }
+    lowering.finish_module()?;
+    Ok(std::mem::take(&mut lowering.report))
+}
+
+/// In a closed world nobody outside can make sense of a continuation.
+fn refuse_open_items(module: &Module, mentions: &Mentions) -> Result<(), Error> {
+    let mentioned = |item: Item| match item {
+        Item::Function(id) => mentions.functions.contains(&id),
+        Item::Table(id) => mentions.tables.contains(&id),
+        Item::Global(id) => mentions.globals.contains(&id),
+        Item::Tag(id) => mentions.tags.contains(&id),
+        Item::Memory(_) => false,
+    };
+    let refuse = |what: String| {
+        Err(Error::input(format!("{what} has a continuation type, which only another lowered module could make sense of"))
+            .with_help("merge the modules first (wasmfx-merge), or lower each with `--runtime shared`"))
+    };
+    for import in &module.imports {
+        if mentioned(import.item) {
+            return refuse(format!("the import `{}` `{}`", import.module, import.name));
+        }
+    }
+    for export in &module.exports {
+        // An exported tag cannot be used by anybody who cannot name its type.
+        if mentioned(export.item) && !matches!(export.item, Item::Tag(_)) {
+            return refuse(format!("the export `{}`", export.name));
+        }
+    }
+    Ok(())
+}

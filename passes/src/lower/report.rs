@@ -1,0 +1,126 @@
+//! What the lowering did, and why.
+
+use super::analysis::Analysis;
+use super::layout::Layout;
+use super::scan::Summary;
+use wasmfx_ir::entity::SecondaryMap;
+use wasmfx_ir::module::{FunctionId, Module};
+
+/// What was done to a module.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// The functions that may suspend, in the order of their indices.
+    pub functions: Vec<FunctionReport>,
+    /// How many functions the module had.
+    pub function_count: usize,
+}
+
+/// What was done to a function that may suspend.
+#[derive(Clone, Debug)]
+pub struct FunctionReport {
+    /// The function.
+    pub function: FunctionId,
+    /// Its name.
+    pub name: String,
+    /// The tags that it may suspend to.
+    pub suspends: Vec<String>,
+    /// The tags that it may switch under.
+    pub switches: Vec<String>,
+    /// Whether it may ask an outer `resume` to start a continuation, to keep nested resumes off the engine's stack.
+    pub starts: bool,
+    /// Functions on the way to one that suspends (or resumes) by itself: itself first, the reason last.
+    pub reason: Vec<String>,
+    /// Its resumable copy, where it has one.
+    pub copy: Option<FunctionId>,
+    /// The bytes of one of its frames (memory store), or the number of fields (gc store).
+    pub frame_size: u32,
+}
+
+fn function_name(module: &Module, function: FunctionId) -> String {
+    module.functions[function].name.clone().unwrap_or_else(|| function.to_string())
+}
+
+impl Report {
+    pub(super) fn analysed(
+        &mut self,
+        module: &Module,
+        analysis: &Analysis,
+        summaries: &SecondaryMap<FunctionId, Summary>,
+    ) {
+        self.function_count = module.functions.len();
+        let reasons = reasons(module, analysis, summaries);
+        for (id, function) in module.functions.iter() {
+            let escapes = &analysis.escapes[id];
+            if escapes.is_empty() || function.origin() != wasmfx_ir::module::Origin::Definition {
+                continue;
+            }
+            let name = |tag| {
+                let tag: wasmfx_ir::module::TagId = tag;
+                module.tags[tag].name.clone().unwrap_or_else(|| tag.to_string())
+            };
+            let mut reason = vec![function_name(module, id)];
+            let mut at = id;
+            while let Some(next) = reasons[at] {
+                reason.push(function_name(module, next));
+                at = next;
+            }
+            self.functions.push(FunctionReport {
+                function: id,
+                name: function_name(module, id),
+                suspends: escapes.suspensions(module.tags.len()).map(name).collect(),
+                switches: escapes.switches(module.tags.len()).map(name).collect(),
+                starts: escapes.starts(),
+                reason,
+                copy: None,
+                frame_size: 0,
+            });
+        }
+    }
+
+    pub(super) fn copied(&mut self, _module: &Module, function: FunctionId, copy: FunctionId, layout: &Layout) {
+        if let Ok(position) = self.functions.binary_search_by_key(&function, |report| report.function) {
+            self.functions[position].copy = Some(copy);
+            self.functions[position].frame_size =
+                if layout.bytes > 0 { layout.bytes } else { u32::try_from(layout.fields.len()).unwrap_or(u32::MAX) };
+        }
+    }
+}
+
+/// For each function that suspends only because of a callee: that callee, on a shortest way to one that suspends by itself.
+fn reasons(
+    module: &Module,
+    analysis: &Analysis,
+    summaries: &SecondaryMap<FunctionId, Summary>,
+) -> SecondaryMap<FunctionId, Option<FunctionId>> {
+    let mut callers: SecondaryMap<FunctionId, Vec<FunctionId>> = SecondaryMap::new();
+    let mut reached: SecondaryMap<FunctionId, bool> = SecondaryMap::new();
+    let mut queue = std::collections::VecDeque::new();
+    for id in module.functions.keys() {
+        let summary = &summaries[id];
+        if analysis.escapes[id].is_empty() {
+            continue;
+        }
+        if !summary.suspends.is_empty() || !summary.switches.is_empty() || !summary.resumes.is_empty() {
+            reached[id] = true;
+            queue.push_back(id);
+        }
+        for &callee in &summary.calls {
+            for target in analysis.targets(callee).filter(|&target| !analysis.escapes[target].is_empty()) {
+                if callers[target].last() != Some(&id) {
+                    callers[target].push(id);
+                }
+            }
+        }
+    }
+    let mut reasons: SecondaryMap<FunctionId, Option<FunctionId>> = SecondaryMap::new();
+    while let Some(id) = queue.pop_front() {
+        for caller in callers[id].clone() {
+            if !reached[caller] {
+                reached[caller] = true;
+                reasons[caller] = Some(id);
+                queue.push_back(caller);
+            }
+        }
+    }
+    reasons
+}

@@ -1,0 +1,489 @@
+//! The functions of the runtime: the driver, and the slow paths of the stores.
+
+use super::builder::Builder;
+use super::store::{
+    FIRST_CLAUSE_ENTRY, FrameField, Kind, MarkerField, MemoryStore, Running, SPECIAL, START_STATUS, StackField, Store,
+    THROW_ENTRY, cells,
+};
+use wasmfx_ir::func::{Func, Handler, Value};
+use wasmfx_ir::module::TypeId;
+use wasmfx_ir::wasmparser::{AbstractHeapType, HeapType, Operator, RefType, ValType};
+
+/// Where the driver leaves the continuation that it captured: the last of the continuations in flight.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Passing {
+    /// The global.
+    pub(super) continuation: u32,
+}
+
+/// `(ref exn)`
+pub(super) fn exception_type(nullable: bool) -> ValType {
+    let heap = HeapType::Abstract { shared: false, ty: AbstractHeapType::Exn };
+    ValType::Ref(RefType::new(nullable, heap).expect("abstract types are always representable"))
+}
+
+fn new_function(ty: TypeId, params: &[ValType], results: &[ValType]) -> Func {
+    Func::new(ty, params, results)
+}
+
+/// The exception handler of a driver, whose landing block gets the exception.
+fn catch_all(b: &mut Builder<'_>, store: &Store) -> Vec<Handler> {
+    match store.items.exception {
+        Some(_) => vec![Handler::CatchAllRef { block: b.new_block(&[exception_type(false)]) }],
+        None => Vec::new(),
+    }
+}
+
+impl Store {
+    /// Puts another stack (with at least one frame) in front of `marker`, which then is the stack's first marker behind those of the other.
+    /// Returns the innermost frame.
+    fn splice(&self, b: &mut Builder<'_>, stack: Value, other: Value, marker: Value) -> Value {
+        let tail = self.stack_field(b, other, StackField::Tail);
+        self.set_marker_field(b, marker, MarkerField::InnerTail, tail);
+        self.set_frame_field(b, tail, FrameField::Next, marker);
+        let first = self.stack_field(b, other, StackField::FirstMarker);
+        let is_null = self.is_null(b, first);
+        let (without, with) = b.fork(is_null);
+        let rest = b.new_block(&[]);
+        b.switch_to(without);
+        self.set_stack_field(b, stack, StackField::FirstMarker, marker);
+        b.jump(rest, &[]);
+        b.switch_to(with);
+        let last = self.stack_field(b, other, StackField::LastMarker);
+        self.set_marker_field(b, last, MarkerField::NextMarker, marker);
+        self.set_stack_field(b, stack, StackField::FirstMarker, first);
+        let null = self.null(b, self.kind.marker_type());
+        self.set_stack_field(b, other, StackField::FirstMarker, null);
+        b.jump(rest, &[]);
+        b.switch_to(rest);
+        let head = self.stack_field(b, other, StackField::Head);
+        self.set_stack_field(b, stack, StackField::Head, head);
+        self.free_stack(b, other);
+        head
+    }
+
+    /// `drive(stack, frame, status) -> status`: everything but the most frequent case of a resume.
+    ///
+    /// With status 0, runs `frame` (null: nothing is left to run) and then the frames behind it, each with the results of the one before. Otherwise deals
+    /// with a suspension that is already recorded in the stack. Returns 0 when the stack is empty (and recycled), or the status of a suspension that
+    /// no marker in the stack handles. An exception that no frame catches leaves the driver.
+    pub(super) fn build_drive(&self, ty: TypeId, passing: Passing) -> Func {
+        let (frame_type, marker_type, stack_type) =
+            (self.kind.frame_type(), self.kind.marker_type(), self.kind.stack_type());
+        let mut func = new_function(ty, &[stack_type, frame_type, ValType::I32], &[ValType::I32]);
+        let b = &mut Builder::new(&mut func);
+        let [stack, frame, status] = b.params()[..] else { unreachable!("drive has three parameters") };
+        let run = b.new_block(&[frame_type]);
+        let suspended = b.new_block(&[ValType::I32]);
+        b.branch(status, suspended, &[status], run, &[frame]);
+
+        // Run a frame, or find that there is none.
+        b.switch_to(run);
+        let frame = b.block_params(run)[0];
+        let done = self.is_null(b, frame);
+        let (finish, go) = b.fork(done);
+        b.switch_to(finish);
+        self.free_stack(b, stack);
+        let zero = b.i32(0);
+        b.ret(&[zero]);
+        b.switch_to(go);
+        let first = self.stack_field(b, stack, StackField::FirstMarker);
+        let is_marker = self.is_same(b, frame, first);
+        b.when(is_marker, |b| {
+            let next = self.marker_field(b, first, MarkerField::NextMarker);
+            self.set_stack_field(b, stack, StackField::FirstMarker, next);
+        });
+        let next = self.frame_field(b, frame, FrameField::Next);
+        let catches = catch_all(b, self);
+        let status = self.run_frame(b, frame, &catches);
+        let record = b.new_block(&[]);
+        b.branch(status, record, &[], run, &[next]);
+
+        // It was suspended: the new frames are linked to those behind it already.
+        b.switch_to(record);
+        let sentinel = self.sentinel(b);
+        let head = self.frame_field(b, sentinel, FrameField::Next);
+        self.set_stack_field(b, stack, StackField::Head, head);
+        let last = b.global(self.items.last, frame_type);
+        let is_bottom = self.is_null(b, next);
+        let (bottom, inside) = b.fork(is_bottom);
+        b.switch_to(bottom);
+        self.set_stack_field(b, stack, StackField::Tail, last);
+        b.jump(suspended, &[status]);
+        b.switch_to(inside);
+        let first = self.stack_field(b, stack, StackField::FirstMarker);
+        let is_marker = self.is_same(b, next, first);
+        b.when(is_marker, |b| self.set_marker_field(b, first, MarkerField::InnerTail, last));
+        b.jump(suspended, &[status]);
+
+        // Exceptions go on into the next frame.
+        if let (Some(exception_global), Some(Handler::CatchAllRef { block })) = (self.items.exception, catches.first()) {
+            b.switch_to(*block);
+            let exception = b.block_params(*block)[0];
+            self.discard_frame(b, frame);
+            let is_bottom = self.is_null(b, next);
+            let (bottom, inside) = b.fork(is_bottom);
+            b.switch_to(bottom);
+            self.free_stack(b, stack);
+            b.throw_ref(exception, &[]);
+            b.switch_to(inside);
+            b.set_global(exception_global, exception);
+            self.enter_to_throw(b, next);
+            b.jump(run, &[next]);
+        }
+
+        // A suspension: first what only the driver can deal with.
+        b.switch_to(suspended);
+        let status = b.block_params(suspended)[0];
+        let search = b.new_block(&[ValType::I32]);
+        let zero = b.i32(0);
+        let is_special = b.i32_op(Operator::I32LtS, &[status, zero]);
+        let special = b.new_block(&[]);
+        b.branch(is_special, special, &[], search, &[status]);
+        b.switch_to(special);
+        let sentinel = self.sentinel(b);
+        let new_first = self.marker_field(b, sentinel, MarkerField::NextMarker);
+        let new_last = b.global(self.items.last_marker, marker_type);
+        let old_first = self.stack_field(b, stack, StackField::FirstMarker);
+        self.set_marker_field(b, new_last, MarkerField::NextMarker, old_first);
+        let none = self.is_null(b, old_first);
+        b.when(none, |b| self.set_stack_field(b, stack, StackField::LastMarker, new_last));
+        self.set_stack_field(b, stack, StackField::FirstMarker, new_first);
+        let start_status = b.i32(START_STATUS);
+        let is_start = b.is_equal(status, start_status);
+        let (start, other) = b.fork(is_start);
+        b.switch_to(other);
+        let mask = b.i32(!SPECIAL);
+        let plain = b.i32_op(Operator::I32And, &[status, mask]);
+        b.jump(search, &[plain]);
+        b.switch_to(start);
+        let pending = b.global(self.items.pending, stack_type);
+        let head = self.splice(b, stack, pending, new_first);
+        b.jump(run, &[head]);
+
+        self.build_search(b, stack, search, run, passing);
+        func
+    }
+
+    /// The part of the driver that looks for a marker that handles a status.
+    fn build_search(
+        &self,
+        b: &mut Builder<'_>,
+        stack: Value,
+        search: wasmfx_ir::func::Block,
+        run: wasmfx_ir::func::Block,
+        passing: Passing,
+    ) {
+        let (marker_type, stack_type) = (self.kind.marker_type(), self.kind.stack_type());
+        b.switch_to(search);
+        let status = b.block_params(search)[0];
+        let look = b.new_block(&[marker_type, marker_type]);
+        let first = self.stack_field(b, stack, StackField::FirstMarker);
+        let null = self.null(b, marker_type);
+        b.jump(look, &[first, null]);
+        b.switch_to(look);
+        let [marker, before] = b.block_params(look)[..] else { unreachable!("two parameters were given") };
+        let none = self.is_null(b, marker);
+        let (unhandled, try_marker) = b.fork(none);
+        b.switch_to(unhandled);
+        b.ret(&[status]);
+        b.switch_to(try_marker);
+        let mask = self.marker_field(b, marker, MarkerField::Mask);
+        let shifted = b.i32_op(Operator::I32ShrU, &[mask, status]);
+        let one = b.i32(1);
+        let maybe = b.i32_op(Operator::I32And, &[shifted, one]);
+        let (ask, next) = b.fork(maybe);
+        b.switch_to(ask);
+        let matcher = self.marker_field(b, marker, MarkerField::Matcher);
+        let operator =
+            Operator::CallIndirect { type_index: self.items.matcher_type, table_index: self.items.matcher_table };
+        let clause = b.value(operator, &[status, matcher], ValType::I32);
+        let found = b.new_block(&[]);
+        b.branch(clause, found, &[], next, &[]);
+        b.switch_to(next);
+        let following = self.marker_field(b, marker, MarkerField::NextMarker);
+        b.jump(look, &[following, marker]);
+
+        // What is inside the marker becomes a continuation.
+        b.switch_to(found);
+        let captured = self.new_stack(b);
+        let head = self.stack_field(b, stack, StackField::Head);
+        self.set_stack_field(b, captured.stack, StackField::Head, head);
+        let tail = self.marker_field(b, marker, MarkerField::InnerTail);
+        self.set_stack_field(b, captured.stack, StackField::Tail, tail);
+        let no_frame = self.null(b, self.kind.frame_type());
+        self.set_frame_field(b, tail, FrameField::Next, no_frame);
+        let is_first = self.is_null(b, before);
+        let (without, with) = b.fork(is_first);
+        let cut = b.new_block(&[]);
+        b.switch_to(without);
+        b.jump(cut, &[]);
+        b.switch_to(with);
+        let first = self.stack_field(b, stack, StackField::FirstMarker);
+        self.set_stack_field(b, captured.stack, StackField::FirstMarker, first);
+        self.set_stack_field(b, captured.stack, StackField::LastMarker, before);
+        let null = self.null(b, marker_type);
+        self.set_marker_field(b, before, MarkerField::NextMarker, null);
+        b.jump(cut, &[]);
+        b.switch_to(cut);
+        let continuation = self.capture(b, captured);
+        b.set_global(passing.continuation, continuation);
+        let one = b.i32(1);
+        let is_switch = b.i32_op(Operator::I32And, &[status, one]);
+        let (switching, suspending) = b.fork(is_switch);
+        b.switch_to(suspending);
+        self.set_stack_field(b, stack, StackField::FirstMarker, marker);
+        let function = self.frame_field(b, marker, FrameField::Function);
+        let entry = b.i32_op(Operator::I32Add, &[function, clause]);
+        let entry = b.add(entry, FIRST_CLAUSE_ENTRY - 1);
+        self.set_frame_field(b, marker, FrameField::Function, entry);
+        b.jump(run, &[marker]);
+        b.switch_to(switching);
+        let pending = b.global(self.items.pending, stack_type);
+        let head = self.splice(b, stack, pending, marker);
+        b.jump(run, &[head]);
+    }
+
+    /// Makes the frame raise the pending exception when it is run.
+    pub(super) fn enter_to_throw(&self, b: &mut Builder<'_>, frame: Value) {
+        let function = self.frame_field(b, frame, FrameField::Function);
+        let function = b.add(function, THROW_ENTRY);
+        self.set_frame_field(b, frame, FrameField::Function, function);
+    }
+
+    /// `thrown(stack, frame, next, exception) -> status`: what a resume site does when an exception comes out of the innermost frame.
+    pub(super) fn build_thrown(&self, ty: TypeId, exception_global: u32) -> Func {
+        let (frame_type, stack_type) = (self.kind.frame_type(), self.kind.stack_type());
+        let params = [stack_type, frame_type, frame_type, exception_type(true)];
+        let mut func = new_function(ty, &params, &[ValType::I32]);
+        let b = &mut Builder::new(&mut func);
+        let [stack, frame, next, exception] = b.params()[..] else { unreachable!("thrown has four parameters") };
+        self.discard_frame(b, frame);
+        let is_bottom = self.is_null(b, next);
+        let (bottom, inside) = b.fork(is_bottom);
+        b.switch_to(bottom);
+        self.free_stack(b, stack);
+        b.throw_ref(exception, &[]);
+        b.switch_to(inside);
+        b.set_global(exception_global, exception);
+        self.enter_to_throw(b, next);
+        let zero = b.i32(0);
+        let status = self.call(b, self.items.drive, &[stack, next, zero], &[ValType::I32]);
+        b.ret(&status);
+        func
+    }
+
+    /// `forward(stack)`: the suspended stack becomes the beginning of a larger one, to which the resume site's own frames will be appended.
+    pub(super) fn build_forward(&self, ty: TypeId) -> Func {
+        let mut func = new_function(ty, &[self.kind.stack_type()], &[]);
+        let b = &mut Builder::new(&mut func);
+        let stack = b.params()[0];
+        let sentinel = self.sentinel(b);
+        let head = self.stack_field(b, stack, StackField::Head);
+        self.set_frame_field(b, sentinel, FrameField::Next, head);
+        let tail = self.stack_field(b, stack, StackField::Tail);
+        b.set_global(self.items.last, tail);
+        let first = self.stack_field(b, stack, StackField::FirstMarker);
+        self.set_marker_field(b, sentinel, MarkerField::NextMarker, first);
+        let none = self.is_null(b, first);
+        let last = b.choose(
+            none,
+            self.kind.marker_type(),
+            |_| sentinel,
+            |b| self.stack_field(b, stack, StackField::LastMarker),
+        );
+        b.set_global(self.items.last_marker, last);
+        let null = self.null(b, self.kind.marker_type());
+        self.set_stack_field(b, stack, StackField::FirstMarker, null);
+        self.free_stack(b, stack);
+        b.ret(&[]);
+        func
+    }
+
+    /// `identity(frame_function)`: appends a frame that hands on what it gets, so that no stack is without frames.
+    pub(super) fn build_identity(&self, ty: TypeId) -> Func {
+        let mut func = new_function(ty, &[ValType::I32], &[]);
+        let b = &mut Builder::new(&mut func);
+        let function = b.params()[0];
+        let frame = match self.kind {
+            Kind::Memory(m) => {
+                let (class, bytes) = MemoryStore::size_class(m.slots_offset(false));
+                let frame = m.allocate(b, &self.items, class, bytes);
+                self.set_frame_field(b, frame, FrameField::Function, function);
+                frame
+            }
+            Kind::Gc(gc) => {
+                let null = self.null(b, self.kind.frame_type());
+                let operator = Operator::StructNew { struct_type_index: gc.frame };
+                b.value(operator, &[null, function], self.kind.frame_type())
+            }
+        };
+        self.append(b, frame);
+        b.ret(&[]);
+        func
+    }
+
+    /// The resume function of the identity frame, which has two entries: go on, and throw.
+    pub(super) fn build_identity_resume(&self, ty: TypeId, number: u32) -> Func {
+        let mut func = new_function(ty, &[self.kind.frame_type()], &[ValType::I32]);
+        let b = &mut Builder::new(&mut func);
+        let frame = b.params()[0];
+        if let Some(exception) = self.items.exception {
+            let function = self.frame_field(b, frame, FrameField::Function);
+            let throw_entry = self.resume_function(b, number + THROW_ENTRY);
+            let throws = b.is_equal(function, throw_entry);
+            let (throw, go_on) = b.fork(throws);
+            b.switch_to(throw);
+            self.raise_pending(b, exception, &[]);
+            b.switch_to(go_on);
+        }
+        if let Kind::Memory(m) = self.kind {
+            let (class, _) = MemoryStore::size_class(m.slots_offset(false));
+            m.free(b, frame, class);
+        }
+        let zero = b.i32(0);
+        b.ret(&[zero]);
+        func
+    }
+
+    /// Raises the pending exception inside `catches`, and forgets it.
+    pub(super) fn raise_pending(&self, b: &mut Builder<'_>, exception: u32, catches: &[Handler]) {
+        let value = b.global(exception, exception_type(true));
+        let null = self.null(b, exception_type(true));
+        b.set_global(exception, null);
+        b.throw_ref(value, catches);
+    }
+
+    /// `allocate_frame(bytes, class) -> frame`: from fresh memory.
+    pub(super) fn build_allocate_frame(&self, m: MemoryStore, ty: TypeId) -> Func {
+        let mut func = new_function(ty, &[ValType::I32, ValType::I32], &[ValType::I32]);
+        let b = &mut Builder::new(&mut func);
+        let [bytes, class] = b.params()[..] else { unreachable!("allocate_frame has two parameters") };
+        let frame = self.bump(b, m, bytes);
+        m.store_class(b, frame, class);
+        b.ret(&[frame]);
+        func
+    }
+
+    /// `allocate_record() -> record`: from fresh memory, with generation 1.
+    pub(super) fn build_allocate_record(&self, m: MemoryStore, ty: TypeId) -> Func {
+        let mut func = new_function(ty, &[], &[ValType::I32]);
+        let b = &mut Builder::new(&mut func);
+        let bytes = b.i32(m.record_bytes());
+        let record = self.bump(b, m, bytes);
+        let one = b.i32(1);
+        m.store(b, record, 0, one);
+        b.ret(&[record]);
+        func
+    }
+
+    /// `retire(record) -> handle`: moves a stack whose record has no generation left to another record. The old one is never used again.
+    pub(super) fn build_retire(&self, m: MemoryStore, ty: TypeId) -> Func {
+        let mut func = new_function(ty, &[ValType::I32], &[ValType::I64]);
+        let b = &mut Builder::new(&mut func);
+        let old = b.params()[0];
+        let Running { stack: new, handle } = self.new_stack(b);
+        for offset in (4..m.record_bytes()).step_by(4) {
+            let word = m.load(b, old, offset);
+            m.store(b, new, offset, word);
+        }
+        // An entry frame moves with its record.
+        let old_entry = b.add(old, 20);
+        let new_entry = b.add(new, 20);
+        for field in [StackField::Head, StackField::Tail] {
+            let frame = self.stack_field(b, old, field);
+            let is_entry = b.is_equal(frame, old_entry);
+            b.when(is_entry, |b| self.set_stack_field(b, new, field, new_entry));
+        }
+        // A bound argument's frame may stand before the entry frame.
+        let tail = self.stack_field(b, old, StackField::Tail);
+        let ends_with_entry = b.is_equal(tail, old_entry);
+        b.when(ends_with_entry, |b| self.relink_entry(b, new, old_entry, new_entry));
+        b.ret(&[handle.expect("a running stack of the memory store has its handle")]);
+        func
+    }
+
+    /// Makes the frame that is linked to `old_entry` link to `new_entry`.
+    fn relink_entry(&self, b: &mut Builder<'_>, stack: Value, old_entry: Value, new_entry: Value) {
+        let walk = b.new_block(&[ValType::I32]);
+        let done = b.new_block(&[]);
+        let head = self.stack_field(b, stack, StackField::Head);
+        b.jump(walk, &[head]);
+        b.switch_to(walk);
+        let frame = b.block_params(walk)[0];
+        let is_new = b.is_equal(frame, new_entry);
+        let look = b.new_block(&[]);
+        b.branch(is_new, done, &[], look, &[]);
+        b.switch_to(look);
+        let next = self.frame_field(b, frame, FrameField::Next);
+        let is_old = b.is_equal(next, old_entry);
+        let relink = b.new_block(&[]);
+        b.branch(is_old, relink, &[], walk, &[next]);
+        b.switch_to(relink);
+        self.set_frame_field(b, frame, FrameField::Next, new_entry);
+        b.jump(done, &[]);
+        b.switch_to(done);
+    }
+
+    /// Memory that nothing used before: zero but for what is written to it.
+    fn bump(&self, b: &mut Builder<'_>, m: MemoryStore, bytes: Value) -> Value {
+        let fits = b.new_block(&[ValType::I32]);
+        let address = m.load_cell(b, cells::BUMP);
+        let uninitialised = b.is_zero(address);
+        b.when(uninitialised, |b| {
+            let heap = b.i32(m.base + cells::HEAP);
+            m.store_cell(b, cells::BUMP, heap);
+            let end = b.i32(m.base + 65536);
+            m.store_cell(b, cells::BUMP_END, end);
+        });
+        let address = m.load_cell(b, cells::BUMP);
+        let end = m.load_cell(b, cells::BUMP_END);
+        let left = b.i32_op(Operator::I32Sub, &[end, address]);
+        let enough = b.i32_op(Operator::I32GeU, &[left, bytes]);
+        let grow = b.new_block(&[]);
+        b.branch(enough, fits, &[address], grow, &[]);
+        b.switch_to(grow);
+        // As many pages as the request needs, and a sixteenth of what there is, so that growing is rare.
+        let ones = b.i32(65535);
+        let needed = b.i32_op(Operator::I32Add, &[bytes, ones]);
+        let shift = b.i32(16);
+        let needed = b.i32_op(Operator::I32ShrU, &[needed, shift]);
+        let size = b.i32_op(Operator::MemorySize { mem: m.memory }, &[]);
+        let four = b.i32(4);
+        let share = b.i32_op(Operator::I32ShrU, &[size, four]);
+        let more = b.i32_op(Operator::I32Add, &[needed, share]);
+        let old = b.i32_op(Operator::MemoryGrow { mem: m.memory }, &[more]);
+        let minus_one = b.i32(u32::MAX);
+        let failed = b.is_equal(old, minus_one);
+        let (retry, grown) = b.fork(failed);
+        let begin = b.new_block(&[ValType::I32, ValType::I32]);
+        b.switch_to(retry);
+        let again = b.i32_op(Operator::MemoryGrow { mem: m.memory }, &[needed]);
+        let failed = b.is_equal(again, minus_one);
+        let (give_up, small) = b.fork(failed);
+        b.switch_to(give_up);
+        // A trap leaves nothing that the next call into the instance would stumble over.
+        let zero = b.i32(0);
+        b.set_global(self.items.unwinding, zero);
+        b.end(wasmfx_ir::func::Terminator::Unreachable);
+        b.switch_to(small);
+        b.jump(begin, &[again, needed]);
+        b.switch_to(grown);
+        b.jump(begin, &[old, more]);
+        b.switch_to(begin);
+        let [page, pages] = b.block_params(begin)[..] else { unreachable!("two parameters were given") };
+        let start = b.i32_op(Operator::I32Shl, &[page, shift]);
+        let length = b.i32_op(Operator::I32Shl, &[pages, shift]);
+        let new_end = b.i32_op(Operator::I32Add, &[start, length]);
+        m.store_cell(b, cells::BUMP_END, new_end);
+        // Where nobody else grew the memory in between, what was left goes on.
+        let adjacent = b.is_equal(start, end);
+        let address = b.value(Operator::Select, &[address, start, adjacent], ValType::I32);
+        b.jump(fits, &[address]);
+        b.switch_to(fits);
+        let address = b.block_params(fits)[0];
+        let next = b.i32_op(Operator::I32Add, &[address, bytes]);
+        m.store_cell(b, cells::BUMP, next);
+        address
+    }
+}

@@ -1,0 +1,277 @@
+//! One look at each body, lifted or not, for what the lowering must know of it before it lifts anything.
+
+use rustc_hash::FxHashSet;
+use wasmfx_ir::Module;
+use wasmfx_ir::entity::SecondaryMap;
+use wasmfx_ir::func::{Handler, Terminator};
+use wasmfx_ir::module::{Body, FunctionId, GlobalId, LazyBody, TableId, TagId, TypeId};
+use wasmfx_ir::references::{IndexSpace, map_operator};
+use wasmfx_ir::wasmparser::{CompositeInnerType, Handle, HeapType, Operator, RefType, ResumeTable, StorageType, ValType};
+
+/// A call whose callee is only known by its type.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Callee {
+    /// `call`, `return_call`.
+    Direct(FunctionId),
+    /// `call_indirect`, `call_ref` and their tail calls: any function of this type whose reference was taken.
+    Typed(TypeId),
+}
+
+/// A resume instruction: the continuation type and the tags it handles.
+#[derive(Clone, Debug)]
+pub(super) struct ResumeSite {
+    pub(super) suspensions: Vec<TagId>,
+    pub(super) switches: Vec<TagId>,
+}
+
+/// What one body does that concerns continuations.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Summary {
+    pub(super) calls: Vec<Callee>,
+    pub(super) suspends: Vec<TagId>,
+    pub(super) switches: Vec<TagId>,
+    pub(super) resumes: Vec<ResumeSite>,
+    /// The function types of the continuations that it creates, and the functions where they are known.
+    pub(super) creates: Vec<(TypeId, Option<FunctionId>)>,
+    pub(super) references: Vec<FunctionId>,
+    /// Whether it may throw by itself.
+    pub(super) throws: bool,
+    /// Whether it raises exceptions in continuations.
+    pub(super) resume_throws: bool,
+    /// Whether it has a `try_table`.
+    pub(super) catches: bool,
+    /// Whether a continuation type occurs in it: it must be rewritten.
+    pub(super) mentions_continuations: bool,
+    pub(super) point_bound: usize,
+}
+
+/// Which items have a continuation type in their types.
+#[derive(Debug, Default)]
+pub(super) struct Mentions {
+    /// Continuation types themselves.
+    pub(super) continuations: FxHashSet<TypeId>,
+    /// Function, struct and array types with a continuation reference in them.
+    pub(super) types: FxHashSet<TypeId>,
+    pub(super) globals: FxHashSet<GlobalId>,
+    pub(super) tables: FxHashSet<TableId>,
+    pub(super) functions: FxHashSet<FunctionId>,
+    pub(super) tags: FxHashSet<TagId>,
+    /// Whether a segment of continuations exists.
+    pub(super) elements: FxHashSet<u32>,
+}
+
+/// Whether a heap type is a continuation type.
+pub(super) fn is_continuation_heap_type(module: &Module, heap: HeapType) -> bool {
+    match heap {
+        HeapType::Abstract { ty, .. } => {
+            matches!(ty, wasmparser::AbstractHeapType::Cont | wasmparser::AbstractHeapType::NoCont)
+        }
+        HeapType::Concrete(index) | HeapType::Exact(index) => index.as_module_index().is_some_and(|index| {
+            let definition = module.types.definitions.get(TypeId::from_u32(index));
+            definition
+                .is_some_and(|it| matches!(it.sub_type.composite_type.inner, CompositeInnerType::Cont(_)))
+        }),
+    }
+}
+
+fn is_continuation_reference(module: &Module, ty: RefType) -> bool {
+    is_continuation_heap_type(module, ty.heap_type())
+}
+
+/// Whether a value type is a reference to a continuation.
+pub(super) fn is_continuation(module: &Module, ty: ValType) -> bool {
+    matches!(ty, ValType::Ref(reference) if is_continuation_reference(module, reference))
+}
+
+impl Mentions {
+    /// Looks through a module's types and items.
+    pub(super) fn new(module: &Module) -> Self {
+        let mut mentions = Self::default();
+        for (id, definition) in module.types.definitions.iter() {
+            let is = |ty: ValType| is_continuation(module, ty);
+            let storage = |ty: StorageType| matches!(ty, StorageType::Val(ty) if is(ty));
+            let mentioned = match &definition.sub_type.composite_type.inner {
+                CompositeInnerType::Cont(_) => {
+                    mentions.continuations.insert(id);
+                    false
+                }
+                CompositeInnerType::Func(func) => func.params().iter().chain(func.results()).any(|&ty| is(ty)),
+                CompositeInnerType::Struct(fields) => fields.fields.iter().any(|field| storage(field.element_type)),
+                CompositeInnerType::Array(array) => storage(array.0.element_type),
+            };
+            if mentioned {
+                mentions.types.insert(id);
+            }
+        }
+        let globals = module.globals.iter().filter(|(_, global)| is_continuation(module, global.ty.content_type));
+        mentions.globals = globals.map(|(id, _)| id).collect();
+        let tables = module.tables.iter().filter(|(_, table)| is_continuation_reference(module, table.ty.element_type));
+        mentions.tables = tables.map(|(id, _)| id).collect();
+        let functions = module.functions.iter().filter(|(_, function)| mentions.types.contains(&function.ty));
+        mentions.functions = functions.map(|(id, _)| id).collect();
+        let tags = module.tags.iter().filter(|(_, tag)| mentions.types.contains(&tag.ty));
+        mentions.tags = tags.map(|(id, _)| id).collect();
+        let elements = module.elements.iter().filter(|(_, segment)| match &segment.items {
+            wasmfx_ir::module::ElementItems::Expressions(ty, _) => is_continuation_reference(module, *ty),
+            wasmfx_ir::module::ElementItems::Functions(_) => false,
+        });
+        mentions.elements = elements.map(|(id, _)| id.as_u32()).collect();
+        mentions
+    }
+
+    /// Whether the module has anything to lower.
+    pub(super) fn is_empty(&self) -> bool {
+        self.continuations.is_empty() && self.globals.is_empty() && self.tables.is_empty() && self.types.is_empty()
+    }
+
+    fn operator(&self, module: &Module, operator: &Operator<'_>) -> bool {
+        let heap = match operator {
+            Operator::RefNull { hty } => is_continuation_heap_type(module, *hty),
+            Operator::TypedSelect { ty } => is_continuation(module, *ty),
+            _ => false,
+        };
+        let mut found = heap;
+        map_operator(&mut operator.clone(), &mut |space, number| {
+            found |= match space {
+                IndexSpace::Type => {
+                    let ty = TypeId::from_u32(number);
+                    self.types.contains(&ty) || self.continuations.contains(&ty)
+                }
+                IndexSpace::Function => self.functions.contains(&FunctionId::from_u32(number)),
+                IndexSpace::Table => self.tables.contains(&TableId::from_u32(number)),
+                IndexSpace::Global => self.globals.contains(&GlobalId::from_u32(number)),
+                IndexSpace::Tag => self.tags.contains(&TagId::from_u32(number)),
+                IndexSpace::Element => self.elements.contains(&number),
+                IndexSpace::Memory | IndexSpace::Data => false,
+            };
+            number
+        });
+        found
+    }
+}
+
+impl Summary {
+    fn add(&mut self, module: &Module, mentions: &Mentions, operator: &Operator<'_>, before: Option<FunctionId>) {
+        let function_type = |index: u32| TypeId::from_u32(index);
+        let tag = TagId::from_u32;
+        match *operator {
+            Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
+                self.calls.push(Callee::Direct(FunctionId::from_u32(function_index)));
+            }
+            Operator::CallIndirect { type_index, .. }
+            | Operator::ReturnCallIndirect { type_index, .. }
+            | Operator::CallRef { type_index }
+            | Operator::ReturnCallRef { type_index } => self.calls.push(Callee::Typed(function_type(type_index))),
+            Operator::Suspend { tag_index } => self.suspends.push(tag(tag_index)),
+            Operator::Switch { tag_index, .. } => self.switches.push(tag(tag_index)),
+            Operator::ContNew { cont_type_index } => {
+                self.creates.push((continuation_function(module, TypeId::from_u32(cont_type_index)), before));
+            }
+            Operator::Throw { .. } | Operator::ThrowRef => self.throws = true,
+            Operator::ResumeThrow { .. } | Operator::ResumeThrowRef { .. } => self.resume_throws = true,
+            Operator::TryTable { .. } => self.catches = true,
+            Operator::Try { .. } => self.catches = true,
+            Operator::RefFunc { function_index } => self.references.push(FunctionId::from_u32(function_index)),
+            _ => {}
+        }
+        if let Operator::Resume { resume_table, .. }
+        | Operator::ResumeThrow { resume_table, .. }
+        | Operator::ResumeThrowRef { resume_table, .. } = operator
+        {
+            let site = resume_site(resume_table);
+            self.point_bound += site.suspensions.len();
+            self.resumes.push(site);
+        }
+        self.mentions_continuations |= mentions.operator(module, operator);
+    }
+
+    fn of_lazy(module: &Module, mentions: &Mentions, body: &LazyBody) -> wasmparser::Result<Self> {
+        let mut summary = Self::default();
+        let reader = body.reader();
+        for local in reader.get_locals_reader()? {
+            let (_, mut ty) = local?;
+            if let Some(renumbering) = &body.renumbering {
+                wasmfx_ir::references::map_val_type(&mut ty, &mut |space, number| renumbering.map(space, number));
+            }
+            summary.mentions_continuations |= is_continuation(module, ty);
+        }
+        let mut before = None;
+        for operator in reader.get_operators_reader()? {
+            let mut operator = operator?;
+            if let Some(renumbering) = &body.renumbering {
+                map_operator(&mut operator, &mut |space, number| renumbering.map(space, number));
+            }
+            summary.add(module, mentions, &operator, before);
+            before = match operator {
+                Operator::RefFunc { function_index } => Some(FunctionId::from_u32(function_index)),
+                _ => None,
+            };
+        }
+        Ok(summary)
+    }
+
+    fn of_lifted(module: &Module, mentions: &Mentions, func: &wasmfx_ir::Func) -> Self {
+        let mut summary = Self::default();
+        for block in func.blocks.values() {
+            for &inst in &block.insts {
+                let known = func.operands(inst).last().and_then(|&operand| match func.defining_operator(operand) {
+                    Some(&Operator::RefFunc { function_index }) => Some(FunctionId::from_u32(function_index)),
+                    _ => None,
+                });
+                summary.add(module, mentions, func.operator(inst), known);
+                summary.mentions_continuations |=
+                    func.inst_results(inst).any(|value| is_continuation(module, func.value_type(value)));
+            }
+            summary.mentions_continuations |=
+                block.params.iter().any(|&param| is_continuation(module, func.value_type(param)));
+            if let Some(operator) = block.terminator.operator() {
+                summary.add(module, mentions, &func.operators[operator], None);
+            }
+            if let Terminator::Invoke(invoke) = &block.terminator {
+                summary.catches |= invoke.handlers.iter().any(Handler::is_exception_handler);
+            }
+        }
+        summary
+    }
+}
+
+/// The tags of a resume table.
+pub(super) fn resume_site(table: &ResumeTable) -> ResumeSite {
+    let mut site = ResumeSite { suspensions: Vec::new(), switches: Vec::new() };
+    for handler in &table.handlers {
+        match *handler {
+            Handle::OnLabel { tag, .. } => site.suspensions.push(TagId::from_u32(tag)),
+            Handle::OnSwitch { tag } => site.switches.push(TagId::from_u32(tag)),
+        }
+    }
+    site
+}
+
+/// The function type of a continuation type.
+pub(super) fn continuation_function(module: &Module, ty: TypeId) -> TypeId {
+    match &module.types.definitions[ty].sub_type.composite_type.inner {
+        CompositeInnerType::Cont(cont) => {
+            TypeId::from_u32(cont.0.as_module_index().expect("types in the IR refer to each other by number"))
+        }
+        _ => panic!("{ty} is not a continuation type, which validation has excluded"),
+    }
+}
+
+/// The summaries of all functions; imports have the empty one.
+pub(super) fn scan(
+    module: &Module,
+    mentions: &Mentions,
+) -> wasmparser::Result<SecondaryMap<FunctionId, Summary>> {
+    let mut summaries = SecondaryMap::with_default_and_len(Summary::default(), module.functions.len());
+    for (id, function) in module.functions.iter() {
+        let mut summary = match &function.body {
+            Body::Lazy(body) => Summary::of_lazy(module, mentions, body)?,
+            Body::Lifted(func) => Summary::of_lifted(module, mentions, func),
+            _ => Summary::default(),
+        };
+        summary.mentions_continuations |= mentions.functions.contains(&id);
+        summary.point_bound += 2 * (summary.calls.len() + summary.suspends.len() + summary.switches.len() + summary.resumes.len());
+        summaries[id] = summary;
+    }
+    Ok(summaries)
+}

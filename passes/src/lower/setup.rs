@@ -1,0 +1,631 @@
+//! The runtime's items in a module, and what the other parts add to it.
+
+use super::analysis::Analysis;
+use super::builder::{Builder, zero_operator};
+use super::runtime::{Passing, exception_type};
+use super::scan::Mentions;
+use super::store::{FIRST_CLAUSE_ENTRY, GcStore, Items, Kind, MemoryStore, Store};
+use super::types::{Translation, function_type};
+use super::values::{Class, Values, concrete_heap};
+use super::{Error, FrameStore, Lowering, Options, Report};
+use indexmap::IndexMap;
+use rustc_hash::FxHashMap;
+use wasmfx_ir::entity::{Entity, SecondaryMap};
+use wasmfx_ir::func::{Func, Value};
+use wasmfx_ir::module::{
+    Body, ConstExpr, ElementItems, ElementKind, ElementSegment, Function, FunctionId, Global, GlobalId, Item, Memory,
+    Module, Origin, RecursionGroup, Table, TableId, TagId, TypeDefinition, TypeId,
+};
+use wasmfx_ir::wasmparser::{
+    AbstractHeapType, CompositeInnerType, CompositeType, FieldType, FuncType, GlobalType, HeapType, MemoryType,
+    Operator, PackedIndex, RefType, StorageType, StructType, SubType, TableType, ValType, WasmFeatures,
+};
+
+/// Adds a type in a recursion group of its own.
+fn add_type(module: &mut Module, inner: CompositeInnerType, is_final: bool, supertype: Option<u32>, name: &str) -> u32 {
+    let supertype = supertype.map(|index| PackedIndex::from_module_index(index).expect("types are below wasm's limit"));
+    let composite_type = CompositeType { inner, shared: false, descriptor_idx: None, describes_idx: None };
+    let sub_type = SubType { is_final, supertype_idxs: supertype.into_iter().collect(), composite_type };
+    let id = module.types.definitions.push(TypeDefinition {
+        sub_type,
+        name: Some(name.to_owned()),
+        field_names: Vec::new(),
+    });
+    module.types.groups.push(RecursionGroup { range: id.as_u32()..id.as_u32() + 1, explicit: false });
+    id.as_u32()
+}
+
+fn add_function_type(module: &mut Module, params: &[ValType], results: &[ValType], name: &str) -> u32 {
+    let func = FuncType::new(params.iter().copied(), results.iter().copied());
+    add_type(module, CompositeInnerType::Func(func), true, None, name)
+}
+
+fn mutable(ty: ValType) -> FieldType {
+    FieldType { element_type: StorageType::Val(ty), mutable: true }
+}
+
+fn add_struct(
+    module: &mut Module,
+    fields: Vec<ValType>,
+    is_final: bool,
+    supertype: Option<u32>,
+    name: &str,
+) -> u32 {
+    let fields: Box<[FieldType]> = fields.into_iter().map(mutable).collect();
+    add_type(module, CompositeInnerType::Struct(StructType { fields }), is_final, supertype, name)
+}
+
+fn reference(nullable: bool, index: u32) -> ValType {
+    let heap = concrete_heap(TypeId::from_u32(index));
+    ValType::Ref(RefType::new(nullable, heap).expect("types are below wasm's limit"))
+}
+
+fn add_global(module: &mut Module, ty: ValType, mutable: bool, init: Operator<'static>, name: &str) -> u32 {
+    let global = module.globals.push(Global {
+        ty: GlobalType { content_type: ty, mutable, shared: false },
+        origin: Origin::Definition,
+        init: Some(ConstExpr { operators: vec![init] }),
+        name: Some(name.to_owned()),
+    });
+    global.as_u32()
+}
+
+fn add_table(module: &mut Module, element_type: RefType, initial: u64, name: &str) -> u32 {
+    let ty = TableType { element_type, table64: false, initial, maximum: None, shared: false };
+    let table = module.tables.push(Table { ty, origin: Origin::Definition, init: None, name: Some(name.to_owned()) });
+    table.as_u32()
+}
+
+/// Adds a function whose body is made later, since the functions of the runtime call each other.
+fn declare_function(module: &mut Module, ty: u32, name: &str) -> u32 {
+    let id = module.functions.push(Function {
+        ty: TypeId::from_u32(ty),
+        body: Body::Removed,
+        name: Some(name.to_owned()),
+        local_names: Vec::new(),
+        label_names: Vec::new(),
+        exact: false,
+    });
+    id.as_u32()
+}
+
+fn memory_store(module: &mut Module, options: &Options, wide: bool) -> Result<MemoryStore, Error> {
+    let has_memory = module.memories.values().any(|memory| memory.origin != Origin::Removed);
+    if !has_memory || options.multi_memory {
+        let ty = MemoryType { memory64: false, shared: false, initial: 1, maximum: None, page_size_log2: None };
+        let memory =
+            module.memories.push(Memory { ty, origin: Origin::Definition, name: Some("wasmfx.frames".to_owned()) });
+        if has_memory {
+            module.features.insert(WasmFeatures::MULTI_MEMORY);
+        }
+        return Ok(MemoryStore { memory: memory.as_u32(), base: 0, wide });
+    }
+    let (id, memory) = module
+        .memories
+        .iter_mut()
+        .find(|(_, memory)| memory.origin != Origin::Removed)
+        .ok_or_else(|| Error::internal("lowering: a module with a memory has none"))?;
+    let refuse = |what: &str| {
+        Err(Error::input(format!("frames cannot be kept in the module's memory, which {what}"))
+            .with_help("allow a memory of their own (leave out --no-multi-memory)"))
+    };
+    if memory.ty.memory64 {
+        return refuse("has 64-bit addresses");
+    }
+    if memory.ty.page_size_log2.is_some_and(|log2| log2 != 16) {
+        return refuse("has pages of another size than 64 KiB");
+    }
+    if memory.ty.initial >= 65535 {
+        return refuse("has no room left");
+    }
+    // The reserved page follows the memory's initial contents.
+    let base = u32::try_from(memory.ty.initial * 65536).map_err(|_| Error::internal("lowering: memory too large"))?;
+    memory.ty.initial += 1;
+    memory.ty.maximum = memory.ty.maximum.map(|maximum| (maximum + 1).min(65536));
+    Ok(MemoryStore { memory: id.as_u32(), base, wide })
+}
+
+fn gc_store(module: &mut Module) -> GcStore {
+    module.features.insert(WasmFeatures::GC);
+    let next = u32::try_from(module.types.definitions.len()).expect("types are numbered by u32");
+    let frame = add_struct(module, vec![reference(true, next), ValType::I32], false, None, "wasmfx.frame");
+    let fields = vec![
+        reference(true, frame),
+        ValType::I32,
+        reference(true, frame + 1),
+        ValType::I32,
+        ValType::I32,
+        reference(true, frame),
+    ];
+    let marker = add_struct(module, fields, false, Some(frame), "wasmfx.marker");
+    let fields =
+        vec![reference(true, frame), reference(true, frame), reference(true, marker), reference(true, marker)];
+    let stack = add_struct(module, fields, true, None, "wasmfx.stack");
+    let continuation = add_struct(module, vec![reference(true, stack)], true, None, "wasmfx.continuation");
+    let init = Operator::StructNewDefault { struct_type_index: marker };
+    let sentinel = add_global(module, reference(true, marker), false, init, "wasmfx.sentinel");
+    GcStore { frame, marker, stack, continuation, sentinel }
+}
+
+/// Adds the runtime to a module, and translates everything outside bodies.
+pub(super) fn set_up<'m>(
+    module: &'m mut Module,
+    options: &Options,
+    mentions: Mentions,
+    analysis: Analysis,
+    slot_bound: usize,
+) -> Result<Lowering<'m>, Error> {
+    let original_types = module.types.clone();
+    let mut original_tag_types = SecondaryMap::with_default_and_len(TypeId::from_u32(0), module.tags.len());
+    for (id, tag) in module.tags.iter() {
+        original_tag_types[id] = tag.ty;
+    }
+    let original_elements: Vec<ElementItems> = module.elements.values().map(|segment| segment.items.clone()).collect();
+
+    let kind = match options.store {
+        FrameStore::Memory | FrameStore::Auto => {
+            Kind::Memory(memory_store(module, options, slot_bound * 2 > 60_000)?)
+        }
+        FrameStore::Gc => Kind::Gc(gc_store(module)),
+    };
+    let translation = Translation { module: &module.clone_types(), kind };
+    let lowered: Vec<SubType> =
+        module.types.definitions.values().map(|definition| translation.definition(&definition.sub_type)).collect();
+    for (definition, sub_type) in module.types.definitions.values_mut().zip(lowered) {
+        definition.sub_type = sub_type;
+    }
+
+    let i32 = ValType::I32;
+    let zero = || Operator::I32Const { value: 0 };
+    let (frame, marker, stack) = (kind.frame_type(), kind.marker_type(), kind.stack_type());
+    let resume_type = add_function_type(module, &[frame], &[i32], "wasmfx.resume");
+    let matcher_type = match kind {
+        Kind::Memory(_) => resume_type,
+        Kind::Gc(_) => add_function_type(module, &[i32], &[i32], "wasmfx.clauses"),
+    };
+    let element = |ty: u32| RefType::new(true, concrete_heap(TypeId::from_u32(ty))).expect("types are below wasm's limit");
+    let resume_table = add_table(module, element(resume_type), 0, "wasmfx.resume");
+    let matcher_table = add_table(module, element(matcher_type), 0, "wasmfx.clauses");
+    let null = |ty: ValType| zero_operator(ty).expect("runtime structures are nullable");
+    let mut items = Items {
+        resume_type,
+        resume_table,
+        matcher_type,
+        matcher_table,
+        unwinding: add_global(module, i32, true, zero(), "wasmfx.unwinding"),
+        last: add_global(module, frame, true, null(frame), "wasmfx.last"),
+        last_marker: add_global(module, marker, true, null(marker), "wasmfx.last_marker"),
+        pending: add_global(module, stack, true, null(stack), "wasmfx.pending"),
+        depth: add_global(module, i32, true, zero(), "wasmfx.depth"),
+        exception: None,
+        resume_base: None,
+        matcher_base: None,
+        drive: 0,
+        forward: 0,
+        thrown: 0,
+        identity: 0,
+        allocate_frame: 0,
+        allocate_record: 0,
+        retire: 0,
+    };
+    if analysis.exceptions_cross {
+        let ty = exception_type(true);
+        items.exception = Some(add_global(module, ty, true, null(ty), "wasmfx.exception"));
+    }
+    let ty = kind.continuation_type(true);
+    let continuation = add_global(module, ty, true, null(ty), "wasmfx.continuation");
+    let passing = Passing { continuation };
+    let mut values = Values::new(&original_types, kind, false);
+    values.provide(Class::Continuation, 0, GlobalId::from_u32(continuation));
+
+    let drive_type = add_function_type(module, &[stack, frame, i32], &[i32], "wasmfx.drive");
+    let thrown_type = items
+        .exception
+        .map(|_| add_function_type(module, &[stack, frame, frame, exception_type(true)], &[i32], "wasmfx.thrown"));
+    let forward_type = add_function_type(module, &[stack], &[], "wasmfx.forward");
+    let identity_type = add_function_type(module, &[i32], &[], "wasmfx.identity");
+    items.drive = declare_function(module, drive_type, "wasmfx.drive");
+    items.forward = declare_function(module, forward_type, "wasmfx.forward");
+    items.identity = declare_function(module, identity_type, "wasmfx.identity");
+    let mut store = Store { kind, items };
+    if let Kind::Memory(m) = kind {
+        let frame_type = add_function_type(module, &[i32, i32], &[i32], "wasmfx.allocate_frame");
+        let record_type = add_function_type(module, &[], &[i32], "wasmfx.allocate_record");
+        let retire_type = add_function_type(module, &[i32], &[ValType::I64], "wasmfx.retire");
+        store.items.allocate_frame = declare_function(module, frame_type, "wasmfx.allocate_frame");
+        store.items.allocate_record = declare_function(module, record_type, "wasmfx.allocate_record");
+        store.items.retire = declare_function(module, retire_type, "wasmfx.retire");
+        let define = |module: &mut Module, function: u32, func: Func| {
+            module.functions[FunctionId::from_u32(function)].body = Body::Lifted(Box::new(func));
+        };
+        define(module, store.items.allocate_frame, store.build_allocate_frame(m, TypeId::from_u32(frame_type)));
+        define(module, store.items.allocate_record, store.build_allocate_record(m, TypeId::from_u32(record_type)));
+        define(module, store.items.retire, store.build_retire(m, TypeId::from_u32(retire_type)));
+    }
+    if let Some(thrown_type) = thrown_type {
+        store.items.thrown = declare_function(module, thrown_type, "wasmfx.thrown");
+    }
+    let define = |module: &mut Module, function: u32, func: Func| {
+        module.functions[FunctionId::from_u32(function)].body = Body::Lifted(Box::new(func));
+    };
+    define(module, store.items.drive, store.build_drive(TypeId::from_u32(drive_type), passing));
+    define(module, store.items.forward, store.build_forward(TypeId::from_u32(forward_type)));
+    define(module, store.items.identity, store.build_identity(TypeId::from_u32(identity_type)));
+    if let (Some(thrown_type), Some(exception)) = (thrown_type, store.items.exception) {
+        define(module, store.items.thrown, store.build_thrown(TypeId::from_u32(thrown_type), exception));
+    }
+
+    let mut lowering = Lowering {
+        module,
+        options: options.clone(),
+        original_types,
+        original_tag_types,
+        original_elements,
+        mentions,
+        analysis,
+        store,
+        passing,
+        values,
+        resume_slots: Vec::new(),
+        matchers: IndexMap::new(),
+        identity_number: 0,
+        function_types: FxHashMap::default(),
+        frame_structs: FxHashMap::default(),
+        entries: FxHashMap::default(),
+        binds: FxHashMap::default(),
+        new_of_reference: FxHashMap::default(),
+        new_continuation_function: None,
+        as_non_null_function: None,
+        save_helpers: FxHashMap::default(),
+        host_entries: FxHashMap::default(),
+        reference_tables: FxHashMap::default(),
+        emulated_tables: FxHashMap::default(),
+        table_functions: FxHashMap::default(),
+        segment_lengths: FxHashMap::default(),
+        dummies: FxHashMap::default(),
+        report: Report::default(),
+    };
+    lowering.add_identity();
+    lowering.translate_items()?;
+    Ok(lowering)
+}
+
+/// Types of a module, for translating its own types.
+trait CloneTypes {
+    fn clone_types(&self) -> Module;
+}
+
+impl CloneTypes for Module {
+    fn clone_types(&self) -> Module {
+        Module { types: self.types.clone(), ..Module::default() }
+    }
+}
+
+impl Lowering<'_> {
+    fn add_identity(&mut self) {
+        self.identity_number = self.reserve_resume_slots(FIRST_CLAUSE_ENTRY);
+        let ty = TypeId::from_u32(self.store.items.resume_type);
+        let func = self.store.build_identity_resume(ty, self.identity_number);
+        let function = self.add_function(func, "wasmfx.hand_on".to_owned());
+        self.fill_resume_slots(self.identity_number, FIRST_CLAUSE_ENTRY, function);
+    }
+
+    /// Globals, tables, tags and segments.
+    fn translate_items(&mut self) -> Result<(), Error> {
+        for global in self.module.globals.keys() {
+            let ty = self.module.globals[global].ty.content_type;
+            if self.mentions.globals.contains(&global) {
+                self.module.globals[global].ty.content_type = self.lowered_type(ty);
+            }
+            if let Some(mut init) = self.module.globals[global].init.take() {
+                self.translate_constant(&mut init);
+                self.module.globals[global].init = Some(init);
+            }
+        }
+        let gc = matches!(self.store.kind, Kind::Gc(_));
+        for table in self.module.tables.keys() {
+            if !self.mentions.tables.contains(&table) {
+                continue;
+            }
+            if gc {
+                let element = self.module.tables[table].ty.element_type;
+                if let ValType::Ref(lowered) = self.lowered_type(ValType::Ref(element)) {
+                    self.module.tables[table].ty.element_type = lowered;
+                }
+                if let Some(mut init) = self.module.tables[table].init.take() {
+                    self.translate_constant(&mut init);
+                    self.module.tables[table].init = Some(init);
+                }
+            } else {
+                let null = |init: &ConstExpr| matches!(init.operators.as_slice(), [Operator::RefNull { .. }]);
+                if self.module.tables[table].init.as_ref().is_some_and(|init| !null(init)) {
+                    return Err(Error::input(format!(
+                        "{table} is filled with a continuation from a global, which the memory store cannot express"
+                    ))
+                    .with_help("use `--frames gc`"));
+                }
+                self.module.tables[table].origin = Origin::Removed;
+            }
+        }
+        for element in self.module.elements.keys() {
+            if !self.mentions.elements.contains(&element.as_u32()) {
+                continue;
+            }
+            if gc {
+                let mut items = self.module.elements[element].items.clone();
+                if let ElementItems::Expressions(ty, expressions) = &mut items {
+                    if let ValType::Ref(lowered) = self.lowered_type(ValType::Ref(*ty)) {
+                        *ty = lowered;
+                    }
+                    expressions.iter_mut().for_each(|expression| self.translate_constant(expression));
+                }
+                self.module.elements[element].items = items;
+            } else {
+                if matches!(self.module.elements[element].kind, ElementKind::Active { .. }) {
+                    self.check_segment(element.as_u32())?;
+                }
+                self.module.elements[element].removed = true;
+            }
+        }
+        self.translate_tags();
+        Ok(())
+    }
+
+    /// Without stack switching a tag has no results.
+    fn translate_tags(&mut self) {
+        for tag in self.module.tags.keys() {
+            let ty = self.original_tag_types[tag];
+            if self.original_results(ty).is_empty() {
+                continue;
+            }
+            let visible = self.module.tags[tag].origin == Origin::Import
+                || self.module.exports.iter().any(|export| export.item == Item::Tag(tag));
+            if visible {
+                let params = self.lowered_types(&self.original_params(ty));
+                self.module.tags[tag].ty = self.function_type(&params, &[]);
+            } else if self.module.tags[tag].origin == Origin::Definition {
+                self.module.tags[tag].origin = Origin::Removed;
+            }
+        }
+    }
+
+    /// The function type with these (lowered) parameters and results.
+    pub(super) fn function_type(&mut self, params: &[ValType], results: &[ValType]) -> TypeId {
+        let key = (params.to_vec(), results.to_vec());
+        if let Some(&ty) = self.function_types.get(&key) {
+            return ty;
+        }
+        let ty = TypeId::from_u32(add_function_type(self.module, params, results, "wasmfx.function"));
+        self.module.types.definitions[ty].name = None;
+        self.function_types.insert(key, ty);
+        ty
+    }
+
+    /// The struct type of frames with these slots.
+    pub(super) fn frame_struct(&mut self, is_marker: bool, fields: &[ValType]) -> u32 {
+        let Kind::Gc(gc) = self.store.kind else { unreachable!("only the gc store has frame types") };
+        let key = (is_marker, fields.to_vec());
+        if let Some(&ty) = self.frame_structs.get(&key) {
+            return ty;
+        }
+        let mut all = vec![reference(true, gc.frame), ValType::I32];
+        if is_marker {
+            all.extend([reference(true, gc.marker), ValType::I32, ValType::I32, reference(true, gc.frame)]);
+        }
+        all.extend_from_slice(fields);
+        let supertype = if is_marker { gc.marker } else { gc.frame };
+        let ty = add_struct(self.module, all, true, Some(supertype), "wasmfx.slots");
+        self.module.types.definitions[TypeId::from_u32(ty)].name = None;
+        self.frame_structs.insert(key, ty);
+        ty
+    }
+
+    /// Adds a function.
+    pub(super) fn add_function(&mut self, mut func: Func, name: String) -> FunctionId {
+        super::function::finish(&mut func);
+        self.module.functions.push(Function {
+            ty: func.ty,
+            body: Body::Lifted(Box::new(func)),
+            name: Some(name),
+            local_names: Vec::new(),
+            label_names: Vec::new(),
+            exact: false,
+        })
+    }
+
+    /// Adds a table of references.
+    pub(super) fn add_table(&mut self, element: RefType, initial: u64, name: String) -> u32 {
+        add_table(self.module, element, initial, &name)
+    }
+
+    /// Adds a mutable i32 that begins as 0.
+    pub(super) fn add_i32_global(&mut self, name: String) -> u32 {
+        self.add_i32_global_with(name, 0)
+    }
+
+    /// Adds a mutable i32.
+    pub(super) fn add_i32_global_with(&mut self, name: String, value: u32) -> u32 {
+        add_global(self.module, ValType::I32, true, Operator::I32Const { value: value.cast_signed() }, &name)
+    }
+
+    /// What messages and derived names call a function.
+    pub(super) fn name_of(&self, function: FunctionId) -> String {
+        self.module.functions[function].name.clone().unwrap_or_else(|| format!("function{}", function.as_u32()))
+    }
+
+    /// Takes slots in the table of resume functions; they are filled later.
+    pub(super) fn reserve_resume_slots(&mut self, count: u32) -> u32 {
+        let first = self.resume_slots.len();
+        self.resume_slots.resize(first + count as usize, FunctionId::from_u32(u32::MAX));
+        u32::try_from(first).expect("resume functions are numbered by u32")
+    }
+
+    /// Fills slots with a resume function.
+    pub(super) fn fill_resume_slots(&mut self, first: u32, count: u32, function: FunctionId) {
+        self.resume_slots[first as usize..][..count as usize].fill(function);
+    }
+
+    /// The status of a suspension to a tag, where it is known now.
+    pub(super) fn static_status(&self, tag: TagId, switch: bool) -> Option<u32> {
+        let number = u32::try_from(tag.index() + 1).expect("tags are few");
+        Some(number * 2 + u32::from(switch))
+    }
+
+    /// The status of a suspension to a tag.
+    pub(super) fn suspension_status(&mut self, b: &mut Builder<'_>, tag: TagId) -> Value {
+        let status = self.static_status(tag, false).expect("tags of a closed world are known");
+        b.i32(status)
+    }
+
+    /// The status of a switch under a tag.
+    pub(super) fn switch_status(&mut self, b: &mut Builder<'_>, tag: TagId) -> Value {
+        let status = self.static_status(tag, true).expect("tags of a closed world are known");
+        b.i32(status)
+    }
+
+    /// The body of a function that is to be lowered.
+    pub(super) fn take_body(&mut self, function: FunctionId) -> Result<Func, Error> {
+        let data = &mut self.module.functions[function];
+        match std::mem::replace(&mut data.body, Body::Removed) {
+            Body::Lifted(func) => Ok(*func),
+            Body::Lazy(body) => {
+                let name = data.name.clone();
+                wasmfx_ir::lift::lift_body(&body, data.ty, &data.local_names).map_err(|error| {
+                    Error::input(format!("cannot be lowered: {error}")).in_function(function.as_u32(), name.as_deref())
+                })
+            }
+            _ => Err(Error::internal(format!("lowering: {function} has no body"))),
+        }
+    }
+
+    /// A global with a value of a non-nullable type that nobody looks at: what a function returns while it is being unwound.
+    pub(super) fn dummy_global(&mut self, ty: ValType) -> Result<u32, Error> {
+        if let Some(&global) = self.dummies.get(&ty) {
+            return Ok(global);
+        }
+        let mut operators = Vec::new();
+        self.dummy_expression(ty, &mut operators, 0)?;
+        let global = self.module.globals.push(Global {
+            ty: GlobalType { content_type: ty, mutable: false, shared: false },
+            origin: Origin::Definition,
+            init: Some(ConstExpr { operators }),
+            name: Some("wasmfx.dummy".to_owned()),
+        });
+        self.dummies.insert(ty, global.as_u32());
+        Ok(global.as_u32())
+    }
+
+    fn dummy_expression(&mut self, ty: ValType, operators: &mut Vec<Operator<'static>>, depth: u32) -> Result<(), Error> {
+        if let Some(operator) = zero_operator(ty) {
+            operators.push(operator);
+            return Ok(());
+        }
+        let ValType::Ref(reference) = ty else { unreachable!("only references have no zero") };
+        let impossible = || {
+            Err(Error::input(format!("a function that may suspend returns `{reference}`, of which there can be no value to return while it is suspended"))
+                .with_help("let the function return a nullable reference"))
+        };
+        if depth > 32 {
+            return impossible();
+        }
+        match reference.heap_type() {
+            HeapType::Concrete(index) | HeapType::Exact(index) => {
+                let id = TypeId::from_u32(index.as_module_index().expect("types in the IR refer to each other by number"));
+                match self.module.types.definitions[id].sub_type.composite_type.inner.clone() {
+                    CompositeInnerType::Func(_) => {
+                        let func = function_type(&self.module.types, id);
+                        let mut stub = Func::new(id, func.params(), func.results());
+                        stub.blocks[stub.entry].terminator = wasmfx_ir::func::Terminator::Unreachable;
+                        let function = self.add_function(stub, "wasmfx.dummy".to_owned());
+                        operators.push(Operator::RefFunc { function_index: function.as_u32() });
+                    }
+                    CompositeInnerType::Struct(fields) => {
+                        for field in &fields.fields {
+                            match field.element_type {
+                                StorageType::Val(ty) => self.dummy_expression(ty, operators, depth + 1)?,
+                                StorageType::I8 | StorageType::I16 => operators.push(Operator::I32Const { value: 0 }),
+                            }
+                        }
+                        operators.push(Operator::StructNew { struct_type_index: id.as_u32() });
+                    }
+                    CompositeInnerType::Array(_) => {
+                        operators.push(Operator::ArrayNewFixed { array_type_index: id.as_u32(), array_size: 0 });
+                    }
+                    CompositeInnerType::Cont(_) => {
+                        return Err(Error::internal("lowering: a continuation type was not translated"));
+                    }
+                }
+            }
+            HeapType::Abstract { ty, .. } => match ty {
+                AbstractHeapType::Any | AbstractHeapType::Eq | AbstractHeapType::I31 => {
+                    operators.extend([Operator::I32Const { value: 0 }, Operator::RefI31]);
+                }
+                AbstractHeapType::Extern => {
+                    operators.extend([Operator::I32Const { value: 0 }, Operator::RefI31, Operator::ExternConvertAny]);
+                }
+                AbstractHeapType::Struct => {
+                    let Kind::Gc(gc) = self.store.kind else {
+                        let empty = add_struct(self.module, Vec::new(), true, None, "wasmfx.empty");
+                        operators.push(Operator::StructNewDefault { struct_type_index: empty });
+                        return Ok(());
+                    };
+                    operators.push(Operator::StructNewDefault { struct_type_index: gc.continuation });
+                }
+                AbstractHeapType::Func => {
+                    let ty = self.function_type(&[], &[]);
+                    let mut stub = Func::new(ty, &[], &[]);
+                    stub.blocks[stub.entry].terminator = wasmfx_ir::func::Terminator::Unreachable;
+                    let function = self.add_function(stub, "wasmfx.dummy".to_owned());
+                    operators.push(Operator::RefFunc { function_index: function.as_u32() });
+                }
+                _ => return impossible(),
+            },
+        }
+        Ok(())
+    }
+
+    /// What is left when all functions are lowered: entries from the host, and the runtime's tables.
+    pub(super) fn finish_module(&mut self) -> Result<(), Error> {
+        for index in 0..self.module.exports.len() {
+            if let Item::Function(function) = self.module.exports[index].item
+                && !self.analysis.escapes[function].is_empty()
+            {
+                self.module.exports[index].item = Item::Function(self.host_entry(function)?);
+            }
+        }
+        if let Some(start) = self.module.start
+            && !self.analysis.escapes[start].is_empty()
+        {
+            self.module.start = Some(self.host_entry(start)?);
+        }
+        let slots = std::mem::take(&mut self.resume_slots);
+        self.fill_table(self.store.items.resume_table, self.store.items.resume_type, &slots);
+        let matchers: Vec<FunctionId> = self.matchers.values().copied().collect();
+        self.fill_table(self.store.items.matcher_table, self.store.items.matcher_type, &matchers);
+        self.module.features.remove(WasmFeatures::STACK_SWITCHING);
+        Ok(())
+    }
+
+    fn fill_table(&mut self, table: u32, ty: u32, functions: &[FunctionId]) {
+        let table = TableId::from_u32(table);
+        let count = functions.len() as u64;
+        self.module.tables[table].ty.initial = count;
+        self.module.tables[table].ty.maximum = Some(count);
+        if functions.is_empty() {
+            return;
+        }
+        let element = RefType::new(false, concrete_heap(TypeId::from_u32(ty))).expect("types are below wasm's limit");
+        let expression = |function: &FunctionId| ConstExpr {
+            operators: vec![Operator::RefFunc { function_index: function.as_u32() }],
+        };
+        self.module.elements.push(ElementSegment {
+            kind: ElementKind::Active {
+                table,
+                offset: ConstExpr { operators: vec![Operator::I32Const { value: 0 }] },
+            },
+            items: ElementItems::Expressions(element, functions.iter().map(expression).collect()),
+            name: None,
+            removed: false,
+        });
+    }
+}

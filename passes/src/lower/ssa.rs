@@ -1,0 +1,178 @@
+//! Static single assignment again, after values got further definitions.
+//!
+//! In a resumable copy a value that was saved is defined where it always was and where it is loaded again. Block parameters are put where several
+//! definitions meet (Cytron et al. 1991, pruned by liveness), and each use is led to the definition that reaches it.
+
+use rustc_hash::FxHashMap;
+use wasmfx_ir::analysis::{ControlFlowGraph, DominatorTree, Liveness};
+use wasmfx_ir::entity::{Entity, SecondaryMap};
+use wasmfx_ir::func::{Block, Func, Terminator, Value, ValueDefinition};
+
+/// A further definition of a value: from the end of `block` on, `value` stands for `variable`.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Definition {
+    pub(super) variable: Value,
+    pub(super) block: Block,
+    pub(super) value: Value,
+}
+
+/// Gives each use of a variable the definition that reaches it. Blocks that cannot be reached are emptied first.
+pub(super) fn repair(func: &mut Func, definitions: &[Definition]) {
+    let cfg = ControlFlowGraph::new(func);
+    for block in func.blocks.keys() {
+        if !cfg.is_reachable(block) {
+            let data = &mut func.blocks[block];
+            data.insts.clear();
+            data.terminator = Terminator::Unreachable;
+        }
+    }
+    let dominators = DominatorTree::new(func, &cfg);
+    let liveness = Liveness::new(func, &cfg);
+    let frontiers = frontiers(&cfg, &dominators, func.blocks.len());
+
+    let mut variables: Vec<Value> = definitions.iter().map(|definition| definition.variable).collect();
+    variables.sort_unstable();
+    variables.dedup();
+    let mut is_variable = SecondaryMap::with_default_and_len(false, func.value_count());
+    for &variable in &variables {
+        is_variable[variable] = true;
+    }
+    let mut blocks_of: FxHashMap<Value, Vec<Block>> = FxHashMap::default();
+    let mut added: SecondaryMap<Block, Vec<(Value, Value)>> =
+        SecondaryMap::with_default_and_len(Vec::new(), func.blocks.len());
+    for definition in definitions {
+        blocks_of.entry(definition.variable).or_default().push(definition.block);
+        added[definition.block].push((definition.variable, definition.value));
+    }
+    for &block in cfg.reverse_postorder() {
+        for &param in &func.blocks[block].params {
+            if is_variable[param] {
+                blocks_of.entry(param).or_default().push(block);
+            }
+        }
+        for &inst in &func.blocks[block].insts {
+            for result in func.inst_results(inst).filter(|&result| is_variable[result]) {
+                blocks_of.entry(result).or_default().push(block);
+            }
+        }
+    }
+
+    // Where definitions of a variable that is still needed meet.
+    let mut joins: SecondaryMap<Block, Vec<(Value, Value)>> =
+        SecondaryMap::with_default_and_len(Vec::new(), func.blocks.len());
+    for &variable in &variables {
+        let ty = func.value_type(variable);
+        let mut work = blocks_of.remove(&variable).unwrap_or_default();
+        let mut joined: Vec<Block> = Vec::new();
+        while let Some(block) = work.pop() {
+            for &frontier in &frontiers[block.index()] {
+                if !joined.contains(&frontier) && liveness.is_live_in(variable, frontier) {
+                    joined.push(frontier);
+                    let param = func.add_block_param(frontier, ty);
+                    joins[frontier].push((variable, param));
+                    work.push(frontier);
+                }
+            }
+        }
+    }
+
+    rename(func, &dominators, &is_variable, &added, &joins);
+}
+
+/// The dominance frontier of each block.
+fn frontiers(cfg: &ControlFlowGraph, dominators: &DominatorTree, blocks: usize) -> Vec<Vec<Block>> {
+    let mut frontiers: Vec<Vec<Block>> = vec![Vec::new(); blocks];
+    for &block in cfg.reverse_postorder() {
+        let predecessors = cfg.predecessors(block);
+        if predecessors.len() < 2 {
+            continue;
+        }
+        let stop = dominators.immediate_dominator(block);
+        for &predecessor in predecessors {
+            let mut runner = Some(predecessor);
+            while runner != stop {
+                let Some(at) = runner else { break };
+                if frontiers[at.index()].last() != Some(&block) {
+                    frontiers[at.index()].push(block);
+                }
+                runner = dominators.immediate_dominator(at);
+            }
+        }
+    }
+    frontiers
+}
+
+fn rename(
+    func: &mut Func,
+    dominators: &DominatorTree,
+    is_variable: &SecondaryMap<Value, bool>,
+    added: &SecondaryMap<Block, Vec<(Value, Value)>>,
+    joins: &SecondaryMap<Block, Vec<(Value, Value)>>,
+) {
+    let mut current: FxHashMap<Value, Value> = FxHashMap::default();
+    // What to restore when a subtree of the dominator tree is left: (depth of the block, variable, what it stood for).
+    let mut undo: Vec<(u32, Value, Option<Value>)> = Vec::new();
+    for &block in dominators.preorder() {
+        let depth = dominators.depth(block);
+        while let Some(&(at, variable, old)) = undo.last() {
+            if at < depth {
+                break;
+            }
+            undo.pop();
+            match old {
+                Some(old) => current.insert(variable, old),
+                None => current.remove(&variable),
+            };
+        }
+        let mut define = |current: &mut FxHashMap<Value, Value>, variable: Value, value: Value| {
+            undo.push((depth, variable, current.insert(variable, value)));
+        };
+        for &(variable, param) in &joins[block] {
+            define(&mut current, variable, param);
+        }
+        for index in 0..func.blocks[block].params.len() {
+            let param = func.blocks[block].params[index];
+            if is_variable[param] {
+                define(&mut current, param, param);
+            }
+        }
+        for index in 0..func.blocks[block].insts.len() {
+            let inst = func.blocks[block].insts[index];
+            for operand in func.operands_mut(inst) {
+                if is_variable[*operand] {
+                    *operand = reaching(&current, *operand, block);
+                }
+            }
+            for result in func.inst_results(inst) {
+                if is_variable[result] {
+                    define(&mut current, result, result);
+                }
+            }
+        }
+        for &(variable, value) in &added[block] {
+            define(&mut current, variable, value);
+        }
+        let mut terminator = std::mem::take(&mut func.blocks[block].terminator);
+        terminator.for_each_value_mut(|value| {
+            if is_variable[*value] {
+                *value = reaching(&current, *value, block);
+            }
+        });
+        terminator.for_each_block_call_mut(|call| {
+            for &(variable, _) in &joins[call.block] {
+                call.args.push(reaching(&current, variable, block));
+            }
+        });
+        func.blocks[block].terminator = terminator;
+    }
+    debug_assert!(func.blocks.keys().all(|block| {
+        func.blocks[block].params.iter().all(|&param| func.definition(param) == ValueDefinition::Parameter(block))
+    }));
+}
+
+fn reaching(current: &FxHashMap<Value, Value>, variable: Value, block: Block) -> Value {
+    match current.get(&variable) {
+        Some(&value) => value,
+        None => panic!("lowering: no definition of {variable} reaches {block} of a resumable copy"),
+    }
+}

@@ -1,0 +1,665 @@
+//! Where frames and continuations live: one interface over the two stores.
+//!
+//! A suspended continuation is a *stack*: a chain of frames from the innermost outwards, and among them, in a chain of their own, *markers*, which
+//! are the frames of functions that were suspended inside a `resume` that did not handle the tag. Both ends of both chains are kept, so that
+//! capturing, splicing and forwarding take constant time. A marker also knows the tail of the frames inside it, where a capture cuts.
+//!
+//! | | memory | gc |
+//! |---|---|---|
+//! | frame | address of {next, function, class, [marker fields], slots} | a struct, a subtype of {next, function} |
+//! | stack | address of a record {generation, head, tail, first marker, last marker, entry frame, spare} | a struct of the four ends |
+//! | continuation | i64: generation above the record's address; 0 is null | a struct around the stack, emptied when it is consumed |
+//!
+//! The record of the memory store embeds the frame of a continuation's entry function, so that `cont.new` allocates nothing else. A record is never
+//! used for anything but records, and its generation only grows: a stale handle never reaches newer state.
+
+use super::builder::{Builder, memory_argument};
+use wasmfx_ir::func::{Handler, Value};
+use wasmfx_ir::wasmparser::{AbstractHeapType, HeapType, Operator, RefType, UnpackedIndex, ValType};
+
+/// The slot of a resumption point that raises the pending exception, relative to the point's first slot.
+pub(super) const THROW_ENTRY: u32 = 1;
+/// The slot of a resumption point for the first handler clause, relative to the point's first slot.
+pub(super) const FIRST_CLAUSE_ENTRY: u32 = 2;
+/// Marks a status that only the driver can deal with: the chain of new markers is not empty.
+pub(super) const SPECIAL: u32 = 1 << 31;
+/// The status "start the pending continuation from here": always special.
+pub(super) const START_STATUS: u32 = SPECIAL | 0x7fff_fffe;
+
+/// Offsets in the reserved first kilobyte of the memory store.
+pub(super) mod cells {
+    /// Heads of the free lists of frames: four bytes for each size class.
+    pub(in super::super) const FREE_FRAMES: u32 = 0;
+    /// How many size classes there are.
+    pub(in super::super) const CLASSES: u32 = 160;
+    /// The next address to allocate from.
+    pub(in super::super) const BUMP: u32 = 704;
+    /// Where the memory that may be allocated from ends.
+    pub(in super::super) const BUMP_END: u32 = 708;
+    /// Head of the free list of records.
+    pub(in super::super) const FREE_RECORDS: u32 = 712;
+    /// A frame that is in no stack: a suspension's new frames are appended to it.
+    pub(in super::super) const SENTINEL: u32 = 720;
+    /// Where allocation starts.
+    pub(in super::super) const HEAP: u32 = 1024;
+}
+
+/// How the memory store lays out its frames.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) struct MemoryStore {
+    /// The memory.
+    pub(super) memory: u32,
+    /// Where the reserved kilobyte is.
+    pub(super) base: u32,
+    /// Whether function numbers need more than 16 bits.
+    pub(super) wide: bool,
+}
+
+/// The types of the gc store.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) struct GcStore {
+    pub(super) frame: u32,
+    pub(super) marker: u32,
+    pub(super) stack: u32,
+    pub(super) continuation: u32,
+    /// The global that holds the sentinel.
+    pub(super) sentinel: u32,
+}
+
+/// Which store, and its particulars.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Memory(MemoryStore),
+    Gc(GcStore),
+}
+
+/// A field of a stack.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum StackField {
+    Head,
+    Tail,
+    FirstMarker,
+    LastMarker,
+}
+
+/// A field of a frame that every frame has.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum FrameField {
+    Next,
+    Function,
+}
+
+/// A field of a marker.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum MarkerField {
+    NextMarker,
+    /// A bit for each status, modulo 32, that one of its clauses handles.
+    Mask,
+    /// Its clauses, as a function in the table of matchers.
+    Matcher,
+    InnerTail,
+}
+
+/// The numbers of the runtime's items in the module that is lowered.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Items {
+    /// `(func (param frame) (result i32))`
+    pub(super) resume_type: u32,
+    pub(super) resume_table: u32,
+    /// `(func (param i32) (result i32))`
+    pub(super) matcher_type: u32,
+    pub(super) matcher_table: u32,
+    /// The status of the suspension for which the native stack is being unwound, or 0.
+    pub(super) unwinding: u32,
+    /// The last frame that the current suspension appended.
+    pub(super) last: u32,
+    /// The last marker that the current suspension appended.
+    pub(super) last_marker: u32,
+    /// The stack that is to be switched to, or started.
+    pub(super) pending: u32,
+    /// How many resume sites are nested on the engine's stack.
+    pub(super) depth: u32,
+    /// The exception that a frame is entered to raise; there only where exceptions cross continuations.
+    pub(super) exception: Option<u32>,
+    /// Added to numbers of resume functions and matchers: the part of the shared tables that is this module's.
+    pub(super) resume_base: Option<u32>,
+    pub(super) matcher_base: Option<u32>,
+    pub(super) drive: u32,
+    pub(super) forward: u32,
+    pub(super) thrown: u32,
+    pub(super) identity: u32,
+    /// Memory store only.
+    pub(super) allocate_frame: u32,
+    pub(super) allocate_record: u32,
+    pub(super) retire: u32,
+}
+
+/// A stack that is running: the stack, and in the memory store the handle that it will have when it is captured.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Running {
+    pub(super) stack: Value,
+    pub(super) handle: Option<Value>,
+}
+
+/// The store, and the runtime's items.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Store {
+    pub(super) kind: Kind,
+    pub(super) items: Items,
+}
+
+fn concrete(nullable: bool, index: u32) -> ValType {
+    let heap = HeapType::Concrete(UnpackedIndex::Module(index));
+    ValType::Ref(RefType::new(nullable, heap).expect("type numbers are below wasm's limit on types"))
+}
+
+fn abstract_type(nullable: bool, ty: AbstractHeapType) -> ValType {
+    let heap = HeapType::Abstract { shared: false, ty };
+    ValType::Ref(RefType::new(nullable, heap).expect("abstract types are always representable"))
+}
+
+impl Kind {
+    /// What a reference to a continuation becomes.
+    pub(super) fn continuation_type(&self, nullable: bool) -> ValType {
+        match self {
+            Self::Memory(_) => ValType::I64,
+            Self::Gc(_) => abstract_type(nullable, AbstractHeapType::Struct),
+        }
+    }
+
+    /// The type of frames.
+    pub(super) fn frame_type(&self) -> ValType {
+        match self {
+            Self::Memory(_) => ValType::I32,
+            Self::Gc(gc) => concrete(true, gc.frame),
+        }
+    }
+
+    /// The type of markers.
+    pub(super) fn marker_type(&self) -> ValType {
+        match self {
+            Self::Memory(_) => ValType::I32,
+            Self::Gc(gc) => concrete(true, gc.marker),
+        }
+    }
+
+    /// The type of stacks.
+    pub(super) fn stack_type(&self) -> ValType {
+        match self {
+            Self::Memory(_) => ValType::I32,
+            Self::Gc(gc) => concrete(true, gc.stack),
+        }
+    }
+
+    /// The types of the parts of a [`Running`].
+    pub(super) fn running_types(&self) -> Vec<ValType> {
+        match self {
+            Self::Memory(_) => vec![ValType::I32, ValType::I64],
+            Self::Gc(_) => vec![self.stack_type()],
+        }
+    }
+}
+
+impl Running {
+    pub(super) fn parts(self) -> Vec<Value> {
+        std::iter::once(self.stack).chain(self.handle).collect()
+    }
+
+    pub(super) fn from_parts(parts: &[Value]) -> Self {
+        Self { stack: parts[0], handle: parts.get(1).copied() }
+    }
+}
+
+impl MemoryStore {
+    fn function_bytes(self) -> u32 {
+        if self.wide { 4 } else { 2 }
+    }
+
+    /// Offset of the size class in a frame.
+    fn class_offset(self) -> u32 {
+        if self.wide { 8 } else { 6 }
+    }
+
+    fn marker_offset(self) -> u32 {
+        if self.wide { 12 } else { 8 }
+    }
+
+    /// Where the slots of a frame begin.
+    pub(super) fn slots_offset(self, marker: bool) -> u32 {
+        self.marker_offset() + if marker { 16 } else { 0 }
+    }
+
+    /// Where a record's entry frame is.
+    fn entry_offset(self) -> u32 {
+        20
+    }
+
+    /// From a record's entry frame to the word that the record has to spare.
+    pub(super) fn spare_offset(self) -> u32 {
+        if self.wide { 12 } else { 8 }
+    }
+
+    /// The size of a record.
+    pub(super) fn record_bytes(self) -> u32 {
+        if self.wide { 48 } else { 32 }
+    }
+
+    /// The free list that a frame of this many bytes is kept in, and the bytes that frames of this list have.
+    pub(super) fn size_class(bytes: u32) -> (u32, u32) {
+        let granules = bytes.div_ceil(16).max(1);
+        if granules < 128 {
+            return (granules, granules * 16);
+        }
+        let rounded = granules.next_power_of_two();
+        (128 + rounded.trailing_zeros() - 7, rounded * 16)
+    }
+
+    pub(super) fn load(self, b: &mut Builder<'_>, address: Value, offset: u32) -> Value {
+        b.value(Operator::I32Load { memarg: memory_argument(self.memory, offset, 2) }, &[address], ValType::I32)
+    }
+
+    pub(super) fn store(self, b: &mut Builder<'_>, address: Value, offset: u32, value: Value) {
+        b.run(Operator::I32Store { memarg: memory_argument(self.memory, offset, 2) }, &[address, value]);
+    }
+
+    /// The address of the reserved kilobyte, to which cells are offsets.
+    fn cells(self, b: &mut Builder<'_>) -> Value {
+        b.i32(self.base)
+    }
+
+    pub(super) fn load_cell(self, b: &mut Builder<'_>, cell: u32) -> Value {
+        let address = self.cells(b);
+        self.load(b, address, cell)
+    }
+
+    pub(super) fn store_cell(self, b: &mut Builder<'_>, cell: u32, value: Value) {
+        let address = self.cells(b);
+        self.store(b, address, cell, value);
+    }
+
+    fn load_class(self, b: &mut Builder<'_>, frame: Value) -> Value {
+        let memarg = memory_argument(self.memory, self.class_offset(), 1);
+        if self.wide {
+            return self.load(b, frame, self.class_offset());
+        }
+        b.value(Operator::I32Load16U { memarg }, &[frame], ValType::I32)
+    }
+
+    pub(super) fn store_class(self, b: &mut Builder<'_>, frame: Value, class: Value) {
+        if self.wide {
+            return self.store(b, frame, self.class_offset(), class);
+        }
+        let memarg = memory_argument(self.memory, self.class_offset(), 1);
+        b.run(Operator::I32Store16 { memarg }, &[frame, class]);
+    }
+
+    /// A frame of a size class.
+    pub(super) fn allocate(self, b: &mut Builder<'_>, items: &Items, class: u32, bytes: u32) -> Value {
+        let cell = cells::FREE_FRAMES + 4 * class;
+        let free = self.load_cell(b, cell);
+        b.choose(
+            free,
+            ValType::I32,
+            |b| {
+                let next = self.load(b, free, 0);
+                self.store_cell(b, cell, next);
+                free
+            },
+            |b| {
+                let (bytes, class) = (b.i32(bytes), b.i32(class));
+                b.value(Operator::Call { function_index: items.allocate_frame }, &[bytes, class], ValType::I32)
+            },
+        )
+    }
+
+    /// Frees a frame of a known size class.
+    pub(super) fn free(self, b: &mut Builder<'_>, frame: Value, class: u32) {
+        let cell = cells::FREE_FRAMES + 4 * class;
+        let next = self.load_cell(b, cell);
+        self.store(b, frame, 0, next);
+        self.store_cell(b, cell, frame);
+    }
+
+    fn stack_offset(field: StackField) -> u32 {
+        match field {
+            StackField::Head => 4,
+            StackField::Tail => 8,
+            StackField::FirstMarker => 12,
+            StackField::LastMarker => 16,
+        }
+    }
+
+    fn marker_field_offset(self, field: MarkerField) -> u32 {
+        self.marker_offset()
+            + match field {
+                MarkerField::NextMarker => 0,
+                MarkerField::Mask => 4,
+                MarkerField::Matcher => 8,
+                MarkerField::InnerTail => 12,
+            }
+    }
+}
+
+impl GcStore {
+    fn marker_field_index(field: MarkerField) -> u32 {
+        match field {
+            MarkerField::NextMarker => 2,
+            MarkerField::Mask => 3,
+            MarkerField::Matcher => 4,
+            MarkerField::InnerTail => 5,
+        }
+    }
+
+    /// How many fields come before the slots of a frame.
+    pub(super) fn header_fields(marker: bool) -> u32 {
+        if marker { 6 } else { 2 }
+    }
+}
+
+impl Store {
+    /// The null frame, marker or stack.
+    pub(super) fn null(&self, b: &mut Builder<'_>, ty: ValType) -> Value {
+        let operator = super::builder::zero_operator(ty).expect("runtime structures are nullable");
+        b.value(operator, &[], ty)
+    }
+
+    /// Whether a frame, marker or stack is null.
+    pub(super) fn is_null(&self, b: &mut Builder<'_>, reference: Value) -> Value {
+        match self.kind {
+            Kind::Memory(_) => b.is_zero(reference),
+            Kind::Gc(_) => b.value(Operator::RefIsNull, &[reference], ValType::I32),
+        }
+    }
+
+    /// Whether two frames are one.
+    pub(super) fn is_same(&self, b: &mut Builder<'_>, one: Value, other: Value) -> Value {
+        match self.kind {
+            Kind::Memory(_) => b.is_equal(one, other),
+            Kind::Gc(_) => b.value(Operator::RefEq, &[one, other], ValType::I32),
+        }
+    }
+
+    fn get(&self, b: &mut Builder<'_>, ty: u32, field: u32, of: Value, result: ValType) -> Value {
+        b.value(Operator::StructGet { struct_type_index: ty, field_index: field }, &[of], result)
+    }
+
+    fn set(&self, b: &mut Builder<'_>, ty: u32, field: u32, of: Value, value: Value) {
+        b.run(Operator::StructSet { struct_type_index: ty, field_index: field }, &[of, value]);
+    }
+
+    /// Reads a field of a frame.
+    pub(super) fn frame_field(&self, b: &mut Builder<'_>, frame: Value, field: FrameField) -> Value {
+        match (self.kind, field) {
+            (Kind::Memory(m), FrameField::Next) => m.load(b, frame, 0),
+            (Kind::Memory(m), FrameField::Function) if m.function_bytes() == 2 => {
+                let memarg = memory_argument(m.memory, 4, 1);
+                b.value(Operator::I32Load16U { memarg }, &[frame], ValType::I32)
+            }
+            (Kind::Memory(m), FrameField::Function) => m.load(b, frame, 4),
+            (Kind::Gc(gc), FrameField::Next) => self.get(b, gc.frame, 0, frame, self.kind.frame_type()),
+            (Kind::Gc(gc), FrameField::Function) => self.get(b, gc.frame, 1, frame, ValType::I32),
+        }
+    }
+
+    /// Writes a field of a frame.
+    pub(super) fn set_frame_field(&self, b: &mut Builder<'_>, frame: Value, field: FrameField, value: Value) {
+        match (self.kind, field) {
+            (Kind::Memory(m), FrameField::Next) => m.store(b, frame, 0, value),
+            (Kind::Memory(m), FrameField::Function) if m.function_bytes() == 2 => {
+                b.run(Operator::I32Store16 { memarg: memory_argument(m.memory, 4, 1) }, &[frame, value]);
+            }
+            (Kind::Memory(m), FrameField::Function) => m.store(b, frame, 4, value),
+            (Kind::Gc(gc), FrameField::Next) => self.set(b, gc.frame, 0, frame, value),
+            (Kind::Gc(gc), FrameField::Function) => self.set(b, gc.frame, 1, frame, value),
+        }
+    }
+
+    /// Reads a field of a marker.
+    pub(super) fn marker_field(&self, b: &mut Builder<'_>, marker: Value, field: MarkerField) -> Value {
+        match self.kind {
+            Kind::Memory(m) => m.load(b, marker, m.marker_field_offset(field)),
+            Kind::Gc(gc) => {
+                let ty = match field {
+                    MarkerField::NextMarker => self.kind.marker_type(),
+                    MarkerField::InnerTail => self.kind.frame_type(),
+                    MarkerField::Mask | MarkerField::Matcher => ValType::I32,
+                };
+                self.get(b, gc.marker, GcStore::marker_field_index(field), marker, ty)
+            }
+        }
+    }
+
+    /// Writes a field of a marker.
+    pub(super) fn set_marker_field(&self, b: &mut Builder<'_>, marker: Value, field: MarkerField, value: Value) {
+        match self.kind {
+            Kind::Memory(m) => m.store(b, marker, m.marker_field_offset(field), value),
+            Kind::Gc(gc) => self.set(b, gc.marker, GcStore::marker_field_index(field), marker, value),
+        }
+    }
+
+    /// Reads a field of a stack.
+    pub(super) fn stack_field(&self, b: &mut Builder<'_>, stack: Value, field: StackField) -> Value {
+        match self.kind {
+            Kind::Memory(m) => m.load(b, stack, MemoryStore::stack_offset(field)),
+            Kind::Gc(gc) => {
+                let ty = match field {
+                    StackField::Head | StackField::Tail => self.kind.frame_type(),
+                    StackField::FirstMarker | StackField::LastMarker => self.kind.marker_type(),
+                };
+                self.get(b, gc.stack, field as u32, stack, ty)
+            }
+        }
+    }
+
+    /// Writes a field of a stack.
+    pub(super) fn set_stack_field(&self, b: &mut Builder<'_>, stack: Value, field: StackField, value: Value) {
+        match self.kind {
+            Kind::Memory(m) => m.store(b, stack, MemoryStore::stack_offset(field), value),
+            Kind::Gc(gc) => self.set(b, gc.stack, field as u32, stack, value),
+        }
+    }
+
+    /// The frame that new frames are appended to; it is a marker as well.
+    pub(super) fn sentinel(&self, b: &mut Builder<'_>) -> Value {
+        match self.kind {
+            Kind::Memory(m) => b.i32(m.base + cells::SENTINEL),
+            Kind::Gc(gc) => b.global(gc.sentinel, self.kind.marker_type()),
+        }
+    }
+
+    /// Appends a frame (or a rest of a chain, or null) to what the current suspension appended.
+    pub(super) fn link_last(&self, b: &mut Builder<'_>, next: Value) {
+        let last = b.global(self.items.last, self.kind.frame_type());
+        self.set_frame_field(b, last, FrameField::Next, next);
+    }
+
+    /// Appends a frame to what the current suspension appended, and makes it the last one.
+    pub(super) fn append(&self, b: &mut Builder<'_>, frame: Value) {
+        self.link_last(b, frame);
+        b.set_global(self.items.last, frame);
+    }
+
+    /// Begins a suspension: nothing is appended yet.
+    pub(super) fn begin_suspension(&self, b: &mut Builder<'_>) {
+        let sentinel = self.sentinel(b);
+        b.set_global(self.items.last, sentinel);
+    }
+
+    /// Makes a frame a marker at the end of the current suspension's markers. It must not have been appended as a frame yet, since it
+    /// remembers the last frame inside it.
+    pub(super) fn append_marker(&self, b: &mut Builder<'_>, marker: Value, mask: Value, matcher: Value) {
+        let inner = b.global(self.items.last, self.kind.frame_type());
+        self.set_marker_field(b, marker, MarkerField::InnerTail, inner);
+        self.set_marker_field(b, marker, MarkerField::Mask, mask);
+        self.set_marker_field(b, marker, MarkerField::Matcher, matcher);
+        let null = self.null(b, self.kind.marker_type());
+        self.set_marker_field(b, marker, MarkerField::NextMarker, null);
+        let last = b.global(self.items.last_marker, self.kind.marker_type());
+        self.set_marker_field(b, last, MarkerField::NextMarker, marker);
+        b.set_global(self.items.last_marker, marker);
+    }
+
+    /// Takes a continuation's stack: traps if the continuation is null or was used before.
+    pub(super) fn consume(&self, b: &mut Builder<'_>, continuation: Value) -> Running {
+        match self.kind {
+            Kind::Memory(m) => {
+                let record = b.i32_op(Operator::I32WrapI64, &[continuation]);
+                let is_null = b.is_zero(record);
+                b.trap_if(is_null);
+                let generation = m.load(b, record, 0);
+                let shift = b.i64(32);
+                let expected = b.value(Operator::I64ShrU, &[continuation, shift], ValType::I64);
+                let expected = b.i32_op(Operator::I32WrapI64, &[expected]);
+                let is_stale = b.i32_op(Operator::I32Ne, &[generation, expected]);
+                b.trap_if(is_stale);
+                let generation = b.add(generation, 1);
+                m.store(b, record, 0, generation);
+                let wrapped = b.is_zero(generation);
+                let handle = b.choose(
+                    wrapped,
+                    ValType::I64,
+                    |b| b.value(Operator::Call { function_index: self.items.retire }, &[record], ValType::I64),
+                    |b| {
+                        let one = b.i64(1 << 32);
+                        b.value(Operator::I64Add, &[continuation, one], ValType::I64)
+                    },
+                );
+                let stack = b.i32_op(Operator::I32WrapI64, &[handle]);
+                Running { stack, handle: Some(handle) }
+            }
+            Kind::Gc(gc) => {
+                let hty = HeapType::Concrete(UnpackedIndex::Module(gc.continuation));
+                let continuation =
+                    b.value(Operator::RefCastNonNull { hty }, &[continuation], concrete(false, gc.continuation));
+                let stack = self.get(b, gc.continuation, 0, continuation, self.kind.stack_type());
+                let stack = b.value(Operator::RefAsNonNull, &[stack], concrete(false, gc.stack));
+                let null = self.null(b, self.kind.stack_type());
+                self.set(b, gc.continuation, 0, continuation, null);
+                Running { stack, handle: None }
+            }
+        }
+    }
+
+    /// A continuation (not null) for a stack.
+    pub(super) fn capture(&self, b: &mut Builder<'_>, running: Running) -> Value {
+        match (self.kind, running.handle) {
+            (Kind::Memory(_), Some(handle)) => handle,
+            (Kind::Memory(_), None) => unreachable!("a running stack of the memory store has its handle"),
+            (Kind::Gc(gc), _) => {
+                let ty = concrete(false, gc.continuation);
+                b.value(Operator::StructNew { struct_type_index: gc.continuation }, &[running.stack], ty)
+            }
+        }
+    }
+
+    /// The running form of a stack whose continuation was consumed elsewhere.
+    pub(super) fn running(&self, b: &mut Builder<'_>, stack: Value) -> Running {
+        let Kind::Memory(m) = self.kind else { return Running { stack, handle: None } };
+        let extend = |b: &mut Builder<'_>, value| b.value(Operator::I64ExtendI32U, &[value], ValType::I64);
+        let generation = m.load(b, stack, 0);
+        let generation = extend(b, generation);
+        let shift = b.i64(32);
+        let generation = b.value(Operator::I64Shl, &[generation, shift], ValType::I64);
+        let address = extend(b, stack);
+        let handle = b.value(Operator::I64Or, &[generation, address], ValType::I64);
+        Running { stack, handle: Some(handle) }
+    }
+
+    /// A new stack without frames.
+    pub(super) fn new_stack(&self, b: &mut Builder<'_>) -> Running {
+        match self.kind {
+            Kind::Memory(m) => {
+                let free = m.load_cell(b, cells::FREE_RECORDS);
+                let record = b.choose(
+                    free,
+                    ValType::I32,
+                    |b| {
+                        let next = m.load(b, free, MemoryStore::stack_offset(StackField::Head));
+                        m.store_cell(b, cells::FREE_RECORDS, next);
+                        free
+                    },
+                    |b| b.value(Operator::Call { function_index: self.items.allocate_record }, &[], ValType::I32),
+                );
+                self.running(b, record)
+            }
+            Kind::Gc(gc) => {
+                let ty = concrete(false, gc.stack);
+                let stack = b.value(Operator::StructNewDefault { struct_type_index: gc.stack }, &[], ty);
+                Running { stack, handle: None }
+            }
+        }
+    }
+
+    /// Recycles a stack. Its chain of markers must be empty.
+    pub(super) fn free_stack(&self, b: &mut Builder<'_>, stack: Value) {
+        if let Kind::Memory(m) = self.kind {
+            let next = m.load_cell(b, cells::FREE_RECORDS);
+            m.store(b, stack, MemoryStore::stack_offset(StackField::Head), next);
+            m.store_cell(b, cells::FREE_RECORDS, stack);
+        }
+    }
+
+    /// Recycles a frame out of which an exception came. Entry frames have class 0 and belong to their record.
+    pub(super) fn discard_frame(&self, b: &mut Builder<'_>, frame: Value) {
+        if let Kind::Memory(m) = self.kind {
+            let class = m.load_class(b, frame);
+            b.when(class, |b| {
+                let shift = b.i32(2);
+                let offset = b.i32_op(Operator::I32Shl, &[class, shift]);
+                let cell = m.base + cells::FREE_FRAMES;
+                let next = m.load(b, offset, cell);
+                m.store(b, frame, 0, next);
+                m.store(b, offset, cell, frame);
+            });
+        }
+    }
+
+    /// A new stack that will call an entry function, and the frame that says so.
+    pub(super) fn new_entry(&self, b: &mut Builder<'_>, function: Value) -> (Running, Value) {
+        let running = self.new_stack(b);
+        let frame = match self.kind {
+            Kind::Memory(m) => {
+                let frame = b.add(running.stack, m.entry_offset());
+                let null = b.i32(0);
+                m.store(b, frame, 0, null);
+                self.set_frame_field(b, frame, FrameField::Function, function);
+                frame
+            }
+            Kind::Gc(gc) => {
+                let null = self.null(b, self.kind.frame_type());
+                let operator = Operator::StructNew { struct_type_index: gc.frame };
+                b.value(operator, &[null, function], concrete(false, gc.frame))
+            }
+        };
+        self.set_stack_field(b, running.stack, StackField::Head, frame);
+        self.set_stack_field(b, running.stack, StackField::Tail, frame);
+        (running, frame)
+    }
+
+    /// The number of a resume function, as a value.
+    pub(super) fn resume_function(&self, b: &mut Builder<'_>, number: u32) -> Value {
+        let Some(base) = self.items.resume_base else { return b.i32(number) };
+        let base = b.global(base, ValType::I32);
+        b.add(base, number)
+    }
+
+    /// The number of a matcher, as a value.
+    pub(super) fn matcher(&self, b: &mut Builder<'_>, number: u32) -> Value {
+        let Some(base) = self.items.matcher_base else { return b.i32(number) };
+        let base = b.global(base, ValType::I32);
+        b.add(base, number)
+    }
+
+    /// Runs a frame. Its exceptions go to `catches`.
+    pub(super) fn run_frame(&self, b: &mut Builder<'_>, frame: Value, catches: &[Handler]) -> Value {
+        let function = self.frame_field(b, frame, FrameField::Function);
+        let operator =
+            Operator::CallIndirect { type_index: self.items.resume_type, table_index: self.items.resume_table };
+        b.call(operator, &[frame, function], &[ValType::I32], catches)[0]
+    }
+
+    /// Calls a function of the runtime.
+    pub(super) fn call(&self, b: &mut Builder<'_>, function: u32, operands: &[Value], results: &[ValType]) -> Vec<Value> {
+        b.values(Operator::Call { function_index: function }, operands, results).to_vec()
+    }
+}

@@ -1,0 +1,296 @@
+//! Tables of continuations under the memory store: arrays of handles in the runtime's memory, with the size and the traps of tables.
+
+use super::builder::{Builder, memory_argument};
+use super::store::{Kind, MemoryStore};
+use super::{Error, Lowering};
+use wasmfx_ir::func::{Func, Value};
+use wasmfx_ir::module::{ElementItems, TableId};
+use wasmfx_ir::wasmparser::{Operator, ValType};
+
+/// What a table instruction does.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum TableFunction {
+    Get,
+    Set,
+    Size,
+    Grow,
+    Fill,
+    /// From this table.
+    Copy(TableId),
+    /// From this element segment.
+    Init(u32),
+}
+
+/// The globals of an emulated table.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct EmulatedTable {
+    /// Where its elements are; 0 until one is written.
+    base: u32,
+    size: u32,
+    /// For how many elements there is room.
+    capacity: u32,
+    maximum: u32,
+    index64: bool,
+}
+
+/// No engine lets a table grow beyond this; growing further fails as it does there.
+const MOST_ELEMENTS: u64 = 10_000_000;
+
+impl Lowering<'_> {
+    fn emulated_table(&mut self, table: TableId) -> Result<EmulatedTable, Error> {
+        if let Some(&emulated) = self.emulated_tables.get(&table) {
+            return Ok(emulated);
+        }
+        let definition = &self.module.tables[table];
+        let name = definition.name.clone().unwrap_or_else(|| table.to_string());
+        let initial = u32::try_from(definition.ty.initial).ok().filter(|&size| u64::from(size) <= MOST_ELEMENTS);
+        let Some(initial) = initial else {
+            return Err(Error::input(format!("the table of continuations `{name}` is larger than {MOST_ELEMENTS} elements")));
+        };
+        let maximum = definition.ty.maximum.unwrap_or(MOST_ELEMENTS).min(MOST_ELEMENTS) as u32;
+        let index64 = definition.ty.table64;
+        let base = self.add_i32_global(format!("wasmfx.table.{name}"));
+        let size = self.add_i32_global_with(format!("wasmfx.table.{name}.size"), initial);
+        let capacity = self.add_i32_global(format!("wasmfx.table.{name}.capacity"));
+        let emulated = EmulatedTable { base, size, capacity, maximum, index64 };
+        self.emulated_tables.insert(table, emulated);
+        Ok(emulated)
+    }
+
+    /// The global with the length of an element segment of continuations (0 once it is dropped).
+    pub(super) fn segment_length(&mut self, segment: u32) -> Option<u32> {
+        if !self.mentions.elements.contains(&segment) {
+            return None;
+        }
+        if let Some(&global) = self.segment_lengths.get(&segment) {
+            return Some(global);
+        }
+        let items = &self.original_elements[segment as usize];
+        let length = match items {
+            ElementItems::Functions(functions) => functions.len(),
+            ElementItems::Expressions(_, expressions) => expressions.len(),
+        };
+        let length = u32::try_from(length).expect("segments are shorter than 2^32");
+        let global = self.add_i32_global_with(format!("wasmfx.segment.{segment}.length"), length);
+        self.segment_lengths.insert(segment, global);
+        Some(global)
+    }
+
+    /// The function that does what a table instruction did.
+    pub(super) fn table_function(&mut self, table: TableId, what: TableFunction) -> Result<u32, Error> {
+        if let Some(&function) = self.table_functions.get(&(table, what)) {
+            return Ok(function);
+        }
+        let t = self.emulated_table(table)?;
+        let Kind::Memory(m) = self.store.kind else { unreachable!("only the memory store emulates tables") };
+        let index = if t.index64 { ValType::I64 } else { ValType::I32 };
+        let handle = ValType::I64;
+        let (params, results) = match what {
+            TableFunction::Get => (vec![index], vec![handle]),
+            TableFunction::Set => (vec![index, handle], vec![]),
+            TableFunction::Size => (vec![], vec![index]),
+            TableFunction::Grow => (vec![handle, index], vec![index]),
+            TableFunction::Fill => (vec![index, handle, index], vec![]),
+            TableFunction::Copy(source) => {
+                let source = self.emulated_table(source)?;
+                let other = if source.index64 { ValType::I64 } else { ValType::I32 };
+                let length = if t.index64 && source.index64 { ValType::I64 } else { ValType::I32 };
+                (vec![index, other, length], vec![])
+            }
+            TableFunction::Init(_) => (vec![index, ValType::I32, ValType::I32], vec![]),
+        };
+        let ty = self.function_type(&params, &results);
+        let mut func = Func::new(ty, &params, &results);
+        let args = func.blocks[func.entry].params.clone();
+        let b = &mut Builder::new(&mut func);
+        match what {
+            TableFunction::Get => {
+                let index = narrow(b, args[0]);
+                self.check_index(b, t, index);
+                let base = b.global(t.base, ValType::I32);
+                let value = b.choose(
+                    base,
+                    handle,
+                    |b| {
+                        let address = element(b, base, index);
+                        b.value(Operator::I64Load { memarg: memory_argument(m.memory, 0, 3) }, &[address], handle)
+                    },
+                    |b| b.i64(0),
+                );
+                b.ret(&[value]);
+            }
+            TableFunction::Set => {
+                let index = narrow(b, args[0]);
+                self.check_index(b, t, index);
+                self.ensure_room(b, m, t);
+                let base = b.global(t.base, ValType::I32);
+                let address = element(b, base, index);
+                b.run(Operator::I64Store { memarg: memory_argument(m.memory, 0, 3) }, &[address, args[1]]);
+                b.ret(&[]);
+            }
+            TableFunction::Size => {
+                let size = b.global(t.size, ValType::I32);
+                let size = widen(b, size, t.index64);
+                b.ret(&[size]);
+            }
+            TableFunction::Grow => {
+                let more = narrow(b, args[1]);
+                let old = b.global(t.size, ValType::I32);
+                let most = b.i32(t.maximum);
+                let left = b.i32_op(Operator::I32Sub, &[most, old]);
+                let too_much = b.i32_op(Operator::I32GtU, &[more, left]);
+                let (refuse, grow) = b.fork(too_much);
+                b.switch_to(refuse);
+                let minus_one = b.i32(u32::MAX);
+                let minus_one = widen(b, minus_one, t.index64);
+                b.ret(&[minus_one]);
+                b.switch_to(grow);
+                let size = b.i32_op(Operator::I32Add, &[old, more]);
+                b.set_global(t.size, size);
+                self.ensure_room(b, m, t);
+                let base = b.global(t.base, ValType::I32);
+                fill_loop(b, m, base, old, args[0], more);
+                let old = widen(b, old, t.index64);
+                b.ret(&[old]);
+            }
+            TableFunction::Fill => {
+                let (index, count) = (narrow(b, args[0]), narrow(b, args[2]));
+                self.check_range(b, t.size, index, count);
+                self.ensure_room(b, m, t);
+                let base = b.global(t.base, ValType::I32);
+                fill_loop(b, m, base, index, args[1], count);
+                b.ret(&[]);
+            }
+            TableFunction::Copy(source) => {
+                let s = self.emulated_table(source)?;
+                let (to, from, count) = (narrow(b, args[0]), narrow(b, args[1]), narrow(b, args[2]));
+                self.check_range(b, s.size, from, count);
+                self.check_range(b, t.size, to, count);
+                self.ensure_room(b, m, t);
+                self.ensure_room(b, m, s);
+                let (target, source) = (b.global(t.base, ValType::I32), b.global(s.base, ValType::I32));
+                let (target, source) = (element(b, target, to), element(b, source, from));
+                let three = b.i32(3);
+                let bytes = b.i32_op(Operator::I32Shl, &[count, three]);
+                b.run(Operator::MemoryCopy { dst_mem: m.memory, src_mem: m.memory }, &[target, source, bytes]);
+                b.ret(&[]);
+            }
+            TableFunction::Init(segment) => {
+                self.check_segment(segment)?;
+                let length = self.segment_length(segment).expect("the segment holds continuations");
+                let (index, from, count) = (narrow(b, args[0]), args[1], args[2]);
+                self.check_range(b, length, from, count);
+                self.check_range(b, t.size, index, count);
+                self.ensure_room(b, m, t);
+                let base = b.global(t.base, ValType::I32);
+                let null = b.i64(0);
+                fill_loop(b, m, base, index, null, count);
+                b.ret(&[]);
+            }
+        }
+        let function = self.add_function(func, format!("wasmfx.table.{table}.{}", self.table_functions.len())).as_u32();
+        self.table_functions.insert((table, what), function);
+        Ok(function)
+    }
+
+    /// A segment can only be used if it holds nothing but null.
+    pub(super) fn check_segment(&self, segment: u32) -> Result<(), Error> {
+        let all_null = match &self.original_elements[segment as usize] {
+            ElementItems::Functions(_) => false,
+            ElementItems::Expressions(_, expressions) => expressions
+                .iter()
+                .all(|expression| matches!(expression.operators.as_slice(), [Operator::RefNull { .. }])),
+        };
+        if all_null {
+            return Ok(());
+        }
+        Err(Error::input(format!("element segment {segment} takes continuations from globals, which the memory store cannot express"))
+            .with_help("use `--frames gc`"))
+    }
+
+    fn check_index(&self, b: &mut Builder<'_>, t: EmulatedTable, index: Value) {
+        let size = b.global(t.size, ValType::I32);
+        let outside = b.i32_op(Operator::I32GeU, &[index, size]);
+        b.trap_if(outside);
+    }
+
+    fn check_range(&self, b: &mut Builder<'_>, size: u32, index: Value, count: Value) {
+        let size = b.global(size, ValType::I32);
+        let outside = b.i32_op(Operator::I32GtU, &[index, size]);
+        b.trap_if(outside);
+        let left = b.i32_op(Operator::I32Sub, &[size, index]);
+        let outside = b.i32_op(Operator::I32GtU, &[count, left]);
+        b.trap_if(outside);
+    }
+
+    /// Makes room for as many elements as the table has.
+    fn ensure_room(&self, b: &mut Builder<'_>, m: MemoryStore, t: EmulatedTable) {
+        let size = b.global(t.size, ValType::I32);
+        let capacity = b.global(t.capacity, ValType::I32);
+        let full = b.i32_op(Operator::I32GtU, &[size, capacity]);
+        let store = self.store;
+        b.when(full, |b| {
+            // Twice the room each time: what is given up is never more than what is in use.
+            let two = b.i32(2);
+            let double = b.i32_op(Operator::I32Mul, &[size, two]);
+            let three = b.i32(3);
+            let bytes = b.i32_op(Operator::I32Shl, &[double, three]);
+            let class = b.i32(0);
+            // Allocation is in units of sixteen bytes.
+            let new = store.call(b, store.items.allocate_frame, &[bytes, class], &[ValType::I32])[0];
+            let zero64 = b.i64(0);
+            b.run(Operator::I64Store { memarg: memory_argument(m.memory, 0, 3) }, &[new, zero64]);
+            let old = b.global(t.base, ValType::I32);
+            let used = b.i32_op(Operator::I32Shl, &[capacity, three]);
+            b.when(capacity, |b| {
+                b.run(Operator::MemoryCopy { dst_mem: m.memory, src_mem: m.memory }, &[new, old, used]);
+            });
+            b.set_global(t.base, new);
+            b.set_global(t.capacity, double);
+        });
+    }
+}
+
+/// The address of an element.
+fn element(b: &mut Builder<'_>, base: Value, index: Value) -> Value {
+    let three = b.i32(3);
+    let offset = b.i32_op(Operator::I32Shl, &[index, three]);
+    b.i32_op(Operator::I32Add, &[base, offset])
+}
+
+/// An index as an i32; one that does not fit becomes the largest, which is out of bounds everywhere.
+fn narrow(b: &mut Builder<'_>, index: Value) -> Value {
+    if b.func.value_type(index) == ValType::I32 {
+        return index;
+    }
+    let shift = b.i64(32);
+    let high = b.value(Operator::I64ShrU, &[index, shift], ValType::I64);
+    let fits = b.value(Operator::I64Eqz, &[high], ValType::I32);
+    let low = b.i32_op(Operator::I32WrapI64, &[index]);
+    let most = b.i32(u32::MAX);
+    b.value(Operator::Select, &[low, most, fits], ValType::I32)
+}
+
+/// A size (or -1) in the table's index type.
+fn widen(b: &mut Builder<'_>, value: Value, index64: bool) -> Value {
+    if index64 { b.value(Operator::I64ExtendI32S, &[value], ValType::I64) } else { value }
+}
+
+/// Writes `count` elements from `index` on.
+fn fill_loop(b: &mut Builder<'_>, m: MemoryStore, base: Value, index: Value, value: Value, count: Value) {
+    let start = element(b, base, index);
+    let end = element(b, start, count);
+    let head = b.new_block(&[ValType::I32]);
+    let body = b.new_block(&[]);
+    let done = b.new_block(&[]);
+    b.jump(head, &[start]);
+    b.switch_to(head);
+    let address = b.block_params(head)[0];
+    let more = b.i32_op(Operator::I32Ne, &[address, end]);
+    b.branch(more, body, &[], done, &[]);
+    b.switch_to(body);
+    b.run(Operator::I64Store { memarg: memory_argument(m.memory, 0, 3) }, &[address, value]);
+    let next = b.add(address, 8);
+    b.jump(head, &[next]);
+    b.switch_to(done);
+}

@@ -1,0 +1,535 @@
+//! Functions made for the module: how a continuation begins, bound arguments, the save helpers of fast copies, entries from the host.
+
+use super::builder::Builder;
+use super::layout::{Layout, Slot, slot_type};
+use super::scan::Callee;
+use super::store::{FrameField, Kind, StackField, THROW_ENTRY};
+use super::{Error, Lowering};
+use wasmfx_ir::func::{Func, Terminator, Value};
+use wasmfx_ir::module::{FunctionId, TypeId};
+use wasmfx_ir::wasmparser::{Operator, ValType};
+
+/// The functions that keep references of one type in a table for the memory store.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct ReferenceTable {
+    /// `(reference) -> number`
+    pub(super) put: u32,
+    /// `(number) -> reference`, which leaves the table.
+    pub(super) take: u32,
+}
+
+/// What a save helper is for: the layout's size (or struct type), whether it makes a marker, and the slots.
+pub(super) type SaveKey = (u32, u32, bool, Vec<Slot>);
+
+impl Lowering<'_> {
+    fn resume_func(&self) -> Func {
+        Func::new(
+            TypeId::from_u32(self.store.items.resume_type),
+            &[self.store.kind.frame_type()],
+            &[ValType::I32],
+        )
+    }
+
+    /// Branches off the throw entry of a frame whose first slot is `number`. Goes on where the frame is entered normally.
+    fn split_throw_entry(&mut self, b: &mut Builder<'_>, frame: Value, number: u32) -> Option<wasmfx_ir::func::Block> {
+        self.store.items.exception?;
+        let function = self.store.frame_field(b, frame, FrameField::Function);
+        let throw_entry = self.store.resume_function(b, number + THROW_ENTRY);
+        let throws = b.is_equal(function, throw_entry);
+        let (throw, go_on) = b.fork(throws);
+        b.switch_to(go_on);
+        Some(throw)
+    }
+
+    /// Ends the throw entry.
+    fn finish_throw_entry(&mut self, b: &mut Builder<'_>, entry: Option<wasmfx_ir::func::Block>) {
+        if let (Some(entry), Some(exception)) = (entry, self.store.items.exception) {
+            b.switch_to(entry);
+            self.store.raise_pending(b, exception, &[]);
+        }
+    }
+
+    /// Calls the function that a continuation begins with, and hands on what comes back.
+    fn call_entry(
+        &mut self,
+        b: &mut Builder<'_>,
+        call: Operator<'static>,
+        reference: Option<Value>,
+        next: Value,
+        signature: TypeId,
+        result_signature: TypeId,
+        suspends: bool,
+    ) -> Result<(), Error> {
+        let params = self.original_params(signature);
+        let mut args = self.values.read(self.module, &self.original_types, b, &params, false)?;
+        args.extend(reference);
+        let results = self.original_results(result_signature);
+        let lowered = self.lowered_types(&results);
+        let values = b.values(call, &args, &lowered);
+        if suspends {
+            let status = b.global(self.store.items.unwinding, ValType::I32);
+            let (unwind, go_on) = b.fork(status);
+            b.switch_to(unwind);
+            let zero = b.i32(0);
+            b.set_global(self.store.items.unwinding, zero);
+            self.link_frames(b, next);
+            b.ret(&[status]);
+            b.switch_to(go_on);
+        }
+        self.values.write(self.module, &self.original_types, b, &results, &values, false)?;
+        let zero = b.i32(0);
+        b.ret(&[zero]);
+        Ok(())
+    }
+
+    /// The slot of the thunk that begins a continuation of this function type with a known function.
+    pub(super) fn entry_of_function(&mut self, function: FunctionId, signature: TypeId) -> Result<u32, Error> {
+        if let Some(&number) = self.entries.get(&(signature, Some(function))) {
+            return Ok(number);
+        }
+        let number = self.reserve_resume_slots(2);
+        self.entries.insert((signature, Some(function)), number);
+        let mut func = self.resume_func();
+        let frame = func.blocks[func.entry].params[0];
+        let b = &mut Builder::new(&mut func);
+        let throw = self.split_throw_entry(b, frame, number);
+        let next = self.store.frame_field(b, frame, FrameField::Next);
+        let suspends = self.analysis.call_suspends(Callee::Direct(function));
+        let call = Operator::Call { function_index: function.as_u32() };
+        let own = self.module.functions[function].ty;
+        self.call_entry(b, call, None, next, signature, own, suspends)?;
+        self.finish_throw_entry(b, throw);
+        let name = format!("{}.start", self.name_of(function));
+        let thunk = self.add_function(func, name);
+        self.fill_resume_slots(number, 2, thunk);
+        Ok(number)
+    }
+
+    /// The slot of the thunk that begins a continuation of this function type with a function that is only known at run time.
+    fn entry_of_reference(&mut self, signature: TypeId) -> Result<u32, Error> {
+        if let Some(&number) = self.entries.get(&(signature, None)) {
+            return Ok(number);
+        }
+        let number = self.reserve_resume_slots(2);
+        self.entries.insert((signature, None), number);
+        let reference_type = super::values::nullable(super::values::concrete_heap(signature));
+        let (layout, slots) = self.entry_layout(reference_type);
+        let mut func = self.resume_func();
+        let frame = func.blocks[func.entry].params[0];
+        let b = &mut Builder::new(&mut func);
+        let frame = self.frame_of_layout(b, &layout, frame);
+        let reference = self.load(b, &layout, frame, slots[0], reference_type);
+        let throw = self.split_throw_entry(b, frame, number);
+        let next = self.store.frame_field(b, frame, FrameField::Next);
+        let suspends = self.analysis.call_suspends(Callee::Typed(signature));
+        let call = Operator::CallRef { type_index: signature.as_u32() };
+        self.call_entry(b, call, Some(reference), next, signature, signature, suspends)?;
+        self.finish_throw_entry(b, throw);
+        let thunk = self.add_function(func, format!("wasmfx.start.{}", signature.as_u32()));
+        self.fill_resume_slots(number, 2, thunk);
+        Ok(number)
+    }
+
+    /// The frame of a continuation that begins with a reference: in the memory store the reference's number is in the word that the record spares.
+    fn entry_layout(&mut self, reference: ValType) -> (Layout, Vec<Slot>) {
+        match self.store.kind {
+            Kind::Memory(m) => {
+                let layout = Layout {
+                    marker: false,
+                    class: 0,
+                    bytes: 0,
+                    struct_type: 0,
+                    fields: vec![reference],
+                    points: Vec::new(),
+                };
+                (layout, vec![Slot { ty: reference, at: m.spare_offset() }])
+            }
+            Kind::Gc(_) => Layout::of_types(self, &[reference]),
+        }
+    }
+
+    /// `new_entry(resume function) -> continuation`
+    pub(super) fn new_continuation(&mut self) -> u32 {
+        if let Some(function) = self.new_continuation_function {
+            return function;
+        }
+        let ty = self.function_type(&[ValType::I32], &[self.store.kind.continuation_type(false)]);
+        let mut func = Func::new(ty, &[ValType::I32], &[self.store.kind.continuation_type(false)]);
+        let number = func.blocks[func.entry].params[0];
+        let b = &mut Builder::new(&mut func);
+        let (running, _) = self.store.new_entry(b, number);
+        let continuation = self.store.capture(b, running);
+        b.ret(&[continuation]);
+        let function = self.add_function(func, "wasmfx.new".to_owned()).as_u32();
+        self.new_continuation_function = Some(function);
+        function
+    }
+
+    /// `(reference) -> continuation`, which traps for null.
+    pub(super) fn new_continuation_of_reference(&mut self, signature: TypeId) -> Result<u32, Error> {
+        if let Some(&function) = self.new_of_reference.get(&signature) {
+            return Ok(function);
+        }
+        let number = self.entry_of_reference(signature)?;
+        let reference_type = super::values::nullable(super::values::concrete_heap(signature));
+        let (layout, slots) = self.entry_layout(reference_type);
+        let result = self.store.kind.continuation_type(false);
+        let ty = self.function_type(&[reference_type], &[result]);
+        let mut func = Func::new(ty, &[reference_type], &[result]);
+        let reference = func.blocks[func.entry].params[0];
+        let b = &mut Builder::new(&mut func);
+        let is_null = b.value(Operator::RefIsNull, &[reference], ValType::I32);
+        b.trap_if(is_null);
+        let number = self.store.resume_function(b, number);
+        let running = match self.store.kind {
+            Kind::Memory(_) => {
+                let (running, frame) = self.store.new_entry(b, number);
+                self.save(b, &layout, frame, slots[0], reference);
+                running
+            }
+            Kind::Gc(_) => {
+                let running = self.store.new_stack(b);
+                let frame = self.new_frame(b, &layout);
+                self.store.set_frame_field(b, frame, FrameField::Function, number);
+                self.save(b, &layout, frame, slots[0], reference);
+                self.store.set_stack_field(b, running.stack, StackField::Head, frame);
+                self.store.set_stack_field(b, running.stack, StackField::Tail, frame);
+                running
+            }
+        };
+        let continuation = self.store.capture(b, running);
+        b.ret(&[continuation]);
+        let function = self.add_function(func, format!("wasmfx.new.{}", signature.as_u32())).as_u32();
+        self.new_of_reference.insert(signature, function);
+        Ok(function)
+    }
+
+    /// `(arguments…, continuation) -> continuation`: binds the first arguments of a continuation type.
+    pub(super) fn bind(&mut self, from: TypeId, to: TypeId) -> Result<u32, Error> {
+        if let Some(&function) = self.binds.get(&(from, to)) {
+            return Ok(function);
+        }
+        let all = self.original_params(self.original_continuation(from));
+        let rest = self.original_params(self.original_continuation(to));
+        let bound: Vec<ValType> = all[..all.len() - rest.len()].to_vec();
+        let lowered = self.lowered_types(&bound);
+        let (layout, slots) = Layout::of_types(self, &lowered);
+        let number = self.reserve_resume_slots(2);
+
+        let mut params = lowered.clone();
+        params.push(self.store.kind.continuation_type(true));
+        let result = self.store.kind.continuation_type(false);
+        let ty = self.function_type(&params, &[result]);
+        let mut func = Func::new(ty, &params, &[result]);
+        let args = func.blocks[func.entry].params.clone();
+        let b = &mut Builder::new(&mut func);
+        let (&continuation, args) = args.split_last().expect("the continuation is the last parameter");
+        let running = self.store.consume(b, continuation);
+        if !bound.is_empty() {
+            let frame = self.new_frame(b, &layout);
+            for (&slot, &value) in slots.iter().zip(args) {
+                self.save(b, &layout, frame, slot, value);
+            }
+            self.set_resume_function(b, frame, number);
+            let head = self.store.stack_field(b, running.stack, StackField::Head);
+            self.store.set_frame_field(b, frame, FrameField::Next, head);
+            self.store.set_stack_field(b, running.stack, StackField::Head, frame);
+        }
+        let continuation = self.store.capture(b, running);
+        b.ret(&[continuation]);
+        let function = self.add_function(func, format!("wasmfx.bind.{}.{}", from.as_u32(), to.as_u32())).as_u32();
+        self.binds.insert((from, to), function);
+
+        let mut func = self.resume_func();
+        let frame = func.blocks[func.entry].params[0];
+        let b = &mut Builder::new(&mut func);
+        let frame = self.frame_of_layout(b, &layout, frame);
+        let throw = self.split_throw_entry(b, frame, number);
+        let mut values = Vec::new();
+        for (&slot, &ty) in slots.iter().zip(&lowered) {
+            values.push(self.load(b, &layout, frame, slot, ty));
+        }
+        values.extend(self.values.read(self.module, &self.original_types, b, &rest, false)?);
+        self.values.write(self.module, &self.original_types, b, &all, &values, false)?;
+        self.free_frame(b, &layout, frame);
+        let zero = b.i32(0);
+        b.ret(&[zero]);
+        if let (Some(entry), Some(exception)) = (throw, self.store.items.exception) {
+            b.switch_to(entry);
+            for &slot in &slots {
+                self.forget(b, &layout, frame, slot);
+            }
+            self.store.raise_pending(b, exception, &[]);
+        }
+        let thunk = self.add_function(func, format!("wasmfx.bound.{}.{}", from.as_u32(), to.as_u32()));
+        self.fill_resume_slots(number, 2, thunk);
+        Ok(function)
+    }
+
+    /// `(resume function, [mask, matcher,] values…)`: saves a fast copy's values into a new frame and appends it.
+    pub(super) fn save_helper(
+        &mut self,
+        layout: &Layout,
+        values: &[(Value, Slot)],
+        marker: bool,
+    ) -> Result<u32, Error> {
+        let slots: Vec<Slot> = values.iter().map(|&(_, slot)| slot).collect();
+        let key: SaveKey = (layout.bytes, layout.struct_type, marker, slots);
+        if let Some(&function) = self.save_helpers.get(&key) {
+            return Ok(function);
+        }
+        let slots = &key.3;
+        let mut params = vec![ValType::I32];
+        if marker {
+            params.extend([ValType::I32; 2]);
+        }
+        let first = params.len();
+        params.extend(slots.iter().map(|slot| slot_type(slot.ty)));
+        let ty = self.function_type(&params, &[]);
+        let mut func = Func::new(ty, &params, &[]);
+        let args = func.blocks[func.entry].params.clone();
+        let b = &mut Builder::new(&mut func);
+        let frame = self.new_frame(b, layout);
+        self.store.set_frame_field(b, frame, FrameField::Function, args[0]);
+        for (&slot, &value) in slots.iter().zip(&args[first..]) {
+            self.save(b, layout, frame, slot, value);
+        }
+        if marker {
+            self.store.append_marker(b, frame, args[1], args[2]);
+        }
+        self.store.append(b, frame);
+        b.ret(&[]);
+        let function = self.add_function(func, format!("wasmfx.save.{}", self.save_helpers.len())).as_u32();
+        self.save_helpers.insert(key, function);
+        Ok(function)
+    }
+
+    /// What the host calls instead of a function that may suspend: where a suspension gets here, nobody handles it.
+    pub(super) fn host_entry(&mut self, function: FunctionId) -> Result<FunctionId, Error> {
+        if let Some(&entry) = self.host_entries.get(&function) {
+            return Ok(entry);
+        }
+        let ty = self.module.functions[function].ty;
+        let params = self.lowered_types(&self.original_params(ty));
+        let original_results = self.original_results(ty);
+        let results = self.lowered_types(&original_results);
+        let mut func = Func::new(ty, &params, &results);
+        let args = func.blocks[func.entry].params.clone();
+        let store = self.store;
+        let b = &mut Builder::new(&mut func);
+        let zero = b.i32(0);
+        b.set_global(store.items.unwinding, zero);
+        let values = b.values(Operator::Call { function_index: function.as_u32() }, &args, &results);
+        let status = b.global(store.items.unwinding, ValType::I32);
+        let (unwinding, returned) = b.fork(status);
+        b.switch_to(returned);
+        b.ret(&values);
+        b.switch_to(unwinding);
+        let zero = b.i32(0);
+        b.set_global(store.items.unwinding, zero);
+        if self.analysis.escapes[function].starts() || self.options.runtime == super::Runtime::Shared {
+            // The frames may only have made room on the engine's stack: then the driver goes on with them from here.
+            let null = store.null(b, store.kind.frame_type());
+            self.link_frames(b, null);
+            let running = store.new_stack(b);
+            let sentinel = store.sentinel(b);
+            let head = store.frame_field(b, sentinel, FrameField::Next);
+            store.set_stack_field(b, running.stack, StackField::Head, head);
+            let last = b.global(store.items.last, store.kind.frame_type());
+            store.set_stack_field(b, running.stack, StackField::Tail, last);
+            let status = store.call(b, store.items.drive, &[running.stack, null, status], &[ValType::I32])[0];
+            b.trap_if(status);
+            let values = self.values.read(self.module, &self.original_types, b, &original_results, false)?;
+            b.ret(&values);
+        } else {
+            b.end(Terminator::Unreachable);
+        }
+        let name = format!("{}.entry", self.name_of(function));
+        let entry = self.add_function(func, name);
+        self.host_entries.insert(function, entry);
+        Ok(entry)
+    }
+
+    /// The mask and the matcher of a list of clauses.
+    pub(super) fn prompt(&mut self, b: &mut Builder<'_>, clauses: &[wasmfx_ir::func::Handler]) -> (Value, Value) {
+        use wasmfx_ir::func::Handler;
+        let mut mask = b.i32(0);
+        let mut constant = 0u32;
+        for clause in clauses {
+            let status = match *clause {
+                Handler::Suspension { tag, .. } => self.static_status(tag, false),
+                Handler::Switch { tag } => self.static_status(tag, true),
+                _ => unreachable!("a resume table has no exception handlers"),
+            };
+            match status {
+                Some(status) => constant |= 1 << (status & 31),
+                None => {
+                    let status = match *clause {
+                        Handler::Suspension { tag, .. } => self.suspension_status(b, tag),
+                        Handler::Switch { tag } => self.switch_status(b, tag),
+                        _ => unreachable!("a resume table has no exception handlers"),
+                    };
+                    let one = b.i32(1);
+                    let bit = b.i32_op(Operator::I32Shl, &[one, status]);
+                    mask = b.i32_op(Operator::I32Or, &[mask, bit]);
+                }
+            }
+        }
+        if constant != 0 {
+            let constant = b.i32(constant);
+            mask = b.i32_op(Operator::I32Or, &[mask, constant]);
+        }
+        let number = self.matcher_number(clauses);
+        let matcher = self.store.matcher(b, number);
+        (mask, matcher)
+    }
+
+    /// `(status) -> clause`, counted from 1; 0 where none applies.
+    pub(super) fn build_matcher(&mut self, clauses: &[wasmfx_ir::func::Handler]) -> Func {
+        use wasmfx_ir::func::Handler;
+        let mut func = Func::new(TypeId::from_u32(self.store.items.matcher_type), &[ValType::I32], &[ValType::I32]);
+        let status = func.blocks[func.entry].params[0];
+        let b = &mut Builder::new(&mut func);
+        for (number, clause) in (1..).zip(clauses) {
+            let expected = match *clause {
+                Handler::Suspension { tag, .. } => self.suspension_status(b, tag),
+                Handler::Switch { tag } => self.switch_status(b, tag),
+                _ => unreachable!("a resume table has no exception handlers"),
+            };
+            let applies = b.is_equal(status, expected);
+            let (found, rest) = b.fork(applies);
+            b.switch_to(found);
+            let number = b.i32(number);
+            b.ret(&[number]);
+            b.switch_to(rest);
+        }
+        let zero = b.i32(0);
+        b.ret(&[zero]);
+        func
+    }
+
+    /// The table that keeps references of a (nullable) type for the memory store.
+    pub(super) fn reference_table(&mut self, ty: ValType) -> ReferenceTable {
+        if let Some(&table) = self.reference_tables.get(&ty) {
+            return table;
+        }
+        let table = self.build_reference_table(ty);
+        self.reference_tables.insert(ty, table);
+        table
+    }
+
+    fn build_reference_table(&mut self, ty: ValType) -> ReferenceTable {
+        let (Kind::Memory(m), ValType::Ref(element)) = (self.store.kind, ty) else {
+            unreachable!("only the memory store keeps references in tables")
+        };
+        let number = self.reference_tables.len();
+        let table = self.add_table(element, 0, format!("wasmfx.references.{number}"));
+        let count = self.add_i32_global(format!("wasmfx.references.{number}.free"));
+        let base = self.add_i32_global(format!("wasmfx.references.{number}.list"));
+        let null = Operator::RefNull { hty: element.heap_type() };
+
+        let grow_type = self.function_type(&[], &[]);
+        let mut func = Func::new(grow_type, &[], &[]);
+        let b = &mut Builder::new(&mut func);
+        let size = b.i32_op(Operator::TableSize { table }, &[]);
+        let least = b.i32(64);
+        let is_small = b.i32_op(Operator::I32LtU, &[size, least]);
+        let more = b.value(Operator::Select, &[least, size, is_small], ValType::I32);
+        let nothing = b.value(null.clone(), &[], ty);
+        let old = b.i32_op(Operator::TableGrow { table }, &[nothing, more]);
+        let minus_one = b.i32(u32::MAX);
+        let failed = b.is_equal(old, minus_one);
+        let (give_up, grown) = b.fork(failed);
+        b.switch_to(give_up);
+        let zero = b.i32(0);
+        b.set_global(self.store.items.unwinding, zero);
+        b.end(Terminator::Unreachable);
+        b.switch_to(grown);
+        // The list of free numbers has room for all of them. Its old place is given up: all of these together are as large as the last.
+        let total = b.i32_op(Operator::I32Add, &[size, more]);
+        let two = b.i32(2);
+        let bytes = b.i32_op(Operator::I32Shl, &[total, two]);
+        let class = b.i32(0);
+        let list = self.store.call(b, self.store.items.allocate_frame, &[bytes, class], &[ValType::I32])[0];
+        b.set_global(base, list);
+        b.set_global(count, more);
+        let fill = b.new_block(&[ValType::I32]);
+        let zero = b.i32(0);
+        b.jump(fill, &[zero]);
+        b.switch_to(fill);
+        let index = b.block_params(fill)[0];
+        let offset = b.i32_op(Operator::I32Shl, &[index, two]);
+        let address = b.i32_op(Operator::I32Add, &[list, offset]);
+        // The lowest number is taken first.
+        let from_end = b.i32_op(Operator::I32Sub, &[total, index]);
+        let free = b.add(from_end, u32::MAX);
+        m.store(b, address, 0, free);
+        let next = b.add(index, 1);
+        let unfinished = b.i32_op(Operator::I32LtU, &[next, more]);
+        let done = b.new_block(&[]);
+        b.branch(unfinished, fill, &[next], done, &[]);
+        b.switch_to(done);
+        b.ret(&[]);
+        let grow = self.add_function(func, format!("wasmfx.references.{number}.grow")).as_u32();
+
+        let put_type = self.function_type(&[ty], &[ValType::I32]);
+        let mut func = Func::new(put_type, &[ty], &[ValType::I32]);
+        let reference = func.blocks[func.entry].params[0];
+        let b = &mut Builder::new(&mut func);
+        let left = b.global(count, ValType::I32);
+        let none = b.is_zero(left);
+        b.when(none, |b| b.run(Operator::Call { function_index: grow }, &[]));
+        let left = b.global(count, ValType::I32);
+        let left = b.add(left, u32::MAX);
+        b.set_global(count, left);
+        let list = b.global(base, ValType::I32);
+        let two = b.i32(2);
+        let offset = b.i32_op(Operator::I32Shl, &[left, two]);
+        let address = b.i32_op(Operator::I32Add, &[list, offset]);
+        let free = m.load(b, address, 0);
+        b.run(Operator::TableSet { table }, &[free, reference]);
+        b.ret(&[free]);
+        let put = self.add_function(func, format!("wasmfx.references.{number}.put")).as_u32();
+
+        let take_type = self.function_type(&[ValType::I32], &[ty]);
+        let mut func = Func::new(take_type, &[ValType::I32], &[ty]);
+        let taken = func.blocks[func.entry].params[0];
+        let b = &mut Builder::new(&mut func);
+        let reference = b.value(Operator::TableGet { table }, &[taken], ty);
+        let nothing = b.value(null, &[], ty);
+        b.run(Operator::TableSet { table }, &[taken, nothing]);
+        let list = b.global(base, ValType::I32);
+        let left = b.global(count, ValType::I32);
+        let two = b.i32(2);
+        let offset = b.i32_op(Operator::I32Shl, &[left, two]);
+        let address = b.i32_op(Operator::I32Add, &[list, offset]);
+        m.store(b, address, 0, taken);
+        let left = b.add(left, 1);
+        b.set_global(count, left);
+        b.ret(&[reference]);
+        let take = self.add_function(func, format!("wasmfx.references.{number}.take")).as_u32();
+        ReferenceTable { put, take }
+    }
+
+    /// The matcher of a list of clauses; equal lists have one.
+    fn matcher_number(&mut self, clauses: &[wasmfx_ir::func::Handler]) -> u32 {
+        use wasmfx_ir::func::Handler;
+        let key: Vec<(u32, bool)> = clauses
+            .iter()
+            .map(|clause| match *clause {
+                Handler::Suspension { tag, .. } => (tag.as_u32(), false),
+                Handler::Switch { tag } => (tag.as_u32(), true),
+                _ => unreachable!("a resume table has no exception handlers"),
+            })
+            .collect();
+        if let Some(position) = self.matchers.get_index_of(&key) {
+            return u32::try_from(position).expect("matchers are few");
+        }
+        let func = self.build_matcher(clauses);
+        let number = self.matchers.len();
+        let function = self.add_function(func, format!("wasmfx.clauses.{number}"));
+        self.matchers.insert(key, function);
+        u32::try_from(number).expect("matchers are few")
+    }
+}
+
