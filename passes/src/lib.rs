@@ -4,8 +4,8 @@
 pub mod environment;
 pub mod function;
 mod inline_body;
-pub mod merge;
 pub mod lower;
+pub mod merge;
 pub mod module;
 pub mod optimizer;
 pub mod options;

@@ -263,12 +263,7 @@ impl Analysis {
         escapes
     }
 
-    fn find_escapes(
-        &mut self,
-        module: &Module,
-        summaries: &SecondaryMap<FunctionId, Summary>,
-        taken: &[FunctionId],
-    ) {
+    fn find_escapes(&mut self, module: &Module, summaries: &SecondaryMap<FunctionId, Summary>, taken: &[FunctionId]) {
         let mut starts: Vec<FunctionId> = self.continuation_functions(module, summaries).collect();
         starts.sort_unstable();
         starts.dedup();

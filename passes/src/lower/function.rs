@@ -85,7 +85,9 @@ impl Lowering<'_> {
             | Operator::ReturnCallIndirect { type_index, .. }
             | Operator::CallRef { type_index }
             | Operator::ReturnCallRef { type_index } => self.original_results(TypeId::from_u32(type_index)),
-            Operator::Suspend { tag_index } => self.original_results(self.original_tag_type(TagId::from_u32(tag_index))),
+            Operator::Suspend { tag_index } => {
+                self.original_results(self.original_tag_type(TagId::from_u32(tag_index)))
+            }
             Operator::Resume { cont_type_index, .. }
             | Operator::ResumeThrow { cont_type_index, .. }
             | Operator::ResumeThrowRef { cont_type_index, .. } => {
@@ -152,7 +154,12 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    fn add_resumable_copy(&mut self, mut copy: Copy<'_>, points: &[Point], first_slot: u32) -> Result<FunctionId, Error> {
+    fn add_resumable_copy(
+        &mut self,
+        mut copy: Copy<'_>,
+        points: &[Point],
+        first_slot: u32,
+    ) -> Result<FunctionId, Error> {
         let original_blocks: Vec<Block> = copy.func.blocks.keys().collect();
         let entry = copy.func.add_block();
         let frame = copy.func.add_block_param(entry, self.store.kind.frame_type());

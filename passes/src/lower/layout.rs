@@ -100,8 +100,7 @@ impl Layout {
     /// A layout with one slot for each of these types, in order, and the slots.
     pub(super) fn of_types(lowering: &mut Lowering<'_>, types: &[ValType]) -> (Self, Vec<Slot>) {
         let fields: Vec<ValType> = types.iter().map(|&ty| slot_type(ty)).collect();
-        let mut layout =
-            Self { marker: false, class: 0, bytes: 0, struct_type: 0, fields, points: Vec::new() };
+        let mut layout = Self { marker: false, class: 0, bytes: 0, struct_type: 0, fields, points: Vec::new() };
         let places = layout.place(lowering);
         let slots = layout.fields.iter().zip(places).map(|(&ty, at)| Slot { ty, at }).collect();
         (layout, slots)
@@ -153,15 +152,21 @@ impl Lowering<'_> {
                 }
             }
             Kind::Gc(_) => {
-                let operator =
-                    Operator::StructSet { struct_type_index: layout.struct_type, field_index: slot.at };
+                let operator = Operator::StructSet { struct_type_index: layout.struct_type, field_index: slot.at };
                 b.run(operator, &[frame, value]);
             }
         }
     }
 
     /// Reads a slot as a value of type `ty`. In the memory store a reference leaves its table.
-    pub(super) fn load(&mut self, b: &mut Builder<'_>, layout: &Layout, frame: Value, slot: Slot, ty: ValType) -> Value {
+    pub(super) fn load(
+        &mut self,
+        b: &mut Builder<'_>,
+        layout: &Layout,
+        frame: Value,
+        slot: Slot,
+        ty: ValType,
+    ) -> Value {
         let value = match self.store.kind {
             Kind::Memory(m) => {
                 let argument = |log2| super::builder::memory_argument(m.memory, slot.at, log2);
@@ -179,8 +184,7 @@ impl Lowering<'_> {
                 }
             }
             Kind::Gc(_) => {
-                let operator =
-                    Operator::StructGet { struct_type_index: layout.struct_type, field_index: slot.at };
+                let operator = Operator::StructGet { struct_type_index: layout.struct_type, field_index: slot.at };
                 b.value(operator, &[frame], slot.ty)
             }
         };

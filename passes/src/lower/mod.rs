@@ -39,10 +39,9 @@ pub use wasmfx_ir::error::Error;
 
 use analysis::Analysis;
 use indexmap::IndexMap;
-use rustc_hash::{FxHashMap, FxHashSet};
 use runtime::Passing;
+use rustc_hash::{FxHashMap, FxHashSet};
 use scan::Mentions;
-use store::Store;
 use tables::{EmulatedTable, TableFunction};
 use thunks::{ReferenceTable, SaveKey};
 use values::Values;
@@ -52,7 +51,7 @@ use wasmfx_ir::wasmparser::{Operator, ValType};
 
 /// Where frames of suspended functions are kept.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
-pub enum FrameStore {
+pub enum Store {
     /// What suits the module: linear memory.
     #[default]
     Auto,
@@ -76,7 +75,7 @@ pub enum Runtime {
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Where frames are kept.
-    pub store: FrameStore,
+    pub store: Store,
     /// Whether the memory store may have a memory of its own beside the module's.
     pub multi_memory: bool,
     /// Whether the runtime is part of the module.
@@ -88,7 +87,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            store: FrameStore::Auto,
+            store: Store::Auto,
             multi_memory: true,
             runtime: Runtime::Closed,
             host_imports: vec!["wasi_snapshot_preview1".to_owned(), "wasi_*".to_owned(), "spectest".to_owned()],
@@ -111,7 +110,7 @@ struct Lowering<'m> {
     original_elements: Vec<ElementItems>,
     mentions: Mentions,
     analysis: Analysis,
-    store: Store,
+    store: store::Store,
     passing: Passing,
     values: Values,
     /// The functions in the table of resume functions.
@@ -188,8 +187,10 @@ fn refuse_open_items(module: &Module, mentions: &Mentions) -> Result<(), Error> 
         Item::Memory(_) => false,
     };
     let refuse = |what: String| {
-        Err(Error::input(format!("{what} has a continuation type, which only another lowered module could make sense of"))
-            .with_help("merge the modules first (wasmfx-merge), or lower each with `--runtime shared`"))
+        Err(Error::input(format!(
+            "{what} has a continuation type, which only another lowered module could make sense of"
+        ))
+        .with_help("merge the modules first (wasmfx-merge), or lower each with `--runtime shared`"))
     };
     for import in &module.imports {
         if mentioned(import.item) {

@@ -67,7 +67,8 @@ impl Lowering<'_> {
             ref other => unreachable!("{other:?} does not resume"),
         };
         let running = store.consume(b, continuation);
-        let global = store.items.exception.expect("a module that raises exceptions in continuations has a place for them");
+        let global =
+            store.items.exception.expect("a module that raises exceptions in continuations has a place for them");
         b.set_global(global, exception);
         let head = store.stack_field(b, running.stack, StackField::Head);
         store.enter_to_throw(b, head);
@@ -75,7 +76,13 @@ impl Lowering<'_> {
     }
 
     /// Too many resume sites are on the engine's stack: this one becomes a marker, and an outer driver starts the continuation from there.
-    fn leave_to_start(&mut self, copy: &mut Copy<'_>, point: &Point, block: Block, running: Running) -> Result<(), Error> {
+    fn leave_to_start(
+        &mut self,
+        copy: &mut Copy<'_>,
+        point: &Point,
+        block: Block,
+        running: Running,
+    ) -> Result<(), Error> {
         let store = self.store;
         let b = &mut Builder::at(&mut copy.func, block);
         b.set_global(store.items.pending, running.stack);

@@ -117,7 +117,8 @@ impl Store {
         b.jump(suspended, &[status]);
 
         // Exceptions go on into the next frame.
-        if let (Some(exception_global), Some(Handler::CatchAllRef { block })) = (self.items.exception, catches.first()) {
+        if let (Some(exception_global), Some(Handler::CatchAllRef { block })) = (self.items.exception, catches.first())
+        {
             b.switch_to(*block);
             let exception = b.block_params(*block)[0];
             self.discard_frame(b, frame);

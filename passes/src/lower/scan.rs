@@ -6,7 +6,9 @@ use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::{Handler, Terminator};
 use wasmfx_ir::module::{Body, FunctionId, GlobalId, LazyBody, TableId, TagId, TypeId};
 use wasmfx_ir::references::{IndexSpace, map_operator};
-use wasmfx_ir::wasmparser::{CompositeInnerType, Handle, HeapType, Operator, RefType, ResumeTable, StorageType, ValType};
+use wasmfx_ir::wasmparser::{
+    CompositeInnerType, Handle, HeapType, Operator, RefType, ResumeTable, StorageType, ValType,
+};
 
 /// A call whose callee is only known by its type.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
@@ -68,8 +70,7 @@ pub(super) fn is_continuation_heap_type(module: &Module, heap: HeapType) -> bool
         }
         HeapType::Concrete(index) | HeapType::Exact(index) => index.as_module_index().is_some_and(|index| {
             let definition = module.types.definitions.get(TypeId::from_u32(index));
-            definition
-                .is_some_and(|it| matches!(it.sub_type.composite_type.inner, CompositeInnerType::Cont(_)))
+            definition.is_some_and(|it| matches!(it.sub_type.composite_type.inner, CompositeInnerType::Cont(_)))
         }),
     }
 }
@@ -258,10 +259,7 @@ pub(super) fn continuation_function(module: &Module, ty: TypeId) -> TypeId {
 }
 
 /// The summaries of all functions; imports have the empty one.
-pub(super) fn scan(
-    module: &Module,
-    mentions: &Mentions,
-) -> wasmparser::Result<SecondaryMap<FunctionId, Summary>> {
+pub(super) fn scan(module: &Module, mentions: &Mentions) -> wasmparser::Result<SecondaryMap<FunctionId, Summary>> {
     let mut summaries = SecondaryMap::with_default_and_len(Summary::default(), module.functions.len());
     for (id, function) in module.functions.iter() {
         let mut summary = match &function.body {
@@ -270,7 +268,8 @@ pub(super) fn scan(
             _ => Summary::default(),
         };
         summary.mentions_continuations |= mentions.functions.contains(&id);
-        summary.point_bound += 2 * (summary.calls.len() + summary.suspends.len() + summary.switches.len() + summary.resumes.len());
+        summary.point_bound +=
+            2 * (summary.calls.len() + summary.suspends.len() + summary.switches.len() + summary.resumes.len());
         summaries[id] = summary;
     }
     Ok(summaries)

@@ -7,7 +7,7 @@ use super::scan::Mentions;
 use super::store::{FIRST_CLAUSE_ENTRY, GcStore, Items, Kind, MemoryStore, Store};
 use super::types::{Translation, function_type};
 use super::values::{Class, Values, concrete_heap};
-use super::{Error, FrameStore, Lowering, Options, Report};
+use super::{Error, Lowering, Options, Report};
 use indexmap::IndexMap;
 use rustc_hash::FxHashMap;
 use wasmfx_ir::entity::{Entity, SecondaryMap};
@@ -44,13 +44,7 @@ fn mutable(ty: ValType) -> FieldType {
     FieldType { element_type: StorageType::Val(ty), mutable: true }
 }
 
-fn add_struct(
-    module: &mut Module,
-    fields: Vec<ValType>,
-    is_final: bool,
-    supertype: Option<u32>,
-    name: &str,
-) -> u32 {
+fn add_struct(module: &mut Module, fields: Vec<ValType>, is_final: bool, supertype: Option<u32>, name: &str) -> u32 {
     let fields: Box<[FieldType]> = fields.into_iter().map(mutable).collect();
     add_type(module, CompositeInnerType::Struct(StructType { fields }), is_final, supertype, name)
 }
@@ -138,8 +132,7 @@ fn gc_store(module: &mut Module) -> GcStore {
         reference(true, frame),
     ];
     let marker = add_struct(module, fields, false, Some(frame), "wasmfx.marker");
-    let fields =
-        vec![reference(true, frame), reference(true, frame), reference(true, marker), reference(true, marker)];
+    let fields = vec![reference(true, frame), reference(true, frame), reference(true, marker), reference(true, marker)];
     let stack = add_struct(module, fields, true, None, "wasmfx.stack");
     let continuation = add_struct(module, vec![reference(true, stack)], true, None, "wasmfx.continuation");
     let init = Operator::StructNewDefault { struct_type_index: marker };
@@ -163,10 +156,10 @@ pub(super) fn set_up<'m>(
     let original_elements: Vec<ElementItems> = module.elements.values().map(|segment| segment.items.clone()).collect();
 
     let kind = match options.store {
-        FrameStore::Memory | FrameStore::Auto => {
+        super::Store::Memory | super::Store::Auto => {
             Kind::Memory(memory_store(module, options, slot_bound * 2 > 60_000)?)
         }
-        FrameStore::Gc => Kind::Gc(gc_store(module)),
+        super::Store::Gc => Kind::Gc(gc_store(module)),
     };
     let translation = Translation { module: &module.clone_types(), kind };
     let lowered: Vec<SubType> =
@@ -183,7 +176,8 @@ pub(super) fn set_up<'m>(
         Kind::Memory(_) => resume_type,
         Kind::Gc(_) => add_function_type(module, &[i32], &[i32], "wasmfx.clauses"),
     };
-    let element = |ty: u32| RefType::new(true, concrete_heap(TypeId::from_u32(ty))).expect("types are below wasm's limit");
+    let element =
+        |ty: u32| RefType::new(true, concrete_heap(TypeId::from_u32(ty))).expect("types are below wasm's limit");
     let resume_table = add_table(module, element(resume_type), 0, "wasmfx.resume");
     let matcher_table = add_table(module, element(matcher_type), 0, "wasmfx.clauses");
     let null = |ty: ValType| zero_operator(ty).expect("runtime structures are nullable");
@@ -515,7 +509,12 @@ impl Lowering<'_> {
         Ok(global.as_u32())
     }
 
-    fn dummy_expression(&mut self, ty: ValType, operators: &mut Vec<Operator<'static>>, depth: u32) -> Result<(), Error> {
+    fn dummy_expression(
+        &mut self,
+        ty: ValType,
+        operators: &mut Vec<Operator<'static>>,
+        depth: u32,
+    ) -> Result<(), Error> {
         if let Some(operator) = zero_operator(ty) {
             operators.push(operator);
             return Ok(());
@@ -530,7 +529,8 @@ impl Lowering<'_> {
         }
         match reference.heap_type() {
             HeapType::Concrete(index) | HeapType::Exact(index) => {
-                let id = TypeId::from_u32(index.as_module_index().expect("types in the IR refer to each other by number"));
+                let id =
+                    TypeId::from_u32(index.as_module_index().expect("types in the IR refer to each other by number"));
                 match self.module.types.definitions[id].sub_type.composite_type.inner.clone() {
                     CompositeInnerType::Func(_) => {
                         let func = function_type(&self.module.types, id);
@@ -619,10 +619,7 @@ impl Lowering<'_> {
             operators: vec![Operator::RefFunc { function_index: function.as_u32() }],
         };
         self.module.elements.push(ElementSegment {
-            kind: ElementKind::Active {
-                table,
-                offset: ConstExpr { operators: vec![Operator::I32Const { value: 0 }] },
-            },
+            kind: ElementKind::Active { table, offset: ConstExpr { operators: vec![Operator::I32Const { value: 0 }] } },
             items: ElementItems::Expressions(element, functions.iter().map(expression).collect()),
             name: None,
             removed: false,

@@ -40,7 +40,10 @@ pub(super) struct Point {
 }
 
 /// Cuts a body at the points that `treatment` finds. The blocks of points are left without terminator.
-pub(super) fn split(func: &mut Func, treatment: &mut dyn FnMut(&Operator<'static>) -> Treatment) -> (Vec<Point>, Liveness) {
+pub(super) fn split(
+    func: &mut Func,
+    treatment: &mut dyn FnMut(&Operator<'static>) -> Treatment,
+) -> (Vec<Point>, Liveness) {
     func.resolve_aliases();
     let mut points = Vec::new();
     let mut index = 0;
@@ -48,9 +51,10 @@ pub(super) fn split(func: &mut Func, treatment: &mut dyn FnMut(&Operator<'static
     while index < func.blocks.len() {
         let block = Block::from_u32(u32::try_from(index).expect("blocks are numbered by u32"));
         index += 1;
-        let found = func.blocks[block].insts.iter().position(|&inst| {
-            !matches!(treatment(func.operator(inst)), Treatment::Keep)
-        });
+        let found = func.blocks[block]
+            .insts
+            .iter()
+            .position(|&inst| !matches!(treatment(func.operator(inst)), Treatment::Keep));
         if let Some(at) = found {
             let inst = func.blocks[block].insts[at];
             let operator = func.operator(inst).clone();
@@ -82,7 +86,8 @@ pub(super) fn split(func: &mut Func, treatment: &mut dyn FnMut(&Operator<'static
     points.retain(|point| cfg.is_reachable(point.block));
     for (index, point) in points.iter_mut().enumerate() {
         point.index = index;
-        point.tail = point.suspends && point.clauses.is_empty() && point.catches.is_empty() && returns(func, point.normal);
+        point.tail =
+            point.suspends && point.clauses.is_empty() && point.catches.is_empty() && returns(func, point.normal);
         if matches!(
             point.operator,
             Operator::Resume { .. } | Operator::ResumeThrow { .. } | Operator::ResumeThrowRef { .. }

@@ -30,8 +30,6 @@ pub(super) const START_STATUS: u32 = SPECIAL | 0x7fff_fffe;
 pub(super) mod cells {
     /// Heads of the free lists of frames: four bytes for each size class.
     pub(in super::super) const FREE_FRAMES: u32 = 0;
-    /// How many size classes there are.
-    pub(in super::super) const CLASSES: u32 = 160;
     /// The next address to allocate from.
     pub(in super::super) const BUMP: u32 = 704;
     /// Where the memory that may be allocated from ends.
@@ -659,7 +657,13 @@ impl Store {
     }
 
     /// Calls a function of the runtime.
-    pub(super) fn call(&self, b: &mut Builder<'_>, function: u32, operands: &[Value], results: &[ValType]) -> Vec<Value> {
+    pub(super) fn call(
+        &self,
+        b: &mut Builder<'_>,
+        function: u32,
+        operands: &[Value],
+        results: &[ValType],
+    ) -> Vec<Value> {
         b.values(Operator::Call { function_index: function }, operands, results).to_vec()
     }
 }

@@ -45,7 +45,9 @@ impl Lowering<'_> {
         let name = definition.name.clone().unwrap_or_else(|| table.to_string());
         let initial = u32::try_from(definition.ty.initial).ok().filter(|&size| u64::from(size) <= MOST_ELEMENTS);
         let Some(initial) = initial else {
-            return Err(Error::input(format!("the table of continuations `{name}` is larger than {MOST_ELEMENTS} elements")));
+            return Err(Error::input(format!(
+                "the table of continuations `{name}` is larger than {MOST_ELEMENTS} elements"
+            )));
         };
         let maximum = definition.ty.maximum.unwrap_or(MOST_ELEMENTS).min(MOST_ELEMENTS) as u32;
         let index64 = definition.ty.table64;
@@ -204,8 +206,10 @@ impl Lowering<'_> {
         if all_null {
             return Ok(());
         }
-        Err(Error::input(format!("element segment {segment} takes continuations from globals, which the memory store cannot express"))
-            .with_help("use `--frames gc`"))
+        Err(Error::input(format!(
+            "element segment {segment} takes continuations from globals, which the memory store cannot express"
+        ))
+        .with_help("use `--frames gc`"))
     }
 
     fn check_index(&self, b: &mut Builder<'_>, t: EmulatedTable, index: Value) {

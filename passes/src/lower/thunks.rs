@@ -23,11 +23,7 @@ pub(super) type SaveKey = (u32, u32, bool, Vec<Slot>);
 
 impl Lowering<'_> {
     fn resume_func(&self) -> Func {
-        Func::new(
-            TypeId::from_u32(self.store.items.resume_type),
-            &[self.store.kind.frame_type()],
-            &[ValType::I32],
-        )
+        Func::new(TypeId::from_u32(self.store.items.resume_type), &[self.store.kind.frame_type()], &[ValType::I32])
     }
 
     /// Branches off the throw entry of a frame whose first slot is `number`. Goes on where the frame is entered normally.
@@ -50,6 +46,7 @@ impl Lowering<'_> {
     }
 
     /// Calls the function that a continuation begins with, and hands on what comes back.
+    #[expect(clippy::too_many_arguments, reason = "the two kinds of entry differ in nothing but these")]
     fn call_entry(
         &mut self,
         b: &mut Builder<'_>,
@@ -532,4 +529,3 @@ impl Lowering<'_> {
         u32::try_from(number).expect("matchers are few")
     }
 }
-

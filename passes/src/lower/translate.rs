@@ -24,8 +24,7 @@ impl Lowering<'_> {
                 func.set_value_type(value, self.lowered_type(ty));
             }
         }
-        let is_continuation =
-            |value: Value| continuations.get(value.as_u32() as usize).copied().unwrap_or(false);
+        let is_continuation = |value: Value| continuations.get(value.as_u32() as usize).copied().unwrap_or(false);
         func.results = self.lowered_types(&func.results).into();
         for block in func.blocks.keys() {
             let mut index = 0;
@@ -39,7 +38,8 @@ impl Lowering<'_> {
                 index += 1;
             }
             let memory = matches!(self.store.kind, Kind::Memory(_));
-            if let Terminator::BranchOnReference { operator, reference, taken, not_taken } = func.blocks[block].terminator
+            if let Terminator::BranchOnReference { operator, reference, taken, not_taken } =
+                func.blocks[block].terminator
                 && memory
                 && is_continuation(reference)
             {
@@ -182,7 +182,8 @@ impl Lowering<'_> {
                 }
                 return Ok(Vec::new());
             }
-            Operator::ArrayNewElem { array_elem_index: segment, .. } | Operator::ArrayInitElem { array_elem_index: segment, .. }
+            Operator::ArrayNewElem { array_elem_index: segment, .. }
+            | Operator::ArrayInitElem { array_elem_index: segment, .. }
                 if self.mentions.elements.contains(&segment) =>
             {
                 return Err(Error::input(
@@ -200,4 +201,3 @@ impl Lowering<'_> {
         Ok(Vec::new())
     }
 }
-

@@ -80,10 +80,7 @@ impl Translation<'_> {
     }
 
     pub(super) fn function(&self, func: &FuncType) -> FuncType {
-        FuncType::new(
-            func.params().iter().map(|&ty| self.value(ty)),
-            func.results().iter().map(|&ty| self.value(ty)),
-        )
+        FuncType::new(func.params().iter().map(|&ty| self.value(ty)), func.results().iter().map(|&ty| self.value(ty)))
     }
 }
 

@@ -42,23 +42,6 @@ pub(super) struct Values {
 /// How many values of a class can travel at once between modules.
 pub(super) const SHARED_VALUES: u32 = 24;
 
-/// The classes of the shared runtime.
-pub(super) fn shared_classes() -> [Class; 10] {
-    let top = |ty| Class::Reference(HeapType::Abstract { shared: false, ty });
-    [
-        Class::I32,
-        Class::I64,
-        Class::F32,
-        Class::F64,
-        Class::V128,
-        Class::Continuation,
-        top(AbstractHeapType::Func),
-        top(AbstractHeapType::Extern),
-        top(AbstractHeapType::Any),
-        top(AbstractHeapType::Exn),
-    ]
-}
-
 /// The heap type above all others of a type's hierarchy; `None` for continuations.
 fn top(types: &Types, heap: HeapType) -> Option<AbstractHeapType> {
     use AbstractHeapType as H;
@@ -163,11 +146,13 @@ impl Values {
             ValType::F32 => Class::F32,
             ValType::F64 => Class::F64,
             ValType::V128 => Class::V128,
-            ValType::Ref(reference) => match (self.classes.get(&reference.heap_type()), top(types, reference.heap_type())) {
-                (_, None) => Class::Continuation,
-                (Some(&heap), _) => Class::Reference(heap),
-                (None, Some(ty)) => Class::Reference(HeapType::Abstract { shared: false, ty }),
-            },
+            ValType::Ref(reference) => {
+                match (self.classes.get(&reference.heap_type()), top(types, reference.heap_type())) {
+                    (_, None) => Class::Continuation,
+                    (Some(&heap), _) => Class::Reference(heap),
+                    (None, Some(ty)) => Class::Reference(HeapType::Abstract { shared: false, ty }),
+                }
+            }
         }
     }
 
