@@ -2,6 +2,7 @@
 //! features, the validator, and the engine that runs modules.
 
 pub mod arguments;
+pub mod bench;
 pub mod engine;
 pub mod features;
 pub mod input_output;

@@ -1,7 +1,7 @@
 //! Running one module: a WASI command, or one of its exports.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use wasmtime::{ExternType, Instance, Linker, Module, Store, Val};
@@ -84,6 +84,8 @@ pub enum Outcome {
 pub struct Completion {
     /// How it ended.
     pub outcome: Outcome,
+    /// How long the call took, without compilation and instantiation.
+    pub call_time: Duration,
     /// Captured standard output, with what `spectest` printed.
     pub stdout: Vec<u8>,
     /// Captured standard error.
@@ -148,14 +150,14 @@ impl<'b> Program<'b> {
         }
         refuse_missing_imports(&linker, &mut store, module)?;
 
-        let outcome = match linker.instantiate(&mut store, module) {
+        let (outcome, call_time) = match linker.instantiate(&mut store, module) {
             Ok(instance) => call(&mut store, &instance, module, binary, &run.entry)?,
-            Err(error) => failed(&error, &mut store, binary),
+            Err(error) => (failed(&error, &mut store, binary), Duration::ZERO),
         };
         // The store holds the other ends of the pipes.
         drop(store);
         let (stdout, stderr) = pipes.map(|(stdout, stderr)| (stdout.contents(), stderr.contents())).unwrap_or_default();
-        Ok(Completion { outcome, stdout: stdout.to_vec(), stderr: stderr.to_vec() })
+        Ok(Completion { outcome, call_time, stdout: stdout.to_vec(), stderr: stderr.to_vec() })
     }
 }
 
@@ -214,7 +216,7 @@ fn call(
     module: &Module,
     binary: &[u8],
     entry: &Entry,
-) -> Result<Outcome> {
+) -> Result<(Outcome, Duration)> {
     let (name, arguments) = match entry {
         Entry::Command => (COMMAND_START, &[][..]),
         Entry::Export { name, arguments } => (name.as_str(), arguments.as_slice()),
@@ -240,13 +242,17 @@ fn call(
         && name != REACTOR_START
         && let Err(error) = initialize.call(&mut *store, ())
     {
-        return Ok(failed(&error, store, binary));
+        return Ok((failed(&error, store, binary), Duration::ZERO));
     }
     let mut results = vec![Val::null_any_ref(); ty.results().len()];
-    match function.call(&mut *store, &parameters, &mut results) {
-        Ok(()) => Ok(Outcome::Returned(results.iter().map(|result| display_value(store, result)).collect())),
-        Err(error) => Ok(failed(&error, store, binary)),
-    }
+    let start = Instant::now();
+    let ended = function.call(&mut *store, &parameters, &mut results);
+    let call_time = start.elapsed();
+    let outcome = match ended {
+        Ok(()) => Outcome::Returned(results.iter().map(|result| display_value(store, result)).collect()),
+        Err(error) => failed(&error, store, binary),
+    };
+    Ok((outcome, call_time))
 }
 
 fn no_such_function(name: &str, entry: &Entry, functions: &[&str]) -> anyhow::Error {

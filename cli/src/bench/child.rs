@@ -1,0 +1,102 @@
+//! One run in a process of its own, so that its memory is its own and a crash is only its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::engine::EngineOptions;
+use crate::engine::program::{Entry, Outcome, Program, Run};
+
+/// What the process is to do; written to a file, whose name it gets.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Job {
+    /// The module, in the binary format.
+    pub module: PathBuf,
+    /// The program's name, which a command sees as its first argument.
+    pub program: String,
+    /// The program's parameters.
+    pub arguments: Vec<String>,
+    /// Whether it is a WASI command; otherwise it exports `run`.
+    pub command: bool,
+    /// Whether the engine runs continuations itself.
+    pub stack_switching: bool,
+    /// Where the measurement goes.
+    pub measurement: PathBuf,
+}
+
+/// What one run cost.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Measurement {
+    /// Compilation, in seconds.
+    pub compile_s: f64,
+    /// The call of `_start` or `run`, in seconds.
+    pub run_s: f64,
+    /// The most memory that the process had since compilation ended, where the system tells.
+    pub peak_rss_bytes: Option<u64>,
+    /// Why the run did not succeed.
+    pub failure: Option<String>,
+}
+
+/// The body of a process that runs a job on wasmtime.
+pub fn run_job(job: &Path) -> Result<ExitCode> {
+    let job = fs::read(job).with_context(|| format!("cannot read the job {}", job.display()))?;
+    let job: Job = serde_json::from_slice(&job).context("the job is not well-formed")?;
+    let measurement = run(&job)?;
+    fs::write(&job.measurement, serde_json::to_vec(&measurement)?)
+        .with_context(|| format!("cannot write the measurement {}", job.measurement.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run(job: &Job) -> Result<Measurement> {
+    // Where stack switching is on, wasmtime compiles differently (without inlining, for one): only what needs it has it.
+    let options = EngineOptions { stack_switching: job.stack_switching, ..EngineOptions::default() };
+    let engine = options.build()?;
+    let binary = fs::read(&job.module).with_context(|| format!("cannot read {}", job.module.display()))?;
+    let start = Instant::now();
+    let program = Program::compile(&engine, &binary)?;
+    let compile_s = start.elapsed().as_secs_f64();
+    forget_peak_memory();
+    let (entry, arguments) = if job.command {
+        (Entry::Command, [vec![job.program.clone()], job.arguments.clone()].concat())
+    } else {
+        (Entry::Export { name: "run".to_string(), arguments: job.arguments.clone() }, Vec::new())
+    };
+    let completion = program.run(&Run { entry, arguments, ..Run::default() })?;
+    let failure = match completion.outcome {
+        Outcome::Returned(results) => {
+            for result in &results {
+                println!("{}", without_type(result));
+            }
+            None
+        }
+        Outcome::Exited(0) => None,
+        Outcome::Exited(code) => Some(format!("exit code {code}")),
+        Outcome::Failed(failure) => Some(failure.kind.to_string()),
+    };
+    Ok(Measurement { compile_s, run_s: completion.call_time.as_secs_f64(), peak_rss_bytes: peak_memory(), failure })
+}
+
+/// The value of a result that the engine shows as `TYPE:VALUE`, as every engine prints it.
+pub fn without_type(result: &str) -> &str {
+    result.split_once(':').map_or(result, |(_, value)| value)
+}
+
+/// Starts counting the process's peak memory anew, so that the compiler's is left out. Without effect where there is no such file.
+fn forget_peak_memory() {
+    let _ = fs::write("/proc/self/clear_refs", "5");
+}
+
+fn peak_memory() -> Option<u64> {
+    resident_memory(&fs::read_to_string("/proc/self/status").ok()?, "VmHWM:")
+}
+
+/// A line of `/proc/PID/status` in bytes.
+pub(super) fn resident_memory(status: &str, key: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
