@@ -2,9 +2,10 @@
 
 use crate::options::Options;
 use crate::order::order_by_use;
+use crate::parallel::Parallel;
 use crate::pipeline::{Pipeline, Timings};
 use rayon::prelude::*;
-use wasmfx_ir::encode::{EncodeOptions, Executor, Order, encode_module_with};
+use wasmfx_ir::encode::{EncodeOptions, Order, encode_module_with};
 use wasmfx_ir::error::{Error, Result};
 use wasmfx_ir::lift::{self, Lifter};
 use wasmfx_ir::module::{Body, FunctionId, Module, OpaqueReason};
@@ -13,16 +14,6 @@ use wasmfx_ir::wasmparser::{self, WasmFeatures};
 
 /// How often `--converge` runs a pipeline at most.
 const MAX_CONVERGE_ROUNDS: usize = 20;
-
-/// Runs the encoder's work on rayon's threads.
-#[derive(Copy, Clone, Debug, Default)]
-pub struct Parallel;
-
-impl Executor for Parallel {
-    fn map<T: Sync, R: Send>(&self, items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-        items.par_iter().map(&work).collect()
-    }
-}
 
 /// A body that stays bytes, and why: it was not optimised.
 #[derive(Clone, Debug)]

@@ -1,0 +1,271 @@
+//! A merged module behaves like its inputs linked by the engine: the same calls give the same results, traps and output.
+
+use wasmfx::engine::values::display_value;
+use wasmfx::engine::{EngineOptions, WasmEngine, compile};
+use wasmfx_ir::encode::encode_module;
+use wasmfx_ir::parse::ParseOptions;
+use wasmfx_ir::text::read_module;
+use wasmfx_passes::merge::{Input, MergeOptions, merge};
+use wasmtime::{Caller, Extern, Instance, Linker, Store, Val};
+
+/// What the host's `env.log` was called with.
+type Log = Vec<i32>;
+
+/// Modules in the order in which an engine can instantiate them, and exports to call afterwards with one i32 each.
+struct Case {
+    modules: &'static [(&'static str, &'static str)],
+    calls: &'static [(&'static str, i32)],
+}
+
+fn check(case: &Case) -> Vec<String> {
+    let engine = EngineOptions::for_tests().build().unwrap();
+    let (linked, merged) = engine.on_wasm_thread(|| (run_linked(&engine, case), run_merged(&engine, case))).unwrap();
+    assert_eq!(merged, linked, "merged and linked");
+    merged
+}
+
+fn new_store(engine: &WasmEngine) -> (Store<Log>, Linker<Log>) {
+    let mut store = Store::new(engine, Log::new());
+    engine.set_timeout(&mut store, None);
+    let mut linker = Linker::new(engine);
+    linker.func_wrap("env", "log", |mut caller: Caller<'_, Log>, value: i32| caller.data_mut().push(value)).unwrap();
+    (store, linker)
+}
+
+fn run_linked(engine: &WasmEngine, case: &Case) -> Vec<String> {
+    let (mut store, mut linker) = new_store(engine);
+    let mut instances = Vec::new();
+    let mut events = Vec::new();
+    for (name, text) in case.modules {
+        let module = compile(engine, &wat::parse_str(text).unwrap()).unwrap();
+        match linker.instantiate(&mut store, &module) {
+            Ok(instance) => {
+                linker.instance(&mut store, name, instance).unwrap();
+                instances.push(instance);
+            }
+            Err(error) => events.push(format!("instantiation: {}", error.root_cause())),
+        }
+    }
+    events.extend(call_all(&mut store, &instances, case.calls));
+    events
+}
+
+fn run_merged(engine: &WasmEngine, case: &Case) -> Vec<String> {
+    let inputs = case.modules.iter().map(|(name, text)| {
+        let module = read_module(text.as_bytes(), name, &ParseOptions::default()).unwrap();
+        Input { name: (*name).into(), module }
+    });
+    let merged = merge(inputs.collect(), &MergeOptions::default()).unwrap();
+    let module = compile(engine, &encode_module(&merged.module).unwrap()).unwrap();
+    let (mut store, linker) = new_store(engine);
+    match linker.instantiate(&mut store, &module) {
+        Ok(instance) => call_all(&mut store, &[instance], case.calls),
+        Err(error) => vec![format!("instantiation: {}", error.root_cause())],
+    }
+}
+
+fn call_all(store: &mut Store<Log>, instances: &[Instance], calls: &[(&str, i32)]) -> Vec<String> {
+    let mut events = vec![format!("start: {:?}", std::mem::take(store.data_mut()))];
+    for (export, argument) in calls {
+        let found = instances.iter().find_map(|instance| instance.get_func(&mut *store, export));
+        let function = found.unwrap_or_else(|| panic!("nobody exports {export}"));
+        let mut results = vec![Val::I32(0); function.ty(&*store).results().len()];
+        let outcome = match function.call(&mut *store, &[Val::I32(*argument)], &mut results) {
+            Ok(()) => results.iter().map(|value| display_value(store, value)).collect::<Vec<_>>().join(" "),
+            Err(error) => format!("{}", error.root_cause()),
+        };
+        events.push(format!("{export}({argument}) = {outcome}, log {:?}", std::mem::take(store.data_mut())));
+    }
+    // What is exported and can be read afterwards is part of the behaviour too.
+    for instance in instances {
+        let exports: Vec<Extern> = instance.exports(&mut *store).map(|export| export.into_extern()).collect();
+        for export in exports {
+            match export {
+                Extern::Global(global) => {
+                    let value = global.get(&mut *store);
+                    events.push(format!("global {}", display_value(store, &value)));
+                }
+                Extern::Memory(memory) => {
+                    let sum = memory
+                        .data(&*store)
+                        .iter()
+                        .fold(0_u64, |sum, &byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
+                    events.push(format!("memory {} pages, {sum:x}", memory.size(&*store)));
+                }
+                _ => {}
+            }
+        }
+    }
+    events
+}
+
+#[test]
+fn functions_tables_memories_and_globals_are_shared() {
+    let events = check(&Case {
+        modules: &[
+            (
+                "library",
+                r#"(module
+                    (import "env" "log" (func $log (param i32)))
+                    (memory (export "memory") 1) (table (export "table") 4 funcref) (global (export "counter") (mut i32) (i32.const 5))
+                    (global (export "base") i32 (i32.const 2))
+                    (type $f (func (param i32) (result i32)))
+                    (func $double (type $f) (i32.mul (local.get 0) (i32.const 2)))
+                    (elem (i32.const 0) $double)
+                    (data (i32.const 0) "\07\08\09\0a")
+                    (func (export "call") (param i32 i32) (result i32)
+                        (call $log (local.get 0))
+                        (call_indirect (type $f) (local.get 1) (local.get 0))))"#,
+            ),
+            (
+                "main",
+                r#"(module
+                    (import "library" "memory" (memory 1)) (import "library" "table" (table 1 funcref))
+                    (import "library" "counter" (global $counter (mut i32))) (import "library" "base" (global $base i32))
+                    (import "library" "call" (func $call (param i32 i32) (result i32)))
+                    (func $square (param i32) (result i32) (i32.mul (local.get 0) (local.get 0)))
+                    (elem (global.get $base) $square)
+                    (data (offset (global.get $base)) "\2a")
+                    (func (export "run") (param i32) (result i32)
+                        (global.set $counter (i32.add (global.get $counter) (i32.const 1)))
+                        (i32.store8 offset=100 (i32.const 0) (global.get $counter))
+                        (i32.add (call $call (local.get 0) (i32.const 9)) (i32.load8_u (i32.const 2)))))"#,
+            ),
+        ],
+        calls: &[("run", 0), ("run", 2), ("run", 1), ("run", 99)],
+    });
+    assert!(events[1].starts_with("run(0) = 60"), "{events:?}");
+    assert!(events[2].starts_with("run(2) = 123"), "{events:?}");
+}
+
+#[test]
+fn start_functions_run_in_order() {
+    let events = check(&Case {
+        modules: &[
+            (
+                "a",
+                r#"(module (import "env" "log" (func $log (param i32))) (global $g (export "g") (mut i32) (i32.const 1))
+                    (func (call $log (global.get $g)) (global.set $g (i32.const 7))) (start 1))"#,
+            ),
+            (
+                "b",
+                r#"(module (import "env" "log" (func $log (param i32))) (func (call $log (i32.const 2))) (start 1))"#,
+            ),
+            (
+                "c",
+                r#"(module (import "env" "log" (func $log (param i32))) (import "a" "g" (global $g (mut i32)))
+                    (func (call $log (global.get $g))) (start 1))"#,
+            ),
+        ],
+        calls: &[],
+    });
+    assert_eq!(events[0], "start: [1, 2, 7]");
+}
+
+#[test]
+fn a_generator_and_its_consumer_may_be_in_different_modules() {
+    let types = "(type $task (func)) (type $k (cont $task))";
+    let generator = format!(
+        "(module {types} (tag $yield (export \"yield\") (param i32))
+            (func $count (export \"count\") (local $n i32)
+                (local.set $n (i32.const 10))
+                (loop $next (suspend $yield (local.get $n))
+                    (br_if $next (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
+            (func (export \"fresh\") (result (ref $k)) (cont.new $k (ref.func $count))))"
+    );
+    let consumer = format!(
+        "(module {types} (import \"generator\" \"yield\" (tag $yield (param i32)))
+            (import \"generator\" \"fresh\" (func $fresh (result (ref $k))))
+            (import \"env\" \"log\" (func $log (param i32)))
+            (func (export \"sum\") (param $limit i32) (result i32) (local $sum i32) (local $k (ref null $k)) (local $value i32)
+                (local.set $k (call $fresh))
+                (loop $next
+                    (block $on_yield (result i32 (ref $k))
+                        (resume $k (on $yield $on_yield) (local.get $k))
+                        (return (local.get $sum)))
+                    (local.set $k) (local.set $value)
+                    (call $log (local.get $value))
+                    (local.set $sum (i32.add (local.get $sum) (local.get $value)))
+                    (br_if $next (i32.lt_s (local.get $sum) (local.get $limit))))
+                (local.get $sum)))"
+    );
+    let modules = [("generator", generator.leak() as &str), ("consumer", consumer.leak() as &str)];
+    let events = check(&Case { modules: Vec::from(modules).leak(), calls: &[("sum", 1000), ("sum", 20)] });
+    assert!(events[1].starts_with("sum(1000) = 55"), "{events:?}");
+    assert!(events[2].starts_with("sum(20) = 27"), "{events:?}");
+}
+
+#[test]
+fn exceptions_are_caught_across_modules_by_the_tag_that_is_shared_and_no_other() {
+    let events = check(&Case {
+        modules: &[
+            (
+                "thrower",
+                r#"(module (tag $shared (export "shared") (param i32)) (tag $own (param i32))
+                    (func (export "throw") (param i32)
+                        (if (local.get 0) (then (throw $shared (local.get 0))) (else (throw $own (i32.const 0))))))"#,
+            ),
+            (
+                "catcher",
+                r#"(module (import "thrower" "shared" (tag $shared (param i32))) (import "thrower" "throw" (func $throw (param i32)))
+                    (tag $own (param i32))
+                    (func (export "catch") (param i32) (result i32)
+                        (block $all
+                            (return (block $caught (result i32)
+                                (try_table (catch $own $caught) (catch $shared $caught) (catch_all $all)
+                                    (call $throw (local.get 0)))
+                                (i32.const -1))))
+                        (i32.const -2)))"#,
+            ),
+        ],
+        calls: &[("catch", 5), ("catch", 0)],
+    });
+    assert!(events[1].starts_with("catch(5) = 5") && events[2].starts_with("catch(0) = -2"), "{events:?}");
+}
+
+#[test]
+fn imports_that_are_exported_again_and_references_to_functions_of_others_work() {
+    check(&Case {
+        modules: &[
+            (
+                "a",
+                r#"(module (func $f (export "f") (param i32) (result i32) (i32.add (local.get 0) (i32.const 1)))
+                    (global (export "r") funcref (ref.func $f)))"#,
+            ),
+            ("b", r#"(module (import "a" "f" (func $f (param i32) (result i32))) (export "again" (func $f)))"#),
+            (
+                "c",
+                r#"(module (type $t (func (param i32) (result i32)))
+                    (import "b" "again" (func $f (type $t))) (import "a" "r" (global $r funcref))
+                    (table 2 funcref) (elem (i32.const 0) funcref (ref.func $f) (global.get $r))
+                    (func (export "twice") (param i32) (result i32)
+                        (call_indirect (type $t) (call_indirect (type $t) (local.get 0) (i32.const 0)) (i32.const 1))))"#,
+            ),
+        ],
+        calls: &[("twice", 40)],
+    });
+}
+
+#[test]
+fn objects_keep_their_identity_across_modules() {
+    let events = check(&Case {
+        modules: &[
+            (
+                "a",
+                r#"(module (type $s (struct (field (mut i32))))
+                    (global (export "object") (ref $s) (struct.new $s (i32.const 3)))
+                    (func (export "bump") (param i32)
+                        (struct.set $s 0 (global.get 0) (i32.add (local.get 0) (struct.get $s 0 (global.get 0))))))"#,
+            ),
+            (
+                "b",
+                r#"(module (type $s (struct (field (mut i32)))) (import "a" "object" (global $o (ref $s)))
+                    (global $copy (ref $s) (global.get $o))
+                    (func (export "same") (param i32) (result i32 i32)
+                        (ref.eq (global.get $o) (global.get $copy)) (struct.get $s 0 (global.get $copy))))"#,
+            ),
+        ],
+        calls: &[("same", 0), ("bump", 4), ("same", 0)],
+    });
+    assert!(events[3].starts_with("same(0) = 1 7"), "{events:?}");
+}
