@@ -12,6 +12,9 @@ use wasmparser::{BinaryReader, FunctionBody};
 /// Offsets of branches from the start of their body, and whether each is likely taken.
 type BranchHints = Vec<(u32, bool)>;
 
+/// The bytes of a body and its branch hints.
+type BytesWithHints<'a> = (Cow<'a, [u8]>, Cow<'a, [(u32, bool)]>);
+
 /// A function body in the binary format, without its size.
 #[derive(Clone, Debug)]
 pub struct EncodedBody<'a> {
@@ -23,6 +26,8 @@ pub struct EncodedBody<'a> {
     pub local_names: Cow<'a, [(u32, String)]>,
     /// Names of labels.
     pub label_names: Cow<'a, [(u32, String)]>,
+    /// Whether these are the bytes that a lifted body came from, kept because the new ones were no smaller.
+    pub(super) is_original: bool,
 }
 
 /// The body of a function that was not lifted: copied if no index in it can have changed, else re-encoded.
@@ -32,18 +37,37 @@ pub(super) fn encode_lazy<'a>(
     indices: &Indices,
     identity: bool,
 ) -> Result<EncodedBody<'a>> {
-    let (bytes, branch_hints) = if identity && body.renumbering.is_none() {
-        (Cow::Borrowed(body.bytes()), Cow::Borrowed(&body.branch_hints[..]))
-    } else {
-        let (bytes, hints) = reencode(body, indices)?;
-        (Cow::Owned(bytes), Cow::Owned(hints))
-    };
+    let (bytes, branch_hints) = copy_or_reencode(body, indices, identity, usize::MAX)?;
     Ok(EncodedBody {
         bytes,
         branch_hints,
         local_names: Cow::Borrowed(&function.local_names),
         label_names: Cow::Borrowed(&function.label_names),
+        is_original: false,
     })
+}
+
+/// The bytes of a body with their hints, if there are no more than `limit` of them and everything that they refer to is still there.
+pub(super) fn reencode_within<'a>(
+    body: &'a LazyBody,
+    indices: &Indices,
+    identity: bool,
+    limit: usize,
+) -> Option<BytesWithHints<'a>> {
+    copy_or_reencode(body, indices, identity, limit).ok().filter(|(bytes, _)| bytes.len() <= limit)
+}
+
+fn copy_or_reencode<'a>(
+    body: &'a LazyBody,
+    indices: &Indices,
+    identity: bool,
+    limit: usize,
+) -> Result<BytesWithHints<'a>, ReencodeError> {
+    if identity && body.renumbering.is_none() {
+        return Ok((Cow::Borrowed(body.bytes()), Cow::Borrowed(&body.branch_hints[..])));
+    }
+    let (bytes, hints) = reencode(body, indices, limit)?;
+    Ok((Cow::Owned(bytes), Cow::Owned(hints)))
 }
 
 impl LazyBody {
@@ -58,7 +82,8 @@ impl LazyBody {
     }
 }
 
-fn reencode(body: &LazyBody, indices: &Indices) -> Result<(Vec<u8>, BranchHints), ReencodeError> {
+/// Writes a body anew; stops after `limit` bytes.
+fn reencode(body: &LazyBody, indices: &Indices, limit: usize) -> Result<(Vec<u8>, BranchHints), ReencodeError> {
     let mut reencoder = IndexReencoder { indices, renumbering: body.renumbering.as_deref() };
     let reader = body.reader();
     let mut bytes = Vec::with_capacity(body.range.len());
@@ -72,7 +97,7 @@ fn reencode(body: &LazyBody, indices: &Indices) -> Result<(Vec<u8>, BranchHints)
     let mut hints = Vec::with_capacity(body.branch_hints.len());
     let mut pending = body.branch_hints.iter().peekable();
     let mut operators = reader.get_operators_reader()?;
-    while !operators.eof() {
+    while !operators.eof() && bytes.len() <= limit {
         let offset = (operators.original_position() - body.range.start as u64) as u32;
         // A hint at an offset between two operators is about nothing.
         while pending.next_if(|&&(at, _)| at < offset).is_some() {}

@@ -5,6 +5,7 @@
 
 mod body;
 mod indices;
+mod lifted;
 mod names;
 mod reencode;
 mod sections;
@@ -18,7 +19,8 @@ pub use reencode::{DanglingReference, IndexReencoder, ReencodeError};
 pub use validate::{Invalid, validate, validate_lazy};
 
 use crate::error::{Error, Result};
-use crate::module::{Body, FunctionId, Module};
+use crate::module::{Body, Module};
+use lifted::{BlockTypes, Context, Prepared};
 use wasmparser::WasmFeatures;
 
 /// Does the same work on many items. This crate has no threads; whoever does implements this with them.
@@ -54,26 +56,60 @@ pub fn encode_module(module: &Module) -> Result<Vec<u8>> {
 /// Writes a module in the binary format.
 pub fn encode_module_with(module: &Module, options: &EncodeOptions, executor: &impl Executor) -> Result<Vec<u8>> {
     let indices = Indices::assign(module, &options.order)?;
-    let identity = indices.is_identity();
-    let bodies = executor.map(indices.functions.definitions(), |&id| encode_body(module, id, &indices, identity));
-    let bodies = bodies.into_iter().collect::<Result<Vec<_>>>()?;
-    let bytes = sections::write(module, &indices, &bodies)?;
     let features = options.features.unwrap_or(module.features);
-    match validate(&bytes, features, executor) {
-        Ok(()) => Ok(bytes),
-        Err(invalid) => Err(invalid_output(module, &indices, invalid)),
+    let mut context = Context { module, indices: &indices, identity: indices.is_identity(), keep_originals: true };
+    loop {
+        let (bodies, block_types) = encode_bodies(context, executor)?;
+        let bytes = sections::write(module, &indices, &block_types, &bodies)?;
+        match validate(&bytes, features, executor) {
+            Ok(()) => return Ok(bytes),
+            // Old bytes may hold dead code that writes a global which nothing wrote any more once the code was gone, for instance.
+            Err(_) if context.keep_originals && bodies.iter().any(|body| body.is_original) => {
+                context.keep_originals = false;
+            }
+            Err(invalid) => return Err(invalid_output(module, &indices, invalid)),
+        }
     }
 }
 
-fn encode_body<'a>(module: &'a Module, id: FunctionId, indices: &Indices, identity: bool) -> Result<EncodedBody<'a>> {
-    let function = &module.functions[id];
-    let encoded = match &function.body {
-        Body::Lazy(lazy) => body::encode_lazy(lazy, function, indices, identity),
-        Body::Lifted(_) | Body::Detached | Body::Import | Body::Removed => {
-            Err(Error::internal("has no body that can be written"))
-        }
-    };
-    encoded.map_err(|error| body::blame(error, id, function))
+fn encode_bodies<'a>(context: Context<'a>, executor: &impl Executor) -> Result<(Vec<EncodedBody<'a>>, BlockTypes)> {
+    let Context { module, indices, identity, .. } = context;
+    let functions = indices.functions.definitions();
+    let blame = |id, error| body::blame(error, id, &module.functions[id]);
+    let mut types = BlockTypes::of_module(module, indices);
+    let prepared = executor.map(functions, |&id| {
+        let function = &module.functions[id];
+        let prepared = match &function.body {
+            Body::Lazy(lazy) => body::encode_lazy(lazy, function, indices, identity).map(Prepared::Encoded),
+            Body::Lifted(func) => lifted::prepare(context, function, func, &types),
+            Body::Detached | Body::Import | Body::Removed => Err(Error::internal("has no body that can be written")),
+        };
+        prepared.map_err(|error| blame(id, error))
+    });
+    // Types are added in the order of functions, so that the result does not depend on which was emitted first.
+    let mut pending = Vec::new();
+    let mut bodies = Vec::with_capacity(prepared.len());
+    for (&id, prepared) in functions.iter().zip(prepared) {
+        bodies.push(match prepared? {
+            Prepared::Encoded(body) => Some(body),
+            Prepared::Pending(body) => {
+                types.add(&body.body, indices);
+                pending.push((id, body));
+                None
+            }
+        });
+    }
+    let late = executor.map(&pending, |(id, pending)| {
+        let function = &module.functions[*id];
+        let Body::Lifted(func) = &function.body else { unreachable!("only lifted bodies wait for types") };
+        lifted::encode(context, function, func, pending, &types).map_err(|error| blame(*id, error))
+    });
+    let mut late = late.into_iter();
+    let bodies = bodies.into_iter().map(|body| match body {
+        Some(body) => Ok(body),
+        None => late.next().expect("as many bodies come late as were pending"),
+    });
+    Ok((bodies.collect::<Result<_>>()?, types))
 }
 
 /// Turns wasmparser's verdict on the output into an error about the module.

@@ -1,6 +1,7 @@
 //! The sections of the binary format.
 
 use super::body::EncodedBody;
+use super::lifted::BlockTypes;
 use super::reencode::IndexReencoder;
 use super::{Indices, names};
 use crate::error::{Error, Result};
@@ -13,10 +14,15 @@ use wasm_encoder::{
 };
 
 /// Writes a module. `bodies` are those of the defined functions, in the order of their indices.
-pub(super) fn write(module: &Module, indices: &Indices, bodies: &[EncodedBody<'_>]) -> Result<Vec<u8>> {
+pub(super) fn write(
+    module: &Module,
+    indices: &Indices,
+    block_types: &BlockTypes,
+    bodies: &[EncodedBody<'_>],
+) -> Result<Vec<u8>> {
     let mut writer =
         Writer { module, indices, reencoder: IndexReencoder::new(indices), sink: Sink::new(module, indices, bodies) };
-    writer.types()?;
+    writer.types(block_types)?;
     writer.imports()?;
     writer.functions()?;
     writer.tables()?;
@@ -48,7 +54,7 @@ fn of<T, E: Into<Error>>(result: Result<T, E>, item: impl std::fmt::Debug) -> Re
 }
 
 impl Writer<'_> {
-    fn types(&mut self) -> Result<()> {
+    fn types(&mut self, block_types: &BlockTypes) -> Result<()> {
         let mut section = TypeSection::new();
         let order = self.indices.types.order();
         let mut position = 0;
@@ -63,6 +69,9 @@ impl Writer<'_> {
                 [sub_type] if !group.explicit => section.ty().subtype(sub_type),
                 _ => section.ty().rec(sub_types),
             }
+        }
+        for sub_type in block_types.added() {
+            section.ty().subtype(&of(self.reencoder.sub_type(sub_type), "a type of a block")?);
         }
         self.sink.section(SectionPlace::Type, &section, section.is_empty());
         Ok(())

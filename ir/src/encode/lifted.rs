@@ -1,0 +1,126 @@
+//! The bytes of bodies in SSA form.
+
+use super::Indices;
+use super::body::{EncodedBody, reencode_within};
+use super::reencode::IndexReencoder;
+use crate::emit::{self, EmittedBlockType, EmittedBody};
+use crate::error::Result;
+use crate::func::Func;
+use crate::module::{Function, Module};
+use crate::operator::OperatorPool;
+use rustc_hash::FxHashMap;
+use std::borrow::Cow;
+use wasmparser::{CompositeInnerType, FuncType, SubType};
+
+/// The function types that block types can be said with: those of the module, then those that had to be added.
+pub(super) struct BlockTypes {
+    indices: FxHashMap<EmittedBlockType, u32>,
+    added: Vec<EmittedBlockType>,
+}
+
+impl BlockTypes {
+    pub(super) fn of_module(module: &Module, indices: &Indices) -> Self {
+        let mut known = FxHashMap::default();
+        for (&id, index) in indices.types.order().iter().zip(0..) {
+            let composite = &module.types.definitions[id].sub_type.composite_type;
+            if let (CompositeInnerType::Func(ty), false) = (&composite.inner, composite.shared) {
+                known
+                    .entry(EmittedBlockType { params: ty.params().into(), results: ty.results().into() })
+                    .or_insert(index);
+            }
+        }
+        Self { indices: known, added: Vec::new() }
+    }
+
+    fn has_all(&self, body: &EmittedBody) -> bool {
+        body.function_block_types().all(|ty| self.indices.contains_key(ty))
+    }
+
+    /// Adds what `body` needs and nobody has needed before.
+    pub(super) fn add(&mut self, body: &EmittedBody, indices: &Indices) {
+        for ty in body.function_block_types() {
+            let next = (indices.types.order().len() + self.added.len()) as u32;
+            if !self.indices.contains_key(ty) {
+                self.indices.insert(ty.clone(), next);
+                self.added.push(ty.clone());
+            }
+        }
+    }
+
+    /// The types that stand at the end of the type section because blocks need them.
+    pub(super) fn added(&self) -> impl Iterator<Item = SubType> {
+        let func_type = |ty: &EmittedBlockType| FuncType::new(ty.params.iter().copied(), ty.results.iter().copied());
+        self.added.iter().map(move |ty| SubType::func(func_type(ty), false))
+    }
+}
+
+/// A body that is emitted and waits for the types of its blocks to get their indices.
+pub(super) struct Pending {
+    pub(super) body: EmittedBody,
+    operators: OperatorPool,
+}
+
+/// A body, encoded if that was possible at once.
+pub(super) enum Prepared<'a> {
+    Encoded(EncodedBody<'a>),
+    Pending(Pending),
+}
+
+/// What encoding a body depends on besides the body.
+#[derive(Copy, Clone)]
+pub(super) struct Context<'a> {
+    pub(super) module: &'a Module,
+    pub(super) indices: &'a Indices,
+    pub(super) identity: bool,
+    /// Whether the bytes that a body was lifted from may be written instead.
+    pub(super) keep_originals: bool,
+}
+
+/// Emits a function, and encodes it if the module has the types that its blocks need.
+pub(super) fn prepare<'a>(
+    context: Context<'a>,
+    function: &'a Function,
+    func: &'a Func,
+    types: &BlockTypes,
+) -> Result<Prepared<'a>> {
+    let mut emitted = func.clone();
+    let body = emit::emit(&mut emitted, context.module);
+    let pending = Pending { body, operators: emitted.operators };
+    if types.has_all(&pending.body) {
+        return Ok(Prepared::Encoded(encode(context, function, func, &pending, types)?));
+    }
+    Ok(Prepared::Pending(pending))
+}
+
+/// Encodes an emitted body. All types that its blocks need must be in `types`.
+pub(super) fn encode<'a>(
+    context: Context<'a>,
+    function: &'a Function,
+    func: &'a Func,
+    pending: &Pending,
+    types: &BlockTypes,
+) -> Result<EncodedBody<'a>> {
+    let mut reencoder = IndexReencoder::new(context.indices);
+    let encoded = pending.body.encode(&pending.operators, &mut reencoder, |ty| types.indices[ty])?;
+    if let Some(original) = &func.original
+        && context.keep_originals
+        && let Some((bytes, hints)) = reencode_within(original, context.indices, context.identity, encoded.bytes.len())
+    {
+        let names = func.local_names.iter().zip(0..);
+        return Ok(EncodedBody {
+            bytes,
+            branch_hints: hints,
+            local_names: names.filter_map(|(name, index)| Some((index, String::from(name.as_deref()?)))).collect(),
+            label_names: Cow::Borrowed(&function.label_names),
+            is_original: true,
+        });
+    }
+    let names = pending.body.local_names.iter().map(|(index, name)| (*index, String::from(&**name)));
+    Ok(EncodedBody {
+        bytes: Cow::Owned(encoded.bytes),
+        branch_hints: Cow::Owned(encoded.branch_hints),
+        local_names: names.collect(),
+        label_names: Cow::Borrowed(&[]),
+        is_original: false,
+    })
+}
