@@ -134,8 +134,8 @@ fn functions_tables_memories_and_globals_are_shared() {
         ],
         calls: &[("run", 0), ("run", 2), ("run", 1), ("run", 99)],
     });
-    assert!(events[1].starts_with("run(0) = 60"), "{events:?}");
-    assert!(events[2].starts_with("run(2) = 123"), "{events:?}");
+    assert!(events[1].starts_with("run(0) = i32:60"), "{events:?}");
+    assert!(events[2].starts_with("run(2) = i32:123"), "{events:?}");
 }
 
 #[test]
@@ -191,8 +191,8 @@ fn a_generator_and_its_consumer_may_be_in_different_modules() {
     );
     let modules = [("generator", generator.leak() as &str), ("consumer", consumer.leak() as &str)];
     let events = check(&Case { modules: Vec::from(modules).leak(), calls: &[("sum", 1000), ("sum", 20)] });
-    assert!(events[1].starts_with("sum(1000) = 55"), "{events:?}");
-    assert!(events[2].starts_with("sum(20) = 27"), "{events:?}");
+    assert!(events[1].starts_with("sum(1000) = i32:55"), "{events:?}");
+    assert!(events[2].starts_with("sum(20) = i32:27"), "{events:?}");
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn exceptions_are_caught_across_modules_by_the_tag_that_is_shared_and_no_other()
         ],
         calls: &[("catch", 5), ("catch", 0)],
     });
-    assert!(events[1].starts_with("catch(5) = 5") && events[2].starts_with("catch(0) = -2"), "{events:?}");
+    assert!(events[1].starts_with("catch(5) = i32:5") && events[2].starts_with("catch(0) = i32:-2"), "{events:?}");
 }
 
 #[test]
@@ -267,5 +267,5 @@ fn objects_keep_their_identity_across_modules() {
         ],
         calls: &[("same", 0), ("bump", 4), ("same", 0)],
     });
-    assert!(events[3].starts_with("same(0) = 1 7"), "{events:?}");
+    assert!(events[3].starts_with("same(0) = i32:1 i32:7"), "{events:?}");
 }

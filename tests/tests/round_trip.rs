@@ -1,9 +1,11 @@
 //! Parsing and writing a module whose bodies nobody looks into.
 
-use wasmfx_ir::encode::{Sequential, encode_module};
+use wasmfx_ir::encode::{EncodeOptions, Sequential, encode_module, encode_module_with};
 use wasmfx_ir::features;
 use wasmfx_ir::module::{Body, Function, Import, Item, Module};
 use wasmfx_ir::parse::{ParseOptions, parse_module};
+use wasmfx_passes::optimizer::lift_all;
+use wasmfx_passes::parallel::Parallel;
 use wasmfx_tests::modules;
 use wasmparser::Validator;
 
@@ -45,6 +47,37 @@ fn the_features_that_a_module_uses_are_all_that_it_needs() {
         Validator::new_with_features(used)
             .validate_all(&written)
             .unwrap_or_else(|error| panic!("{}: {error} with {used:?}", module.name));
+    }
+}
+
+/// Through SSA form and back.
+fn lifted_round_trip(name: &str, bytes: &[u8]) -> Vec<u8> {
+    let mut module = parse(bytes);
+    lift_all(&mut module).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let options = EncodeOptions::default();
+    encode_module_with(&module, &options, &Parallel).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+#[test]
+fn every_valid_module_survives_ssa_form_and_does_not_grow() {
+    for module in modules::valid_modules(features::supported()) {
+        let once = lifted_round_trip(&module.name, &module.bytes);
+        assert!(once.len() <= module.bytes.len(), "{}: {} -> {}", module.name, module.bytes.len(), once.len());
+        let twice = lifted_round_trip(&module.name, &once);
+        assert!(twice.len() <= once.len(), "{}: {} -> {}", module.name, once.len(), twice.len());
+    }
+}
+
+#[test]
+fn a_second_round_trip_through_ssa_form_changes_next_to_nothing_in_the_corpus() {
+    for module in modules::corpus() {
+        let once = lifted_round_trip(&module.name, &module.bytes);
+        let twice = lifted_round_trip(&module.name, &once);
+        println!("{}: {} -> {} -> {}", module.name, module.bytes.len(), once.len(), twice.len());
+        assert!(once.len() <= module.bytes.len(), "{}", module.name);
+        // What little it changes, it improves.
+        assert!(twice.len() <= once.len(), "{}: {} -> {}", module.name, once.len(), twice.len());
+        assert!(once.len() - twice.len() <= once.len() / 1000, "{}: {} -> {}", module.name, once.len(), twice.len());
     }
 }
 

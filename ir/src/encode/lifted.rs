@@ -36,14 +36,24 @@ impl BlockTypes {
         body.function_block_types().all(|ty| self.indices.contains_key(ty))
     }
 
-    /// Adds what `body` needs and nobody has needed before.
-    pub(super) fn add(&mut self, body: &EmittedBody, indices: &Indices) {
+    /// Adds what `body` needs and nobody has needed before. Returns about how many bytes that costs in the type section.
+    fn add(&mut self, body: &EmittedBody, indices: &Indices) -> usize {
+        let mut cost = 0;
         for ty in body.function_block_types() {
             let next = (indices.types.order().len() + self.added.len()) as u32;
             if !self.indices.contains_key(ty) {
                 self.indices.insert(ty.clone(), next);
                 self.added.push(ty.clone());
+                // A form, two counts, and the types.
+                cost += 3 + ty.params.len() + ty.results.len();
             }
+        }
+        cost
+    }
+
+    fn forget_from(&mut self, count: usize) {
+        for ty in self.added.drain(count..) {
+            self.indices.remove(&ty);
         }
     }
 
@@ -56,7 +66,7 @@ impl BlockTypes {
 
 /// A body that is emitted and waits for the types of its blocks to get their indices.
 pub(super) struct Pending {
-    pub(super) body: EmittedBody,
+    body: EmittedBody,
     operators: OperatorPool,
 }
 
@@ -87,24 +97,43 @@ pub(super) fn prepare<'a>(
     let body = emit::emit(&mut emitted, context.module);
     let pending = Pending { body, operators: emitted.operators };
     if types.has_all(&pending.body) {
-        return Ok(Prepared::Encoded(encode(context, function, func, &pending, types)?));
+        return Ok(Prepared::Encoded(encode(context, function, func, &pending, types, 0)?));
     }
     Ok(Prepared::Pending(pending))
 }
 
-/// Encodes an emitted body. All types that its blocks need must be in `types`.
-pub(super) fn encode<'a>(
+/// Encodes a body that needs more types than the module has, and adds them, unless its old bytes are written instead.
+pub(super) fn encode_with_new_types<'a>(
+    context: Context<'a>,
+    function: &'a Function,
+    func: &'a Func,
+    pending: &Pending,
+    types: &mut BlockTypes,
+) -> Result<EncodedBody<'a>> {
+    let count = types.added.len();
+    let cost = types.add(&pending.body, context.indices);
+    let body = encode(context, function, func, pending, types, cost)?;
+    if body.is_original {
+        types.forget_from(count);
+    }
+    Ok(body)
+}
+
+/// Encodes an emitted body. All types that its blocks need must be in `types`; `cost` is what they cost besides the body's bytes.
+fn encode<'a>(
     context: Context<'a>,
     function: &'a Function,
     func: &'a Func,
     pending: &Pending,
     types: &BlockTypes,
+    cost: usize,
 ) -> Result<EncodedBody<'a>> {
     let mut reencoder = IndexReencoder::new(context.indices);
     let encoded = pending.body.encode(&pending.operators, &mut reencoder, |ty| types.indices[ty])?;
     if let Some(original) = &func.original
         && context.keep_originals
-        && let Some((bytes, hints)) = reencode_within(original, context.indices, context.identity, encoded.bytes.len())
+        && let Some((bytes, hints)) =
+            reencode_within(original, context.indices, context.identity, encoded.bytes.len() + cost)
     {
         let names = func.local_names.iter().zip(0..);
         return Ok(EncodedBody {

@@ -86,30 +86,20 @@ fn encode_bodies<'a>(context: Context<'a>, executor: &impl Executor) -> Result<(
         };
         prepared.map_err(|error| blame(id, error))
     });
-    // Types are added in the order of functions, so that the result does not depend on which was emitted first.
-    let mut pending = Vec::new();
+    // One after the other, in the order of functions: which types there are must not depend on which body was emitted first.
     let mut bodies = Vec::with_capacity(prepared.len());
     for (&id, prepared) in functions.iter().zip(prepared) {
         bodies.push(match prepared? {
-            Prepared::Encoded(body) => Some(body),
-            Prepared::Pending(body) => {
-                types.add(&body.body, indices);
-                pending.push((id, body));
-                None
+            Prepared::Encoded(body) => body,
+            Prepared::Pending(pending) => {
+                let function = &module.functions[id];
+                let Body::Lifted(func) = &function.body else { unreachable!("only lifted bodies wait for types") };
+                let body = lifted::encode_with_new_types(context, function, func, &pending, &mut types);
+                body.map_err(|error| blame(id, error))?
             }
         });
     }
-    let late = executor.map(&pending, |(id, pending)| {
-        let function = &module.functions[*id];
-        let Body::Lifted(func) = &function.body else { unreachable!("only lifted bodies wait for types") };
-        lifted::encode(context, function, func, pending, &types).map_err(|error| blame(*id, error))
-    });
-    let mut late = late.into_iter();
-    let bodies = bodies.into_iter().map(|body| match body {
-        Some(body) => Ok(body),
-        None => late.next().expect("as many bodies come late as were pending"),
-    });
-    Ok((bodies.collect::<Result<_>>()?, types))
+    Ok((bodies, types))
 }
 
 /// Turns wasmparser's verdict on the output into an error about the module.
