@@ -1,9 +1,10 @@
 //! Lifts and emits every function of modules, validates each new body, and compares sizes.
 //!
-//!     cargo run --release -p wasmfx-ir --example emission -- [--worst N] [--dump FUNCTION] [-o OUT] [--off STEP]… FILE…
+//!     cargo run --release -p wasmfx-ir --example emission -- [--worst N] [--dump FUNCTION] [-o OUT] [--verify] [--off STEP]… FILE…
 
 use std::time::{Duration, Instant};
 use wasm_encoder::reencode::RoundtripReencoder;
+use wasmfx_ir::check::check_emission;
 use wasmfx_ir::emit::{EmittedBlockType, Options, emit_with};
 use wasmfx_ir::entity::Entity;
 use wasmfx_ir::lift::Lifter;
@@ -13,6 +14,7 @@ use wasmparser::{BinaryReader, CompositeInnerType, FuncToValidate, FunctionBody,
 
 fn main() {
     let mut options = Options::default();
+    let mut verify = false;
     let (mut files, mut worst, mut dump, mut out, mut only) = (Vec::new(), 0usize, None, None, None);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
@@ -21,6 +23,7 @@ fn main() {
             "--dump" => dump = args.next().and_then(|n| n.parse::<u32>().ok()),
             "--only" => only = args.next().and_then(|n| n.parse::<u32>().ok()),
             "-o" => out = args.next(),
+            "--verify" => verify = true,
             "--off" => options.switch_off(&args.next().expect("--off takes the name of a step")),
             "--nesting" => options.nesting_limit = args.next().and_then(|n| n.parse().ok()).expect("a number"),
             _ => files.push(arg),
@@ -33,7 +36,7 @@ fn main() {
         } else {
             wat::parse_bytes(&bytes).expect("text parses").into_owned()
         };
-        run(&file, &bytes, &options, worst, dump, out.as_deref(), only);
+        run(&file, &bytes, &options, worst, dump, out.as_deref(), only, verify);
     }
 }
 
@@ -54,9 +57,11 @@ fn run(
     dump: Option<u32>,
     out: Option<&str>,
     only: Option<u32>,
+    verify: bool,
 ) {
     let module = parse_module(bytes.to_vec(), &ParseOptions::default()).expect("the module parses");
     let mut lifter = Lifter::new();
+    let mut unproved = 0u32;
     let (mut before, mut after, mut failures, mut skipped) = (0usize, 0usize, 0, 0);
     let mut emitting = Duration::ZERO;
     let mut lifting = Duration::ZERO;
@@ -86,6 +91,10 @@ fn run(
         }
         let start = Instant::now();
         let emitted = emit_with(&mut func, &module, options);
+        if verify && let Err(error) = check_emission(&func, &emitted, &module) {
+            println!("{file}: {id}: {error}");
+            unproved += 1;
+        }
         let mut is_missing = false;
         let encoded = emitted
             .encode(&func.operators, &mut RoundtripReencoder, |ty| {
@@ -136,6 +145,9 @@ fn run(
     differences.sort_by_key(|&(difference, id, size)| (-(difference * 10000) / (size as i64 + 40), id));
     for (difference, id, size) in differences.iter().take(worst) {
         println!("  relative func{id}: {difference:+} of {size}");
+    }
+    if verify {
+        println!("{file}: {unproved} bodies could not be proved");
     }
     if let Some(out) = out {
         std::fs::write(out, splice(bytes, &bodies)).expect("the output can be written");

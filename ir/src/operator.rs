@@ -33,6 +33,12 @@ impl OperatorPool {
         id
     }
 
+    /// The id of this operator, if it is in the pool.
+    pub fn find(&self, operator: &Operator<'static>) -> Option<OperatorId> {
+        let candidates = self.by_hash.get(&hash_operator(operator))?;
+        candidates.iter().copied().find(|&id| self.operators[id] == *operator)
+    }
+
     /// How many distinct operators there are.
     pub fn len(&self) -> usize {
         self.operators.len()

@@ -87,6 +87,8 @@ pub struct LabelledOperator {
     pub operator: OperatorId,
     /// The relative depths: one for `br_on_*`; for `resume*` one for each `(on $tag $label)`, in order.
     pub labels: Vec<u32>,
+    /// The clauses of `resume*`, which the operator itself does not have (labels in them mean nothing either).
+    pub clauses: Vec<Handle>,
 }
 
 /// A `try_table`.
@@ -160,7 +162,7 @@ impl EmittedBody {
                 }
                 CodeItem::Labelled(number) => {
                     let labelled = &self.labelled[number as usize];
-                    let operator = with_labels(&operators[labelled.operator], &labelled.labels);
+                    let operator = with_labels(&operators[labelled.operator], labelled);
                     indices.instruction(operator)?.encode(&mut sink);
                 }
                 CodeItem::LocalGet(local) => opcode_and_number(&mut sink, 0x20, local),
@@ -219,7 +221,8 @@ fn opcode_and_bytes(sink: &mut Vec<u8>, opcode: u8, bytes: &[u8]) {
 }
 
 /// The operator with these labels in place of its own.
-fn with_labels(operator: &Operator<'static>, labels: &[u32]) -> Operator<'static> {
+fn with_labels(operator: &Operator<'static>, labelled: &LabelledOperator) -> Operator<'static> {
+    let labels = &labelled.labels;
     let mut operator = operator.clone();
     match &mut operator {
         Operator::BrOnNull { relative_depth }
@@ -229,6 +232,7 @@ fn with_labels(operator: &Operator<'static>, labels: &[u32]) -> Operator<'static
         Operator::Resume { resume_table, .. }
         | Operator::ResumeThrow { resume_table, .. }
         | Operator::ResumeThrowRef { resume_table, .. } => {
+            resume_table.handlers.clone_from(&labelled.clauses);
             let mut labels = labels.iter();
             for handler in &mut resume_table.handlers {
                 if let Handle::OnLabel { label, .. } = handler {

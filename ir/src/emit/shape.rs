@@ -11,7 +11,7 @@ use crate::entity::Entity;
 use crate::func::{Func, Handler, OperatorId, Terminator, Value};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
-use wasmparser::{Catch, Operator, ValType};
+use wasmparser::{Catch, Handle, Operator, ValType};
 
 /// What the conditions of branches are inverted by.
 pub(super) struct Inversions {
@@ -805,7 +805,7 @@ impl Writer<'_> {
                     unreachable!("a branch on a reference is the exit of its node")
                 };
                 let operator = shaper.terminator(node).operator().expect("it has an operator");
-                self.labelled(operator, vec![self.edge_label(taken)])
+                self.labelled(operator, vec![self.edge_label(taken)], Vec::new())
             }
             Code::Return => CodeItem::Return,
             Code::Unreachable => CodeItem::Unreachable,
@@ -816,8 +816,8 @@ impl Writer<'_> {
         self.body.code.push(item);
     }
 
-    fn labelled(&mut self, operator: OperatorId, labels: Vec<u32>) -> CodeItem {
-        self.body.labelled.push(LabelledOperator { operator, labels });
+    fn labelled(&mut self, operator: OperatorId, labels: Vec<u32>, clauses: Vec<Handle>) -> CodeItem {
+        self.body.labelled.push(LabelledOperator { operator, labels, clauses });
         CodeItem::Labelled(index_u32(self.body.labelled.len() - 1))
     }
 
@@ -843,7 +843,13 @@ impl Writer<'_> {
                 labels.push(self.edge_label(edge));
             }
         }
-        self.labelled(invoke.operator, labels)
+        let clauses = invoke.handlers.iter().filter_map(|handler| match *handler {
+            Handler::Suspension { tag, .. } => Some(Handle::OnLabel { tag: tag.as_u32(), label: 0 }),
+            Handler::Switch { tag } => Some(Handle::OnSwitch { tag: tag.as_u32() }),
+            _ => None,
+        });
+        let clauses = clauses.collect();
+        self.labelled(invoke.operator, labels, clauses)
     }
 
     fn try_table(&mut self, node: NodeId, ty: BlockTypeId) -> CodeItem {
