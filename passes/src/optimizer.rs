@@ -7,6 +7,7 @@ use crate::pipeline::{Pipeline, Timings};
 use rayon::prelude::*;
 use wasmfx_ir::encode::{EncodeOptions, Order, encode_module_with};
 use wasmfx_ir::error::{Error, Result};
+use wasmfx_ir::features;
 use wasmfx_ir::lift::{self, Lifter};
 use wasmfx_ir::module::{Body, FunctionId, Module, OpaqueReason};
 use wasmfx_ir::parse::{ParseOptions, parse_module};
@@ -115,6 +116,8 @@ impl Optimizer {
             None => ParseOptions::default(),
         };
         let mut module = parse_module(bytes, &parse_options)?;
+        // The output is validated with these, and so uses nothing that the input did not.
+        module.features = features::used(&module, &Parallel)?;
         let remarks = lift_all(&mut module)?;
         let mut timings = Timings::default();
         let mut changed = self.pipeline.run(&mut module, &self.options, &mut timings);

@@ -10,7 +10,7 @@ use crate::module::{Function, Module};
 use crate::operator::OperatorPool;
 use rustc_hash::FxHashMap;
 use std::borrow::Cow;
-use wasmparser::{CompositeInnerType, FuncType, SubType};
+use wasmparser::{CompositeInnerType, FuncType, SubType, WasmFeatures};
 
 /// The function types that block types can be said with: those of the module, then those that had to be added.
 pub(super) struct BlockTypes {
@@ -82,6 +82,8 @@ pub(super) struct Context<'a> {
     pub(super) module: &'a Module,
     pub(super) indices: &'a Indices,
     pub(super) identity: bool,
+    /// What the output may use.
+    pub(super) features: WasmFeatures,
     /// Whether the bytes that a body was lifted from may be written instead.
     pub(super) keep_originals: bool,
 }
@@ -94,7 +96,13 @@ pub(super) fn prepare<'a>(
     types: &BlockTypes,
 ) -> Result<Prepared<'a>> {
     let mut emitted = func.clone();
-    let body = emit::emit(&mut emitted, context.module);
+    let mut body = emit::emit(&mut emitted, context.module);
+    // What the input does without, the output does without: then blocks leave their values in locals.
+    if !context.features.contains(WasmFeatures::MULTI_VALUE) && body.function_block_types().next().is_some() {
+        emitted = func.clone();
+        let options = emit::Options { block_results: false, ..emit::Options::default() };
+        body = emit::emit_with(&mut emitted, context.module, &options);
+    }
     let pending = Pending { body, operators: emitted.operators };
     if types.has_all(&pending.body) {
         return Ok(Prepared::Encoded(encode(context, function, func, &pending, types, 0)?));

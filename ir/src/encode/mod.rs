@@ -57,7 +57,8 @@ pub fn encode_module(module: &Module) -> Result<Vec<u8>> {
 pub fn encode_module_with(module: &Module, options: &EncodeOptions, executor: &impl Executor) -> Result<Vec<u8>> {
     let indices = Indices::assign(module, &options.order)?;
     let features = options.features.unwrap_or(module.features);
-    let mut context = Context { module, indices: &indices, identity: indices.is_identity(), keep_originals: true };
+    let identity = indices.is_identity();
+    let mut context = Context { module, indices: &indices, identity, features, keep_originals: true };
     loop {
         let (bodies, block_types) = encode_bodies(context, executor)?;
         let bytes = sections::write(module, &indices, &block_types, &bodies)?;

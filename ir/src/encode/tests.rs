@@ -279,3 +279,44 @@ fn modules_with_flipped_bits_never_panic() {
         }
     }
 }
+
+/// Lifts all bodies and writes the module with the features that it uses.
+fn through_ssa_form(text: &str) -> Module {
+    let mut module = parse(&binary(text));
+    module.features = crate::features::used(&module, &Sequential).unwrap();
+    for function in module.functions.values_mut() {
+        if let Body::Lazy(body) = &function.body {
+            let mut func = crate::lift::lift_body(body, function.ty, &function.local_names).unwrap();
+            func.original = None;
+            function.body = Body::Lifted(Box::new(func));
+        }
+    }
+    let written = encode_module(&module).unwrap();
+    let mut written = parse(&written);
+    written.features = crate::features::used(&written, &Sequential).unwrap();
+    assert!(module.features.contains(written.features), "{:?} -> {:?}", module.features, written.features);
+    written
+}
+
+#[test]
+fn blocks_get_no_several_results_where_the_input_has_none() {
+    // Two values flow to the end of the outer block on two edges each.
+    let text = "(module (func (param i32 i32 i32) (result i32) (local i32 i32)
+        (block
+            (block (br_if 0 (local.get 0))
+                (local.set 3 (i32.div_u (local.get 1) (local.get 2))) (local.set 4 (i32.div_u (local.get 2) (local.get 1)))
+                (br 1))
+            (local.set 3 (i32.rem_u (local.get 1) (local.get 2))) (local.set 4 (i32.rem_u (local.get 2) (local.get 1))))
+        (i32.sub (local.get 3) (local.get 4))))";
+    assert_eq!(through_ssa_form(text).types.definitions.len(), 1);
+}
+
+#[test]
+fn a_type_that_only_blocks_need_is_added_once() {
+    let body = "(block (result i32 f64) (i32.const 1) (f64.const 2) (br_if 0 (local.get 0)) (drop) (drop) (i32.const 3) (f64.const 4)) (drop)";
+    let module = through_ssa_form(&format!(
+        "(module (func (param i32) (result i32) {body}) (func (param i32) (result i32) {body}) (func (result i32 i32) unreachable))"
+    ));
+    let count = module.types.definitions.len();
+    assert!(count <= 3, "{count} types");
+}
