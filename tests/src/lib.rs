@@ -1,7 +1,9 @@
 //! What the tests of the toolchain share: modules to test with, conformance scripts, a generator of WasmFX programs and their
 //! differential execution.
 
+pub mod abstract_run;
 pub mod conformance;
 pub mod differential;
+pub mod fuzz;
 pub mod generate;
 pub mod modules;

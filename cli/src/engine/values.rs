@@ -1,7 +1,7 @@
 //! Values from text and as text.
 
 use anyhow::{Context, Result, bail};
-use wasmtime::{ExternRef, HeapType, Ref, Rooted, Store, V128, Val, ValType};
+use wasmtime::{AsContextMut, ExternRef, HeapType, Ref, Rooted, Store, V128, Val, ValType};
 use wast::core::{V128Const, WastArgCore};
 use wast::parser::{Parse, ParseBuffer, Parser};
 
@@ -114,7 +114,7 @@ pub fn null_reference_of(heap: &HeapType) -> Option<Ref> {
 }
 
 /// An `externref` that holds a number.
-pub fn host_reference<T: 'static>(store: &mut Store<T>, number: u32) -> Result<Rooted<ExternRef>> {
+pub fn host_reference(store: impl AsContextMut, number: u32) -> Result<Rooted<ExternRef>> {
     ExternRef::new(store, HostNumber(number)).map_err(super::engine_error)
 }
 

@@ -272,8 +272,7 @@ impl Lowering<'_> {
         let nothing = store.is_same(b, last, sentinel);
         let identity = self.identity_number;
         b.when(nothing, |b| {
-            // The runtime's own slots are the first of the table, shared or not.
-            let number = b.i32(identity);
+            let number = store.resume_function(b, identity);
             store.call(b, store.items.identity, &[number], &[]);
         });
         store.link_last(b, next);

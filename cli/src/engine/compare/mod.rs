@@ -1,0 +1,450 @@
+//! Differential execution: two versions of a module, the same imports, the same calls; the first difference is reported.
+//!
+//! Both versions get imports that are functions of nothing but names, arguments and a seed. Every export that the host can call
+//! is called in rounds with seeded arguments. After each call these have to agree: results, or the kind of trap, or the exception's
+//! payload; the calls made to imports and their arguments; exported globals, tables and memories.
+//!
+//! What a module may do differently without being wrong does not count: the payload of a NaN where WebAssembly leaves it open, and
+//! the amount of fuel, stack or heap needed. A call that runs into such a limit on either side is inconclusive: both sides start
+//! afresh and the comparison goes on.
+
+mod host;
+mod observe;
+mod random;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+use wasmtime::{Extern, Instance, Linker, Module, Store, Trap, Val};
+
+use self::host::Host;
+use self::observe::{Observed, State};
+use self::random::Random;
+use super::failure::{CallFailure, FailureKind};
+use super::{EngineOptions, WasmEngine, compile, engine_error};
+
+/// How thoroughly to compare, and within which bounds.
+#[derive(Clone, Debug)]
+pub struct CompareOptions {
+    /// Makes arguments and imports; another seed tests other calls.
+    pub seed: u64,
+    /// How often each export is called.
+    pub rounds: u32,
+    /// Fuel for each call, about one unit for each instruction.
+    pub fuel: u64,
+    /// Time for each call, where fuel does not bound it.
+    pub call_timeout: Duration,
+    /// Time for the whole comparison; calls that do not fit are not made.
+    pub timeout: Duration,
+    /// Bytes that a memory may grow to.
+    pub memory_limit: usize,
+    /// Whether traps must be of the same kind. A lowered module traps where it should, but on other instructions.
+    pub compare_trap_kinds: bool,
+    /// Whether a call that traps may do anything at all in the second version.
+    pub traps_never_happen: bool,
+}
+
+impl Default for CompareOptions {
+    fn default() -> Self {
+        CompareOptions {
+            seed: 0,
+            rounds: 4,
+            fuel: 20_000_000,
+            call_timeout: Duration::from_secs(2),
+            timeout: Duration::from_secs(120),
+            memory_limit: 512 << 20,
+            compare_trap_kinds: true,
+            traps_never_happen: false,
+        }
+    }
+}
+
+/// Where and how two versions differ.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// The export that was called, or `None` if they differ before any call.
+    pub function: Option<String>,
+    /// Its arguments as text.
+    pub arguments: Vec<String>,
+    /// What was compared, such as `result` or `memory 'memory' at 0x400`.
+    pub what: String,
+    /// What the first version did.
+    pub before: String,
+    /// What the second version did.
+    pub after: String,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.function {
+            Some(function) => write!(formatter, "'{function}'({}): ", self.arguments.join(", "))?,
+            None => write!(formatter, "on instantiation: ")?,
+        }
+        write!(formatter, "{}: before: {}; after: {}", self.what, self.before, self.after)
+    }
+}
+
+/// What a comparison found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Comparison {
+    /// The first difference, if there is any.
+    pub difference: Option<Difference>,
+    /// Calls that both versions answered, and answered the same.
+    pub calls: usize,
+    /// Calls that ran into a limit on at least one side.
+    pub inconclusive: usize,
+    /// Exports, or the whole module, that could not be tried, and why.
+    pub not_tried: Vec<String>,
+}
+
+impl Comparison {
+    /// Whether no difference was found.
+    pub fn is_equal(&self) -> bool {
+        self.difference.is_none()
+    }
+}
+
+/// Compares versions of modules; makes its engine once.
+pub struct Comparer {
+    engine: WasmEngine,
+    options: CompareOptions,
+}
+
+impl Comparer {
+    /// A comparer with an engine of its own.
+    pub fn new(options: CompareOptions) -> Result<Comparer> {
+        let engine = EngineOptions { fuel: true, ..EngineOptions::for_tests() }.build()?;
+        Ok(Comparer { engine, options })
+    }
+
+    /// Compares two versions of a module. An error means that they could not be compared: the engine refuses one of them.
+    pub fn compare(&self, before: &[u8], after: &[u8]) -> Result<Comparison> {
+        let before = compile(&self.engine, before).context("the engine does not take the module before")?;
+        let after = compile(&self.engine, after).context("the engine does not take the module after")?;
+        self.engine.on_wasm_thread(|| {
+            let comparison = self.run([&before, &after], MemoryChecks::EachRound)?;
+            match &comparison.difference {
+                // Big memories are compared after each round only; once they differ, do it again to find out after which call.
+                Some(difference) if difference.function.as_deref() == Some(ANY_FUNCTION) => {
+                    self.run([&before, &after], MemoryChecks::EachCall)
+                }
+                _ => Ok(comparison),
+            }
+        })?
+    }
+
+    fn run(&self, modules: [&Module; 2], memory_checks: MemoryChecks) -> Result<Comparison> {
+        let mut run = Comparing {
+            comparer: self,
+            modules,
+            comparison: Comparison::default(),
+            hopeless: BTreeSet::new(),
+            started: Instant::now(),
+            memory_checks,
+        };
+        run.compare_all()?;
+        Ok(run.comparison)
+    }
+}
+
+/// Compares two versions of a module with an engine made for it.
+pub fn compare(before: &[u8], after: &[u8], options: CompareOptions) -> Result<Comparison> {
+    Comparer::new(options)?.compare(before, after)
+}
+
+/// Stands for "some function of this round".
+const ANY_FUNCTION: &str = "(any)";
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum MemoryChecks {
+    /// Small memories after each call, big ones after each round.
+    EachRound,
+    /// All after each call.
+    EachCall,
+}
+
+struct Comparing<'c> {
+    comparer: &'c Comparer,
+    modules: [&'c Module; 2],
+    comparison: Comparison,
+    /// Exports that ran into a limit: they would again.
+    hopeless: BTreeSet<String>,
+    started: Instant,
+    memory_checks: MemoryChecks,
+}
+
+/// One version, instantiated.
+struct Side {
+    store: Store<Host>,
+    instance: Instance,
+}
+
+enum Ending {
+    Returned(Vec<Observed>),
+    Failed(FailureKind),
+}
+
+/// Both sides ready to be called, or why not.
+enum Start {
+    Ready(Box<[Side; 2]>),
+    /// Nothing can be called, and there is no difference in that.
+    Nothing,
+}
+
+impl Comparing<'_> {
+    fn compare_all(&mut self) -> Result<()> {
+        let Start::Ready(mut sides) = self.start()? else { return Ok(()) };
+        if self.state_differs(&mut sides, None, &[], true)? {
+            return Ok(());
+        }
+        let functions: Vec<String> = self.modules[0]
+            .exports()
+            .filter(|export| matches!(export.ty(), wasmtime::ExternType::Func(_)))
+            .map(|export| export.name().to_string())
+            .collect();
+        let mut random = Random::new(self.options().seed);
+        for _ in 0..self.options().rounds {
+            for name in &functions {
+                if self.started.elapsed() > self.options().timeout {
+                    self.comparison.not_tried.push("the time for the comparison ran out".to_string());
+                    return Ok(());
+                }
+                if self.hopeless.contains(name) {
+                    continue;
+                }
+                match self.call_both(&mut sides, name, &mut random)? {
+                    Verdict::Same => self.comparison.calls += 1,
+                    Verdict::Different => return Ok(()),
+                    Verdict::NotTried => {
+                        self.hopeless.insert(name.clone());
+                    }
+                    Verdict::Inconclusive => {
+                        self.comparison.inconclusive += 1;
+                        self.hopeless.insert(name.clone());
+                        let Start::Ready(fresh) = self.start()? else { return Ok(()) };
+                        sides = fresh;
+                    }
+                }
+            }
+            if self.state_differs(&mut sides, Some(ANY_FUNCTION), &[], true)? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn options(&self) -> &CompareOptions {
+        &self.comparer.options
+    }
+
+    /// Instantiates both sides with fresh state.
+    fn start(&mut self) -> Result<Start> {
+        let mut sides = Vec::with_capacity(2);
+        let mut failures = Vec::new();
+        for module in self.modules {
+            match self.instantiate(module)? {
+                Ok(side) => sides.push(side),
+                Err(failure) => failures.push(failure),
+            }
+        }
+        if let Ok(sides) = <Vec<Side> as TryInto<[Side; 2]>>::try_into(sides) {
+            return Ok(Start::Ready(Box::new(sides)));
+        }
+        let describe = |failure: Option<&FailureKind>| failure.map_or("instantiated".to_string(), ToString::to_string);
+        if failures.iter().any(is_inconclusive) {
+            let reasons: Vec<String> = failures.iter().map(ToString::to_string).collect();
+            self.comparison.not_tried.push(format!("the module cannot be instantiated: {}", reasons.join("; ")));
+            return Ok(Start::Nothing);
+        }
+        let first_failed = failures.len() == 2 || self.instantiate(self.modules[0])?.is_err();
+        let (before, after) = match failures.as_slice() {
+            [before, after] => (Some(before), Some(after)),
+            [only] if first_failed => (Some(only), None),
+            [only] => (None, Some(only)),
+            _ => (None, None),
+        };
+        let excused = self.options().traps_never_happen && before.is_some();
+        if !excused && !before.zip(after).is_some_and(|(before, after)| self.same_failure(before, after)) {
+            self.comparison.difference = Some(Difference {
+                function: None,
+                arguments: Vec::new(),
+                what: "instantiation".to_string(),
+                before: describe(before),
+                after: describe(after),
+            });
+        }
+        Ok(Start::Nothing)
+    }
+
+    fn instantiate(&self, module: &Module) -> Result<Result<Side, FailureKind>> {
+        let engine = &self.comparer.engine;
+        let mut store = Store::new(engine, Host::new(self.options().memory_limit));
+        store.limiter(|host| &mut host.limits);
+        self.arm(&mut store)?;
+        let mut linker = Linker::new(engine);
+        if let Err(reason) = host::define_imports(&mut linker, &mut store, module, self.options().seed) {
+            return Ok(Err(FailureKind::Host(format!("{reason:#}"))));
+        }
+        match linker.instantiate(&mut store, module) {
+            Ok(instance) => Ok(Ok(Side { store, instance })),
+            Err(error) => Ok(Err(CallFailure::new(&error, &mut store, None).kind)),
+        }
+    }
+
+    /// Gives a store the bounds for one call.
+    fn arm(&self, store: &mut Store<Host>) -> Result<()> {
+        store.set_fuel(self.options().fuel).map_err(engine_error)?;
+        self.comparer.engine.set_timeout(store, Some(self.options().call_timeout));
+        Ok(())
+    }
+
+    fn call_both(&mut self, sides: &mut [Side; 2], name: &str, random: &mut Random) -> Result<Verdict> {
+        let mut endings = Vec::with_capacity(2);
+        let mut shown = Vec::new();
+        let argument_seed = random.next();
+        for (index, side) in sides.iter_mut().enumerate() {
+            let Some(Extern::Func(function)) = side.instance.get_export(&mut side.store, name) else {
+                self.report(Some(name), &[], "export", "a function".to_string(), "missing".to_string());
+                return Ok(Verdict::Different);
+            };
+            let ty = function.ty(&side.store);
+            let mut argument_random = Random::new(argument_seed);
+            let mut arguments = Vec::new();
+            for parameter in ty.params() {
+                match host::value(&mut side.store, &parameter, &mut argument_random)? {
+                    Some(argument) => arguments.push(argument),
+                    None => {
+                        let reason =
+                            format!("'{name}' has a parameter of type {parameter}, which the host cannot make");
+                        self.comparison.not_tried.push(reason);
+                        return Ok(Verdict::NotTried);
+                    }
+                }
+            }
+            if index == 0 {
+                shown =
+                    arguments.iter().map(|argument| super::values::display_value(&mut side.store, argument)).collect();
+            }
+            side.store.data_mut().trace.clear();
+            self.arm(&mut side.store)?;
+            let mut results = vec![Val::null_any_ref(); ty.results().len()];
+            endings.push(match function.call(&mut side.store, &arguments, &mut results) {
+                Ok(()) => {
+                    Ending::Returned(results.iter().map(|result| Observed::of(&mut side.store, result)).collect())
+                }
+                Err(error) => Ending::Failed(CallFailure::new(&error, &mut side.store, None).kind),
+            });
+        }
+        let [before, after] = <[Ending; 2]>::try_from(endings).ok().context("two sides have two endings")?;
+        self.judge(sides, name, &shown, &before, &after)
+    }
+
+    fn judge(
+        &mut self,
+        sides: &mut [Side; 2],
+        name: &str,
+        arguments: &[String],
+        before: &Ending,
+        after: &Ending,
+    ) -> Result<Verdict> {
+        let limited = |ending: &Ending| matches!(ending, Ending::Failed(kind) if is_inconclusive(kind));
+        if limited(before) || limited(after) {
+            return Ok(Verdict::Inconclusive);
+        }
+        if self.options().traps_never_happen && matches!(before, Ending::Failed(FailureKind::Trap(_))) {
+            return Ok(Verdict::Inconclusive);
+        }
+        let (what, same) = match (before, after) {
+            (Ending::Returned(before), Ending::Returned(after)) => ("result", observe::all_agree(before, after)),
+            (Ending::Failed(before), Ending::Failed(after)) => ("failure", self.same_failure(before, after)),
+            _ => ("ending", false),
+        };
+        if !same {
+            self.report(Some(name), arguments, what, before.to_string(), after.to_string());
+            return Ok(Verdict::Different);
+        }
+        let [first, second] = sides;
+        if let Some((index, before, after)) = first.store.data().trace.first_difference(&second.store.data().trace) {
+            self.report(Some(name), arguments, &format!("call {index} of an import"), before, after);
+            return Ok(Verdict::Different);
+        }
+        let big_memories = self.memory_checks == MemoryChecks::EachCall;
+        if self.state_differs(sides, Some(name), arguments, big_memories)? {
+            return Ok(Verdict::Different);
+        }
+        Ok(Verdict::Same)
+    }
+
+    fn same_failure(&self, before: &FailureKind, after: &FailureKind) -> bool {
+        match (before, after) {
+            (FailureKind::Trap(before), FailureKind::Trap(after)) => {
+                before == after || !self.options().compare_trap_kinds
+            }
+            (FailureKind::Exception(before), FailureKind::Exception(after)) => observe::payloads_agree(before, after),
+            _ => before == after,
+        }
+    }
+
+    /// Compares what both sides export besides functions, and reports a difference.
+    fn state_differs(
+        &mut self,
+        sides: &mut [Side; 2],
+        function: Option<&str>,
+        arguments: &[String],
+        big_memories: bool,
+    ) -> Result<bool> {
+        let [first, second] = sides;
+        let before = State { store: &mut first.store, instance: first.instance };
+        let after = State { store: &mut second.store, instance: second.instance };
+        let Some((what, before, after)) =
+            observe::first_difference_of_state(before, after, self.modules[0], big_memories)
+        else {
+            return Ok(false);
+        };
+        self.report(function, arguments, &what, before, after);
+        Ok(true)
+    }
+
+    fn report(&mut self, function: Option<&str>, arguments: &[String], what: &str, before: String, after: String) {
+        let function = function.map(str::to_string);
+        self.comparison.difference =
+            Some(Difference { function, arguments: arguments.to_vec(), what: what.to_string(), before, after });
+    }
+}
+
+enum Verdict {
+    Same,
+    Different,
+    Inconclusive,
+    NotTried,
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ending::Returned(results) if results.is_empty() => formatter.write_str("returns"),
+            Ending::Returned(results) => {
+                let results: Vec<String> = results.iter().map(ToString::to_string).collect();
+                formatter.write_str(&results.join(", "))
+            }
+            Ending::Failed(kind) => write!(formatter, "{kind}"),
+        }
+    }
+}
+
+/// Whether a failure says something about limits of the engine or the host and nothing about the module.
+fn is_inconclusive(kind: &FailureKind) -> bool {
+    match kind {
+        FailureKind::Trap(trap) => {
+            matches!(trap, Trap::StackOverflow | Trap::OutOfFuel | Trap::Interrupt | Trap::AllocationTooLarge)
+        }
+        FailureKind::Host(_) => true,
+        FailureKind::Exception(_) | FailureKind::Exit(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! What the fuzz targets do with their input. `tests/fuzz` hands it bytes that a fuzzer chose, `tests/tests/fuzz.rs` random ones for a second.
+//!
+//! A target panics if something is wrong with the toolchain, and returns if something is wrong with the input.
+
+use crate::abstract_run;
+use arbitrary::{Arbitrary, Unstructured};
+use wasmfx_ir::encode::encode_module;
+use wasmfx_ir::error::ErrorKind;
+use wasmfx_ir::features;
+use wasmfx_ir::lift::{Error, Lifter};
+use wasmfx_ir::module::{Body, Module};
+use wasmfx_ir::parse::{ParseOptions, parse_module};
+use wasmfx_ir::subtype::Subtyping;
+use wasmfx_ir::verify::verify_func;
+use wasmparser::Validator;
+
+/// Makes a valid module out of arbitrary bytes, with every proposal that wasm-smith knows and we accept.
+pub fn smith_module(data: &[u8]) -> Option<Vec<u8>> {
+    smith(data).map(|module| module.to_bytes())
+}
+
+/// Like [`smith_module`]; every function of it is exported and ends soon.
+pub fn smith_program(data: &[u8]) -> Option<Vec<u8>> {
+    let mut module = smith(data)?;
+    module.ensure_termination(1000).ok()?;
+    Some(module.to_bytes())
+}
+
+fn smith(data: &[u8]) -> Option<wasm_smith::Module> {
+    let mut input = Unstructured::new(data);
+    let mut config = wasm_smith::Config::arbitrary(&mut input).ok()?;
+    config.export_everything = true;
+    config.gc_enabled = true;
+    config.reference_types_enabled = true;
+    config.exceptions_enabled = true;
+    config.tail_call_enabled = true;
+    config.simd_enabled = true;
+    config.multi_value_enabled = true;
+    config.bulk_memory_enabled = true;
+    config.custom_descriptors_enabled = false;
+    config.shared_everything_threads_enabled = false;
+    config.acquire_release_atomics_enabled = false;
+    config.multibyte_array_access_enabled = false;
+    config.allow_invalid_funcs = false;
+    config.max_funcs = config.max_funcs.min(20);
+    config.max_instructions = 300;
+    config.max_memories = config.max_memories.min(2);
+    config.max_table_elements = 1000;
+    wasm_smith::Module::new(config, &mut input).ok()
+}
+
+fn is_valid(bytes: &[u8]) -> bool {
+    Validator::new_with_features(features::supported()).validate_all(bytes).is_ok()
+}
+
+/// Lifts every body, and checks what the verifier checks.
+///
+/// # Panics
+/// If the module is valid and a body is refused, or if the verifier finds something.
+pub fn lift_and_verify(module: &mut Module) {
+    let mut lifter = Lifter::new();
+    for function in module.functions.values_mut() {
+        let Body::Lazy(body) = &function.body else { continue };
+        match lifter.lift(body, function.ty, &function.local_names) {
+            Ok(mut func) => {
+                abstract_run::assert_same(body, &func, 5);
+                func.original = Some(Box::new(body.clone()));
+                function.body = Body::Lifted(Box::new(func));
+            }
+            Err(Error::Opaque(_)) => {}
+            Err(Error::Invalid(error)) => panic!("a body of a valid module: {error}"),
+        }
+    }
+    let subtyping = Subtyping::new(&module.types);
+    for (id, function) in module.functions.iter() {
+        if let Body::Lifted(func) = &function.body
+            && let Err(error) = verify_func(module, &subtyping, func)
+        {
+            panic!("{id}: {error}\n{func}");
+        }
+    }
+}
+
+/// Reads anything: an error or a module, whose bodies lift if they are valid.
+///
+/// # Panics
+/// If the toolchain and the validator are not of one opinion, or on a mistake of the toolchain.
+pub fn parse(data: &[u8]) {
+    let parsed = parse_module(data, &ParseOptions::default());
+    match parsed {
+        // Components are refused, valid or not; bodies are validated when they are lifted.
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::Input, "{error}");
+            assert!(!is_valid(data) || error.message().contains("component"), "refused a valid module: {error}");
+        }
+        Ok(mut module) if is_valid(data) => lift_and_verify(&mut module),
+        Ok(module) => {
+            let mut lifter = Lifter::new();
+            let bodies = module.functions.values().filter_map(|function| match &function.body {
+                Body::Lazy(body) => Some((body, function.ty)),
+                _ => None,
+            });
+            let all_lift = bodies
+                .fold(true, |all, (body, ty)| !matches!(lifter.lift(body, ty, &[]), Err(Error::Invalid(_))) && all);
+            assert!(!all_lift, "every body of an invalid module lifts");
+        }
+    }
+}
+
+/// Writes what it reads, untouched and through the IR: both are valid, and reading and writing them again changes nothing.
+///
+/// # Panics
+/// On a mistake of the toolchain.
+pub fn round_trip(data: &[u8]) {
+    if !is_valid(data) {
+        return;
+    }
+    let parse = |bytes: &[u8]| parse_module(bytes, &ParseOptions::default()).expect("a valid module is read");
+    let write = |module: &Module| encode_module(module).unwrap_or_else(|error| panic!("{error}"));
+    let once = write(&parse(data));
+    assert_eq!(write(&parse(&once)), once, "a second round trip of untouched bodies changes the bytes");
+}
