@@ -6,6 +6,7 @@ pub mod bench;
 pub mod engine;
 pub mod features;
 pub mod input_output;
+pub mod lowering;
 pub mod optimize;
 pub mod suggestions;
 pub mod validate;

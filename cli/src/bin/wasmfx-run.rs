@@ -14,6 +14,7 @@ use wasmfx::engine::script::{ScriptOptions, is_script, run_script};
 use wasmfx::engine::{Collector, CompileEffort, EngineOptions};
 use wasmfx::features;
 use wasmfx::input_output::Input;
+use wasmfx::lowering::{Frames, LoweringArguments, lower_binary, lower_script};
 use wasmfx::validate::diagnose;
 use wasmtime::Trap;
 
@@ -69,6 +70,10 @@ struct Arguments {
     /// Run without native stack switching, as an engine without the proposal would
     #[arg(long, help_heading = "Engine")]
     no_stack_switching: bool,
+    /// Lower continuations to plain WebAssembly before running, with frames in this store, and run without native stack switching. Modules of a script
+    /// share one runtime
+    #[arg(long, value_name = "STORE", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "auto", help_heading = "Engine")]
+    lower: Option<Frames>,
 }
 
 fn main() -> ExitCode {
@@ -87,14 +92,14 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         fuel: arguments.fuel.is_some(),
         ..EngineOptions::default()
     };
-    if arguments.no_stack_switching {
+    if arguments.no_stack_switching || arguments.lower.is_some() {
         options.stack_switching = false;
     }
     let input = Input::read(&arguments.module)?;
     match input.text() {
         Some(text) if is_script(text) => {
             refuse_program_options(&arguments)?;
-            script(&input.name, text, &options, timeout)
+            script(&input.name, text, &options, timeout, arguments.lower)
         }
         _ => program(&input, arguments, &options, timeout),
     }
@@ -115,19 +120,34 @@ fn refuse_program_options(arguments: &Arguments) -> Result<()> {
 }
 
 /// The only place where a module changes between reading and running.
-fn transform_module(binary: &[u8]) -> Result<Vec<u8>> {
-    Ok(binary.to_vec())
+fn transform_module(binary: &[u8], lower: Option<Frames>) -> Result<Vec<u8>> {
+    let Some(frames) = lower else { return Ok(binary.to_vec()) };
+    let arguments = LoweringArguments { frames, ..LoweringArguments::default() };
+    Ok(lower_binary(binary, &arguments.options())?.0)
 }
 
-fn script(name: &str, text: &str, options: &EngineOptions, timeout: Option<Duration>) -> Result<ExitCode> {
+fn script(
+    name: &str,
+    text: &str,
+    options: &EngineOptions,
+    timeout: Option<Duration>,
+    lower: Option<Frames>,
+) -> Result<ExitCode> {
     // A script of many assertions must not hang on one.
     let engine = EngineOptions { interruptible: true, ..options.clone() }.build()?;
-    let transform = |_: &str, binary: &[u8]| transform_module(binary);
-    let mut script_options = ScriptOptions { transform: Some(&transform), ..ScriptOptions::default() };
+    let mut script_options = ScriptOptions::default();
     if let Some(timeout) = timeout {
         script_options.timeout = timeout;
     }
-    let report = run_script(&engine, name, text, &script_options)?;
+    let report = match lower {
+        None => run_script(&engine, name, text, &script_options)?,
+        Some(frames) => {
+            let (text, transform) = lower_script(text, frames)?;
+            // Lowered code traps where the script says, on other instructions.
+            script_options.check_trap_messages = false;
+            run_script(&engine, name, &text, &ScriptOptions { transform: Some(&*transform), ..script_options })?
+        }
+    };
     for shortcoming in report.shortcomings() {
         eprintln!("{shortcoming}");
     }
@@ -148,7 +168,7 @@ fn program(
         }
         bail!("'{}' is not a valid module", input.name);
     }
-    let binary = transform_module(&input.to_binary()?)?;
+    let binary = transform_module(&input.to_binary()?, arguments.lower)?;
     let engine = options.build()?;
     let directories = arguments.directories.iter().map(|directory| parse_directory(directory)).collect();
     let environment = arguments.environment.iter().map(|variable| parse_variable(variable)).collect::<Result<_>>()?;

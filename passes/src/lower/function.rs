@@ -272,7 +272,8 @@ impl Lowering<'_> {
         let nothing = store.is_same(b, last, sentinel);
         let identity = self.identity_number;
         b.when(nothing, |b| {
-            let number = store.resume_function(b, identity);
+            // The runtime's own slots are the first of the table, shared or not.
+            let number = b.i32(identity);
             store.call(b, store.items.identity, &[number], &[]);
         });
         store.link_last(b, next);

@@ -14,6 +14,7 @@
 //! | [`values`] | how values travel between frames |
 //! | [`split`], [`layout`], [`function`], [`ssa`] | the two copies of a function |
 //! | [`resume_site`] | `resume`, `resume_throw`, `resume_throw_ref` |
+//! | [`shared`] | the runtime as a module of its own |
 //! | [`thunks`] | how continuations begin, bound arguments, entries from the host |
 
 mod analysis;
@@ -25,6 +26,7 @@ mod resume_site;
 mod runtime;
 mod scan;
 mod setup;
+mod shared;
 mod split;
 mod ssa;
 mod store;
@@ -35,6 +37,7 @@ mod types;
 mod values;
 
 pub use report::{FunctionReport, Report};
+pub use shared::{RUNTIME_MODULE, runtime_module};
 pub use wasmfx_ir::error::Error;
 
 use analysis::Analysis;
@@ -118,6 +121,9 @@ struct Lowering<'m> {
     matchers: IndexMap<Vec<(u32, bool)>, FunctionId>,
     /// The slot of the frame that hands on what it gets.
     identity_number: u32,
+    /// In a shared runtime: the global with the number of each tag.
+    tag_numbers: SecondaryMap<TagId, Option<u32>>,
+    new_tag: Option<u32>,
     function_types: FxHashMap<(Vec<ValType>, Vec<ValType>), TypeId>,
     frame_structs: FxHashMap<(bool, Vec<ValType>), u32>,
     entries: FxHashMap<(TypeId, Option<FunctionId>), u32>,
@@ -146,11 +152,15 @@ pub fn lower_module(module: &mut Module, options: &Options) -> Result<Report, Er
     if mentions.is_empty() && !suspends && options.runtime == Runtime::Closed {
         return Ok(Report::default());
     }
-    if options.runtime == Runtime::Shared {
-        return Err(Error::input("the shared runtime is not available yet"));
+    let shared = options.runtime == Runtime::Shared;
+    let mut foreign = FxHashSet::default();
+    if shared {
+        shared::refuse_tables(module, &mentions, options)?;
+        foreign = shared::rename_imports(module, options);
+    } else {
+        refuse_open_items(module, &mentions)?;
     }
-    refuse_open_items(module, &mentions)?;
-    let analysis = Analysis::new(module, &summaries, FxHashSet::default(), false);
+    let analysis = Analysis::new(module, &summaries, foreign, shared);
     let touched: Vec<FunctionId> = module
         .functions
         .iter()
@@ -162,7 +172,7 @@ pub fn lower_module(module: &mut Module, options: &Options) -> Result<Report, Er
         .map(|(id, _)| id)
         .collect();
     let slot_bound: usize = touched.iter().map(|&id| summaries[id].point_bound + 2).sum();
-    let mut lowering = setup::set_up(module, options, mentions, analysis, slot_bound)?;
+    let mut lowering = setup::set_up(module, options, mentions, analysis, slot_bound * 2 > 60_000)?;
     lowering.report.analysed(lowering.module, &lowering.analysis, &summaries);
     for &function in &touched {
         lowering.lower_function(function).map_err(|error| {

@@ -4,17 +4,18 @@ use super::analysis::Analysis;
 use super::builder::{Builder, zero_operator};
 use super::runtime::{Passing, exception_type};
 use super::scan::Mentions;
+use super::shared::RUNTIME_MODULE;
 use super::store::{FIRST_CLAUSE_ENTRY, GcStore, Items, Kind, MemoryStore, Store};
 use super::types::{Translation, function_type};
 use super::values::{Class, Values, concrete_heap};
-use super::{Error, Lowering, Options, Report};
+use super::{Error, Lowering, Options, Report, Runtime};
 use indexmap::IndexMap;
 use rustc_hash::FxHashMap;
 use wasmfx_ir::entity::{Entity, SecondaryMap};
 use wasmfx_ir::func::{Func, Value};
 use wasmfx_ir::module::{
-    Body, ConstExpr, ElementItems, ElementKind, ElementSegment, Function, FunctionId, Global, GlobalId, Item, Memory,
-    Module, Origin, RecursionGroup, Table, TableId, TagId, TypeDefinition, TypeId,
+    Body, ConstExpr, ElementItems, ElementKind, ElementSegment, Function, FunctionId, Global, GlobalId, Import, Item,
+    Memory, Module, Origin, RecursionGroup, Table, TableId, TagId, TypeDefinition, TypeId,
 };
 use wasmfx_ir::wasmparser::{
     AbstractHeapType, CompositeInnerType, CompositeType, FieldType, FuncType, GlobalType, HeapType, MemoryType,
@@ -83,7 +84,63 @@ fn declare_function(module: &mut Module, ty: u32, name: &str) -> u32 {
     id.as_u32()
 }
 
+fn add_import(module: &mut Module, name: &str, item: Item) {
+    let name = name.strip_prefix("wasmfx.").unwrap_or(name).to_owned();
+    module.imports.push(Import { module: RUNTIME_MODULE.to_owned(), name, item });
+}
+
+/// Imports a global of the shared runtime.
+pub(super) fn import_global(module: &mut Module, ty: ValType, mutable: bool, name: &str) -> u32 {
+    let global = module.globals.push(Global {
+        ty: GlobalType { content_type: ty, mutable, shared: false },
+        origin: Origin::Import,
+        init: None,
+        name: Some(name.to_owned()),
+    });
+    add_import(module, name, Item::Global(global));
+    global.as_u32()
+}
+
+/// Adds a global, or imports it where the runtime is shared.
+fn runtime_global(module: &mut Module, shared: bool, ty: ValType, name: &str) -> u32 {
+    if shared {
+        return import_global(module, ty, true, name);
+    }
+    add_global(module, ty, true, zero_operator(ty).expect("runtime structures are nullable"), name)
+}
+
+/// Adds a table of the runtime, or imports it where the runtime is shared.
+fn runtime_table(module: &mut Module, shared: bool, element: RefType, name: &str) -> u32 {
+    let table = add_table(module, element, 0, name);
+    if shared {
+        let id = TableId::from_u32(table);
+        module.tables[id].origin = Origin::Import;
+        add_import(module, &format!("{name}.table"), Item::Table(id));
+    }
+    table
+}
+
+/// Declares a function of the runtime, or imports it where the runtime is shared.
+fn runtime_function(module: &mut Module, shared: bool, ty: u32, name: &str) -> u32 {
+    let function = declare_function(module, ty, name);
+    if shared {
+        let id = FunctionId::from_u32(function);
+        module.functions[id].body = Body::Import;
+        add_import(module, name, Item::Function(id));
+    }
+    function
+}
+
 fn memory_store(module: &mut Module, options: &Options, wide: bool) -> Result<MemoryStore, Error> {
+    if options.runtime == Runtime::Shared {
+        let ty = MemoryType { memory64: false, shared: false, initial: 1, maximum: None, page_size_log2: None };
+        let name = "wasmfx.frames";
+        let memory = module.memories.push(Memory { ty, origin: Origin::Import, name: Some(name.to_owned()) });
+        add_import(module, name, Item::Memory(memory));
+        module.features.insert(WasmFeatures::MULTI_MEMORY);
+        // Function numbers of all modules together may need more than 16 bits.
+        return Ok(MemoryStore { memory: memory.as_u32(), base: 0, wide: true });
+    }
     let has_memory = module.memories.values().any(|memory| memory.origin != Origin::Removed);
     if !has_memory || options.multi_memory {
         let ty = MemoryType { memory64: false, shared: false, initial: 1, maximum: None, page_size_log2: None };
@@ -119,7 +176,7 @@ fn memory_store(module: &mut Module, options: &Options, wide: bool) -> Result<Me
     Ok(MemoryStore { memory: id.as_u32(), base, wide })
 }
 
-fn gc_store(module: &mut Module) -> GcStore {
+fn gc_store(module: &mut Module, shared: bool) -> GcStore {
     module.features.insert(WasmFeatures::GC);
     let next = u32::try_from(module.types.definitions.len()).expect("types are numbered by u32");
     let frame = add_struct(module, vec![reference(true, next), ValType::I32], false, None, "wasmfx.frame");
@@ -136,7 +193,11 @@ fn gc_store(module: &mut Module) -> GcStore {
     let stack = add_struct(module, fields, true, None, "wasmfx.stack");
     let continuation = add_struct(module, vec![reference(true, stack)], true, None, "wasmfx.continuation");
     let init = Operator::StructNewDefault { struct_type_index: marker };
-    let sentinel = add_global(module, reference(true, marker), false, init, "wasmfx.sentinel");
+    let sentinel = if shared {
+        import_global(module, reference(true, marker), false, "wasmfx.sentinel")
+    } else {
+        add_global(module, reference(true, marker), false, init, "wasmfx.sentinel")
+    };
     GcStore { frame, marker, stack, continuation, sentinel }
 }
 
@@ -146,7 +207,7 @@ pub(super) fn set_up<'m>(
     options: &Options,
     mentions: Mentions,
     analysis: Analysis,
-    slot_bound: usize,
+    wide: bool,
 ) -> Result<Lowering<'m>, Error> {
     let original_types = module.types.clone();
     let mut original_tag_types = SecondaryMap::with_default_and_len(TypeId::from_u32(0), module.tags.len());
@@ -155,11 +216,10 @@ pub(super) fn set_up<'m>(
     }
     let original_elements: Vec<ElementItems> = module.elements.values().map(|segment| segment.items.clone()).collect();
 
+    let shared = options.runtime == Runtime::Shared;
     let kind = match options.store {
-        super::Store::Memory | super::Store::Auto => {
-            Kind::Memory(memory_store(module, options, slot_bound * 2 > 60_000)?)
-        }
-        super::Store::Gc => Kind::Gc(gc_store(module)),
+        super::Store::Memory | super::Store::Auto => Kind::Memory(memory_store(module, options, wide)?),
+        super::Store::Gc => Kind::Gc(gc_store(module, shared)),
     };
     let translation = Translation { module: &module.clone_types(), kind };
     let lowered: Vec<SubType> =
@@ -169,7 +229,6 @@ pub(super) fn set_up<'m>(
     }
 
     let i32 = ValType::I32;
-    let zero = || Operator::I32Const { value: 0 };
     let (frame, marker, stack) = (kind.frame_type(), kind.marker_type(), kind.stack_type());
     let resume_type = add_function_type(module, &[frame], &[i32], "wasmfx.resume");
     let matcher_type = match kind {
@@ -178,19 +237,18 @@ pub(super) fn set_up<'m>(
     };
     let element =
         |ty: u32| RefType::new(true, concrete_heap(TypeId::from_u32(ty))).expect("types are below wasm's limit");
-    let resume_table = add_table(module, element(resume_type), 0, "wasmfx.resume");
-    let matcher_table = add_table(module, element(matcher_type), 0, "wasmfx.clauses");
-    let null = |ty: ValType| zero_operator(ty).expect("runtime structures are nullable");
+    let resume_table = runtime_table(module, shared, element(resume_type), "wasmfx.resume");
+    let matcher_table = runtime_table(module, shared, element(matcher_type), "wasmfx.clauses");
     let mut items = Items {
         resume_type,
         resume_table,
         matcher_type,
         matcher_table,
-        unwinding: add_global(module, i32, true, zero(), "wasmfx.unwinding"),
-        last: add_global(module, frame, true, null(frame), "wasmfx.last"),
-        last_marker: add_global(module, marker, true, null(marker), "wasmfx.last_marker"),
-        pending: add_global(module, stack, true, null(stack), "wasmfx.pending"),
-        depth: add_global(module, i32, true, zero(), "wasmfx.depth"),
+        unwinding: runtime_global(module, shared, i32, "wasmfx.unwinding"),
+        last: runtime_global(module, shared, frame, "wasmfx.last"),
+        last_marker: runtime_global(module, shared, marker, "wasmfx.last_marker"),
+        pending: runtime_global(module, shared, stack, "wasmfx.pending"),
+        depth: runtime_global(module, shared, i32, "wasmfx.depth"),
         exception: None,
         resume_base: None,
         matcher_base: None,
@@ -204,12 +262,12 @@ pub(super) fn set_up<'m>(
     };
     if analysis.exceptions_cross {
         let ty = exception_type(true);
-        items.exception = Some(add_global(module, ty, true, null(ty), "wasmfx.exception"));
+        items.exception = Some(runtime_global(module, shared, ty, "wasmfx.exception"));
     }
     let ty = kind.continuation_type(true);
-    let continuation = add_global(module, ty, true, null(ty), "wasmfx.continuation");
+    let continuation = runtime_global(module, shared, ty, "wasmfx.continuation");
     let passing = Passing { continuation };
-    let mut values = Values::new(&original_types, kind, false);
+    let mut values = Values::new(&original_types, kind, shared);
     values.provide(Class::Continuation, 0, GlobalId::from_u32(continuation));
 
     let drive_type = add_function_type(module, &[stack, frame, i32], &[i32], "wasmfx.drive");
@@ -218,30 +276,29 @@ pub(super) fn set_up<'m>(
         .map(|_| add_function_type(module, &[stack, frame, frame, exception_type(true)], &[i32], "wasmfx.thrown"));
     let forward_type = add_function_type(module, &[stack], &[], "wasmfx.forward");
     let identity_type = add_function_type(module, &[i32], &[], "wasmfx.identity");
-    items.drive = declare_function(module, drive_type, "wasmfx.drive");
-    items.forward = declare_function(module, forward_type, "wasmfx.forward");
-    items.identity = declare_function(module, identity_type, "wasmfx.identity");
+    items.drive = runtime_function(module, shared, drive_type, "wasmfx.drive");
+    items.forward = runtime_function(module, shared, forward_type, "wasmfx.forward");
+    items.identity = runtime_function(module, shared, identity_type, "wasmfx.identity");
     let mut store = Store { kind, items };
+    let define = |module: &mut Module, function: u32, func: Func| {
+        if !shared {
+            module.functions[FunctionId::from_u32(function)].body = Body::Lifted(Box::new(func));
+        }
+    };
     if let Kind::Memory(m) = kind {
         let frame_type = add_function_type(module, &[i32, i32], &[i32], "wasmfx.allocate_frame");
         let record_type = add_function_type(module, &[], &[i32], "wasmfx.allocate_record");
         let retire_type = add_function_type(module, &[i32], &[ValType::I64], "wasmfx.retire");
-        store.items.allocate_frame = declare_function(module, frame_type, "wasmfx.allocate_frame");
-        store.items.allocate_record = declare_function(module, record_type, "wasmfx.allocate_record");
-        store.items.retire = declare_function(module, retire_type, "wasmfx.retire");
-        let define = |module: &mut Module, function: u32, func: Func| {
-            module.functions[FunctionId::from_u32(function)].body = Body::Lifted(Box::new(func));
-        };
+        store.items.allocate_frame = runtime_function(module, shared, frame_type, "wasmfx.allocate_frame");
+        store.items.allocate_record = runtime_function(module, shared, record_type, "wasmfx.allocate_record");
+        store.items.retire = runtime_function(module, shared, retire_type, "wasmfx.retire");
         define(module, store.items.allocate_frame, store.build_allocate_frame(m, TypeId::from_u32(frame_type)));
         define(module, store.items.allocate_record, store.build_allocate_record(m, TypeId::from_u32(record_type)));
         define(module, store.items.retire, store.build_retire(m, TypeId::from_u32(retire_type)));
     }
     if let Some(thrown_type) = thrown_type {
-        store.items.thrown = declare_function(module, thrown_type, "wasmfx.thrown");
+        store.items.thrown = runtime_function(module, shared, thrown_type, "wasmfx.thrown");
     }
-    let define = |module: &mut Module, function: u32, func: Func| {
-        module.functions[FunctionId::from_u32(function)].body = Body::Lifted(Box::new(func));
-    };
     define(module, store.items.drive, store.build_drive(TypeId::from_u32(drive_type), passing));
     define(module, store.items.forward, store.build_forward(TypeId::from_u32(forward_type)));
     define(module, store.items.identity, store.build_identity(TypeId::from_u32(identity_type)));
@@ -249,7 +306,14 @@ pub(super) fn set_up<'m>(
         define(module, store.items.thrown, store.build_thrown(TypeId::from_u32(thrown_type), exception));
     }
 
+    if shared {
+        let zero = || Operator::I32Const { value: 0 };
+        store.items.resume_base = Some(add_global(module, i32, true, zero(), "wasmfx.resume.base"));
+        store.items.matcher_base = Some(add_global(module, i32, true, zero(), "wasmfx.clauses.base"));
+    }
     let mut lowering = Lowering {
+        tag_numbers: SecondaryMap::new(),
+        new_tag: None,
         module,
         options: options.clone(),
         original_types,
@@ -279,7 +343,11 @@ pub(super) fn set_up<'m>(
         dummies: FxHashMap::default(),
         report: Report::default(),
     };
-    lowering.add_identity();
+    if shared {
+        lowering.import_tag_numbers();
+    } else {
+        lowering.add_identity();
+    }
     lowering.translate_items()?;
     Ok(lowering)
 }
@@ -461,20 +529,28 @@ impl Lowering<'_> {
 
     /// The status of a suspension to a tag, where it is known now.
     pub(super) fn static_status(&self, tag: TagId, switch: bool) -> Option<u32> {
+        if self.options.runtime == Runtime::Shared {
+            return None;
+        }
         let number = u32::try_from(tag.index() + 1).expect("tags are few");
         Some(number * 2 + u32::from(switch))
     }
 
     /// The status of a suspension to a tag.
     pub(super) fn suspension_status(&mut self, b: &mut Builder<'_>, tag: TagId) -> Value {
-        let status = self.static_status(tag, false).expect("tags of a closed world are known");
-        b.i32(status)
+        match (self.static_status(tag, false), self.tag_numbers[tag]) {
+            (None, Some(global)) => b.global(global, ValType::I32),
+            (status, _) => b.i32(status.expect("a tag of a shared runtime has a number")),
+        }
     }
 
     /// The status of a switch under a tag.
     pub(super) fn switch_status(&mut self, b: &mut Builder<'_>, tag: TagId) -> Value {
-        let status = self.static_status(tag, true).expect("tags of a closed world are known");
-        b.i32(status)
+        let suspension = self.suspension_status(b, tag);
+        match self.static_status(tag, true) {
+            Some(status) => b.i32(status),
+            None => b.add(suspension, 1),
+        }
     }
 
     /// The body of a function that is to be lowered.
@@ -599,9 +675,18 @@ impl Lowering<'_> {
             self.module.start = Some(self.host_entry(start)?);
         }
         let slots = std::mem::take(&mut self.resume_slots);
-        self.fill_table(self.store.items.resume_table, self.store.items.resume_type, &slots);
         let matchers: Vec<FunctionId> = self.matchers.values().copied().collect();
-        self.fill_table(self.store.items.matcher_table, self.store.items.matcher_type, &matchers);
+        let resume = (self.store.items.resume_table, self.store.items.resume_type);
+        let clauses = (self.store.items.matcher_table, self.store.items.matcher_type);
+        match (self.store.items.resume_base, self.store.items.matcher_base) {
+            (Some(resume_base), Some(matcher_base)) => {
+                self.add_shared_start(&[(resume, resume_base, &slots), (clauses, matcher_base, &matchers)]);
+            }
+            _ => {
+                self.fill_table(resume.0, resume.1, &slots);
+                self.fill_table(clauses.0, clauses.1, &matchers);
+            }
+        }
         self.module.features.remove(WasmFeatures::STACK_SWITCHING);
         Ok(())
     }
@@ -614,15 +699,18 @@ impl Lowering<'_> {
         if functions.is_empty() {
             return;
         }
+        let kind =
+            ElementKind::Active { table, offset: ConstExpr { operators: vec![Operator::I32Const { value: 0 }] } };
+        self.add_segment(kind, ty, functions);
+    }
+
+    /// Adds a segment of functions of one type; returns its number.
+    pub(super) fn add_segment(&mut self, kind: ElementKind, ty: u32, functions: &[FunctionId]) -> u32 {
         let element = RefType::new(false, concrete_heap(TypeId::from_u32(ty))).expect("types are below wasm's limit");
         let expression = |function: &FunctionId| ConstExpr {
             operators: vec![Operator::RefFunc { function_index: function.as_u32() }],
         };
-        self.module.elements.push(ElementSegment {
-            kind: ElementKind::Active { table, offset: ConstExpr { operators: vec![Operator::I32Const { value: 0 }] } },
-            items: ElementItems::Expressions(element, functions.iter().map(expression).collect()),
-            name: None,
-            removed: false,
-        });
+        let items = ElementItems::Expressions(element, functions.iter().map(expression).collect());
+        self.module.elements.push(ElementSegment { kind, items, name: None, removed: false }).as_u32()
     }
 }

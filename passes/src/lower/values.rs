@@ -42,6 +42,40 @@ pub(super) struct Values {
 /// How many values of a class can travel at once between modules.
 pub(super) const SHARED_VALUES: u32 = 24;
 
+/// The classes that travel through a shared runtime.
+pub(super) fn shared_classes() -> [Class; 10] {
+    let top = |ty| Class::Reference(HeapType::Abstract { shared: false, ty });
+    [
+        Class::I32,
+        Class::I64,
+        Class::F32,
+        Class::F64,
+        Class::V128,
+        Class::Continuation,
+        top(AbstractHeapType::Func),
+        top(AbstractHeapType::Extern),
+        top(AbstractHeapType::Any),
+        top(AbstractHeapType::Exn),
+    ]
+}
+
+/// What a class is called in names of globals. In a shared runtime, whose classes are abstract, no two are called the same.
+fn class_name(class: Class) -> &'static str {
+    match class {
+        Class::I32 => "i32",
+        Class::I64 => "i64",
+        Class::F32 => "f32",
+        Class::F64 => "f64",
+        Class::V128 => "v128",
+        Class::Continuation => "continuation",
+        Class::Reference(HeapType::Abstract { ty: AbstractHeapType::Func, .. }) => "func",
+        Class::Reference(HeapType::Abstract { ty: AbstractHeapType::Extern, .. }) => "extern",
+        Class::Reference(HeapType::Abstract { ty: AbstractHeapType::Any, .. }) => "any",
+        Class::Reference(HeapType::Abstract { ty: AbstractHeapType::Exn, .. }) => "exn",
+        Class::Reference(_) => "reference",
+    }
+}
+
 /// The heap type above all others of a type's hierarchy; `None` for continuations.
 fn top(types: &Types, heap: HeapType) -> Option<AbstractHeapType> {
     use AbstractHeapType as H;
@@ -174,27 +208,25 @@ impl Values {
         if let Some(&global) = self.globals.get(&(class, index)) {
             return Ok(global.as_u32());
         }
+        let prefix = class_name(class);
+        let name = format!("wasmfx.value.{prefix}.{index}");
+        let content_type = self.class_type(class);
+        if self.shared && index < SHARED_VALUES {
+            let global = super::setup::import_global(module, content_type, true, &name);
+            self.globals.insert((class, index), GlobalId::from_u32(global));
+            return Ok(global);
+        }
         if self.shared {
             return Err(super::Error::input(format!(
                 "more than {SHARED_VALUES} values of one kind in one list cannot travel between modules that share a runtime; merge the modules first"
             )));
         }
-        let content_type = self.class_type(class);
         let init = super::builder::zero_operator(content_type).expect("classes are defaultable");
-        let prefix = match class {
-            Class::I32 => "i32",
-            Class::I64 => "i64",
-            Class::F32 => "f32",
-            Class::F64 => "f64",
-            Class::V128 => "v128",
-            Class::Continuation => "continuation",
-            Class::Reference(_) => "reference",
-        };
         let global = module.globals.push(Global {
             ty: GlobalType { content_type, mutable: true, shared: false },
             origin: Origin::Definition,
             init: Some(ConstExpr { operators: vec![init] }),
-            name: Some(format!("wasmfx.value.{prefix}.{index}")),
+            name: Some(name),
         });
         self.globals.insert((class, index), global);
         Ok(global.as_u32())
