@@ -123,7 +123,10 @@ fn run(command: &mut Command) -> Option<(Cost, String)> {
     let wall = start.elapsed();
     let errors = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
-        eprintln!("{command:?} failed (see peers/install.sh of the shared folder): {}", errors.lines().next().unwrap_or_default());
+        eprintln!(
+            "{command:?} failed (see peers/install.sh of the shared folder): {}",
+            errors.lines().next().unwrap_or_default()
+        );
         return None;
     }
     let cpu = errors.lines().next_back()?.split_whitespace().filter_map(|seconds| seconds.parse::<f64>().ok()).sum();

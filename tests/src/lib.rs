@@ -2,6 +2,7 @@
 //! differential execution.
 
 pub mod abstract_run;
+pub mod calls;
 pub mod conformance;
 pub mod differential;
 pub mod fuzz;

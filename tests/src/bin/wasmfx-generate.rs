@@ -9,7 +9,7 @@ fn main() -> ExitCode {
         eprintln!("usage: wasmfx-generate SEED");
         return ExitCode::from(2);
     };
-    let program = generate(seed, &Config::default());
+    let program = generate(seed, &Config::for_seed(seed));
     let printed = encode(&program).and_then(|wasm| text(&wasm));
     match printed {
         Ok(text) => {

@@ -1,6 +1,7 @@
 //! Running a module on wasmtime and recording everything about it that a program can observe.
 
 use std::fmt;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use wasmtime::{
@@ -123,6 +124,7 @@ pub fn engine(options: EngineOptions) -> Result<Engine> {
         // No other collector traces the references in a suspended continuation's frames: see `[profile.dev]` in Cargo.toml.
         .collector(Collector::Null)
         .parallel_compilation(false)
+        .epoch_interruption(true)
         .cranelift_opt_level(if options.optimise { OptLevel::Speed } else { OptLevel::None })
         .cranelift_nan_canonicalization(true)
         .wasm_backtrace_max_frames(None)
@@ -151,6 +153,10 @@ pub struct Runner {
     engine: Engine,
     linker: Linker<Host>,
 }
+
+/// Programs end by themselves; what a wrong transformation makes of them may not, and is stopped after so many ticks.
+const PATIENCE: u64 = 30;
+const TICK: Duration = Duration::from_secs(1);
 
 /// A trace longer than this is cut: a program that logs more than this is stopped by its fuel soon.
 const TRACE_LIMIT: usize = 1 << 20;
@@ -210,6 +216,14 @@ impl Runner {
     /// A runner on a new engine.
     pub fn new(options: EngineOptions) -> Result<Runner> {
         let engine = engine(options)?;
+        let ticking = engine.weak();
+        std::thread::spawn(move || {
+            while let Some(engine) = ticking.upgrade() {
+                engine.increment_epoch();
+                drop(engine);
+                std::thread::sleep(TICK);
+            }
+        });
         let mut linker: Linker<Host> = Linker::new(&engine);
         link(&mut linker).map_err(|error| anyhow!("cannot link the host functions: {error:?}"))?;
         Ok(Runner { engine, linker })
@@ -226,6 +240,7 @@ impl Runner {
             .map_err(|error| anyhow!("{error:?}"))
             .context("wasmtime refuses the module")?;
         let mut store = Store::new(&self.engine, Host::default());
+        store.set_epoch_deadline(PATIENCE);
         let mut observations = Observations::default();
         match self.linker.instantiate(&mut store, &module) {
             Err(error) => observations.outcomes.push(("instantiation".to_string(), failure(&mut store, error)?)),

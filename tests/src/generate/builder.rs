@@ -38,7 +38,7 @@ impl<'a> Builder<'a> {
         let parameters = plan.program.signature(plan.program.functions[function as usize].ty).params.clone();
         let visible = (0..parameters.len() as Local).collect();
         let effects = plan.function_effects[function as usize];
-        let budget = random.between(config.statements, config.statements * 3) as isize;
+        let budget = random.between(config.statements, config.statements * 5 / 2) as isize;
         Builder {
             plan,
             config,

@@ -36,8 +36,10 @@ use random::Random;
 /// What programs may contain.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Scales the number of functions (1 … 3).
+    /// Scales the number of functions (0 … 3).
     pub size: usize,
+    /// How many protocols of continuations at most: see `plan`.
+    pub protocols: usize,
     /// Scales the number of statements in a function.
     pub statements: usize,
     /// How many function entries and loop iterations run before every function returns at once.
@@ -59,16 +61,31 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Config {
-            size: 2,
-            statements: 5,
-            fuel: 200,
-            traps: 4,
+            size: 1,
+            protocols: 2,
+            statements: 4,
+            fuel: 150,
+            traps: 14,
             simd: true,
             gc: true,
             exceptions: true,
             continuations_in_gc: false,
             bind_gc: false,
         }
+    }
+}
+
+impl Config {
+    /// The default configuration at one of several sizes, mostly a small one: many small programs find more in a given time
+    /// than few large ones, and what they find is easier to understand, but some things take size.
+    pub fn for_seed(seed: u64) -> Config {
+        let (size, protocols, statements, fuel) = match seed % 20 {
+            0 => (3, 3, 9, 400),
+            1..=4 => (2, 3, 5, 200),
+            5..=10 => (1, 2, 4, 150),
+            _ => (0, 2, 3, 100),
+        };
+        Config { size, protocols, statements, fuel, ..Config::default() }
     }
 }
 

@@ -140,7 +140,7 @@ impl Plan {
             bind_gc: config.bind_gc,
         };
         plan.declare_data(config, random);
-        plan.declare_protocols(random);
+        plan.declare_protocols(config, random);
         if config.continuations_in_gc {
             plan.put_continuations_into_structs(random);
         }
@@ -296,8 +296,8 @@ impl Plan {
         self.program.tags.len() as TagId - 1
     }
 
-    fn declare_protocols(&mut self, random: &mut Random) {
-        let count = random.between(1, 3);
+    fn declare_protocols(&mut self, config: &Config, random: &mut Random) {
+        let count = random.between(1, config.protocols);
         for index in 0..count {
             let start = self.random_types(random, 3);
             let results = self.random_types(random, 2);
@@ -409,7 +409,7 @@ impl Plan {
     }
 
     fn declare_functions(&mut self, config: &Config, random: &mut Random) {
-        for index in 0..random.between(1, 3) {
+        for index in 0..random.between(1, 1 + config.size.min(2)) {
             let numeric = [ValueType::I32, ValueType::I64, ValueType::F64];
             let params = (0..random.between(0, 2)).map(|_| *random.pick(&numeric)).collect();
             let results = (0..random.between(0, 2)).map(|_| *random.pick(&numeric)).collect();
@@ -443,7 +443,7 @@ impl Plan {
         }
         let mut allowed: Vec<Effects> = self.protocols.iter().map(|protocol| protocol.effects).collect();
         allowed.push(Effects::NONE);
-        for index in 0..random.between(1, 1 + config.size) {
+        for index in 0..random.between(config.size.min(1), 1 + config.size) {
             let effects = *random.pick(&allowed);
             let params = self.random_types(random, 2);
             let results = match random.below(4) {

@@ -385,7 +385,15 @@ impl Builder<'_> {
     fn trap_now(&mut self) -> Vec<Node> {
         let drop = |node| Node::statement(Op::Plain(Instruction::Drop), vec![node]);
         let plain = |instruction, inputs| Node::value(Op::Plain(instruction), I32, inputs);
-        match self.random.below(14) {
+        if self.random.percent(55) {
+            return match self.random.below(6) {
+                0 | 1 => self.trap_unhandled(),
+                2 | 3 => self.trap_consumed(),
+                4 => self.trap_null_continuation(),
+                _ => self.trap_null_function(),
+            };
+        }
+        match self.random.below(9) {
             0 => vec![Node::statement(Op::Plain(Instruction::Unreachable), vec![])],
             1 => {
                 let dividend = self.leaf(I32);
@@ -426,10 +434,7 @@ impl Builder<'_> {
                 let float = Node::value(Op::Plain(Instruction::F64Const(1e300.into())), ValueType::F64, vec![]);
                 vec![drop(plain(Instruction::I32TruncF64S, vec![float]))]
             }
-            8 => self.trap_unhandled(),
-            9 => self.trap_null_continuation(),
-            10 | 11 => self.trap_consumed(),
-            12 if self.config.exceptions => {
+            8 if self.config.exceptions => {
                 let null = Node::value(Op::RefNull(Heap::Exn), ValueType::nullable(Heap::Exn), vec![]);
                 vec![Node::statement(Op::Plain(Instruction::ThrowRef), vec![null])]
             }

@@ -1,0 +1,85 @@
+//! The transformations that programs are compared under: one row each, and one for each pass of the optimiser.
+
+use anyhow::{Context, Result, anyhow};
+use wasmfx_ir::encode::encode_module;
+use wasmfx_ir::parse::{ParseOptions, parse_module};
+use wasmfx_passes::optimizer::Optimizer;
+use wasmfx_passes::options::{Level, Options};
+use wasmfx_passes::pass_table::{self, PASSES};
+use wasmfx_passes::pipeline::Pipeline;
+
+/// A transformation.
+pub struct Transform {
+    pub name: String,
+    pub help: String,
+    /// Whether the output may use stack switching; if not, it is validated and run with stack switching off.
+    pub stack_switching: bool,
+    apply: Box<Apply>,
+}
+
+type Apply = dyn Fn(&[u8]) -> Result<Vec<u8>> + Send + Sync;
+
+impl Transform {
+    fn new(
+        name: impl Into<String>,
+        help: impl Into<String>,
+        apply: impl Fn(&[u8]) -> Result<Vec<u8>> + Send + Sync + 'static,
+    ) -> Self {
+        Transform { name: name.into(), help: help.into(), stack_switching: true, apply: Box::new(apply) }
+    }
+
+    /// What it makes of a module.
+    pub fn apply(&self, wasm: &[u8]) -> Result<Vec<u8>> {
+        (self.apply)(wasm)
+    }
+}
+
+/// All of them.
+pub fn all() -> Vec<Transform> {
+    let mut rows = vec![
+        Transform::new("identity", "nothing", |wasm| Ok(wasm.to_vec())),
+        Transform::new("text", "print as text and read that again", |wasm| {
+            let text = wasmprinter::print_bytes(wasm).context("cannot print")?;
+            wat::parse_str(text).context("cannot read what was printed")
+        }),
+        Transform::new("write", "parse and write, without a look into bodies", |wasm| {
+            let module = parse_module(wasm, &ParseOptions::default())?;
+            Ok(encode_module(&module)?)
+        }),
+    ];
+    for level in Level::NAMES {
+        rows.push(Transform::new(format!("opt:O{level}"), format!("wasmfx-opt -O{level}"), move |wasm| {
+            optimise_at_level(wasm, level)
+        }));
+    }
+    for pass in PASSES {
+        rows.push(Transform::new(format!("pass:{}", pass.name), pass.help, |wasm| {
+            optimise_by_passes(wasm, &[pass.name])
+        }));
+    }
+    rows
+}
+
+/// The transformation of that name.
+pub fn find(name: &str) -> Option<Transform> {
+    all().into_iter().find(|transform| transform.name == name)
+}
+
+/// What `wasmfx-opt -OLEVEL` makes of a module.
+pub fn optimise_at_level(wasm: &[u8], level: &str) -> Result<Vec<u8>> {
+    let level = Level::from_name(level).with_context(|| format!("there is no level -O{level}"))?;
+    let options = Options::default().at_level(level);
+    let pipeline = Pipeline::for_level(&options);
+    Ok(Optimizer { pipeline, options, ..Optimizer::default() }.run(wasm)?.bytes)
+}
+
+/// What the passes of these names make of a module, in that order.
+pub fn optimise_by_passes(wasm: &[u8], names: &[&str]) -> Result<Vec<u8>> {
+    let options = Options::default();
+    let mut pipeline = Pipeline::default();
+    for name in names {
+        let pass = pass_table::find(name).ok_or_else(|| anyhow!("there is no pass `{name}`"))?;
+        pipeline.push(pass, &options);
+    }
+    Ok(Optimizer { pipeline, options, ..Optimizer::default() }.run(wasm)?.bytes)
+}
