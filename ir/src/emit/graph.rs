@@ -29,6 +29,8 @@ pub(super) struct Node {
     pub params_on_stack: bool,
     /// How it ends.
     pub exit: Exit,
+    /// Copies that are made behind the node's instructions, before it ends: an edge that leads nowhere, or [`NONE`].
+    pub defaults: EdgeId,
     /// Ties in the order of emission go to the smaller key.
     pub key: u64,
 }
@@ -133,7 +135,14 @@ impl Graph {
     /// Adds a node without instructions.
     pub fn add_node(&mut self, exit: Exit, key: u64) -> NodeId {
         let id = index_u32(self.nodes.len());
-        self.nodes.push(Node { block: None, params: SmallVec::new(), params_on_stack: false, exit, key });
+        self.nodes.push(Node {
+            block: None,
+            params: SmallVec::new(),
+            params_on_stack: false,
+            exit,
+            defaults: NONE,
+            key,
+        });
         id
     }
 
@@ -282,6 +291,7 @@ impl<'a> Builder<'a> {
                 params: SmallVec::new(),
                 params_on_stack: false,
                 exit: Exit::Dead,
+                defaults: NONE,
                 key: u64::from(block.as_u32()) * 4 + 2,
             });
         }

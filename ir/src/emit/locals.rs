@@ -414,14 +414,24 @@ pub(super) fn assign(
         (variable(pair.source), variable(pair.set))
     };
     if options.coalesce {
-        let mut pairs: Vec<(u32, u32, CopyPair)> = schedule
+        // Values of one local of the source first: the source did without a copy. Then what is copied in inner loops, as a copy that remains
+        // there costs most.
+        let hint = |variable: u32| {
+            let value = variables.values[variable as usize];
+            if value.index() < func.value_count() { func.source_locals[value] } else { None }
+        };
+        let mut pairs: Vec<(bool, std::cmp::Reverse<u32>, u32, CopyPair)> = schedule
             .copies
             .iter()
-            .map(|&pair| (blocks.depth[blocks.of[pair.set as usize] as usize], pair.set, pair))
+            .map(|&pair| {
+                let (source, set) = pair_variables(&pair);
+                let is_same = options.hints && hint(source).is_some() && hint(source) == hint(set);
+                let depth = blocks.depth[blocks.of[pair.set as usize] as usize];
+                (!is_same, std::cmp::Reverse(depth), pair.set, pair)
+            })
             .collect();
-        // What is copied in inner loops first, as a copy that remains there costs most.
-        pairs.sort_unstable_by_key(|&(depth, position, _)| (std::cmp::Reverse(depth), position));
-        for (_, _, pair) in pairs {
+        pairs.sort_unstable_by_key(|&(differs, depth, position, _)| (differs, depth, position));
+        for (.., pair) in pairs {
             let (source, set) = pair_variables(&pair);
             if types[source as usize] == types[set as usize] {
                 classes.unite(source, set, (pair.source, pair.set + 1));

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | 1. dead code and parameters, a graph of emission's own | `graph` |
 //! | 2. one entry for every loop | `irreducible`, `dominance` |
+//! | constants that several edges give are stored once | `defaults` |
 //! | 3. dominator tree to nested blocks, loops and ifs, with symbolic labels | `structure` |
 //! | 4., 5. operands onto the operand stack, constants by price | `schedule` |
 //! | 6. to 9. liveness, coalescing, sharing and numbering of locals | `locals` |
@@ -13,6 +14,7 @@
 //! [`EmittedBody::encode`] then writes the bytes. Everything is iterative: nesting is limited by memory only.
 
 mod body;
+mod defaults;
 mod dominance;
 mod graph;
 mod irreducible;
@@ -46,6 +48,9 @@ pub fn emit_with(func: &mut Func, environment: &impl EffectsEnvironment, options
     let func = &*func;
     let mut graph = graph::build(func, environment);
     let dominance = irreducible::make_reducible(&mut graph);
+    if options.defaults {
+        defaults::store_defaults(func, &mut graph, &dominance, options);
+    }
     let structure = structure::structure(func, &graph, dominance, options);
     let schedule = schedule::schedule(func, &graph, &structure, options);
     let locals = locals::assign(func, &graph, &structure, &schedule, options);

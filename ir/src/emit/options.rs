@@ -14,6 +14,10 @@ pub struct Options {
     pub tee: bool,
     /// Move pure single-use definitions out of their block to the use.
     pub sink: bool,
+    /// Store constants that several edges give before they part.
+    pub defaults: bool,
+    /// Unite branch arguments and parameters of one local of the source first.
+    pub hints: bool,
     /// Unite branch arguments with parameters.
     pub coalesce: bool,
     /// Locals are shared by values that are not alive together.
@@ -30,6 +34,8 @@ impl Default for Options {
             block_results: true,
             tee: true,
             sink: true,
+            defaults: true,
+            hints: true,
             coalesce: true,
             share_locals: true,
             nesting_limit: 3,
@@ -49,6 +55,8 @@ impl Options {
             "block_results" => &mut self.block_results,
             "tee" => &mut self.tee,
             "sink" => &mut self.sink,
+            "defaults" => &mut self.defaults,
+            "hints" => &mut self.hints,
             "coalesce" => &mut self.coalesce,
             "share_locals" => &mut self.share_locals,
             _ => panic!("emission has no step {step}"),

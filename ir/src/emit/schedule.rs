@@ -370,7 +370,9 @@ impl Scheduler<'_> {
     /// The copies of an edge: all sources are pushed before anything is stored, as they are made all at once.
     fn edge_copies(&mut self, edge: EdgeId) {
         let data = &self.graph.edges[edge as usize];
-        let on_stack = self.stack_param[data.to as usize];
+        // Defaults are stored in locals, whatever they are for.
+        let is_default = self.graph.nodes[data.from as usize].defaults == edge;
+        let on_stack = self.stack_param[data.to as usize].filter(|_| !is_default);
         let mut copies: smallvec::SmallVec<[(u32, Value, Value); 8]> = smallvec::SmallVec::new();
         let mut constants: smallvec::SmallVec<[(Value, Value); 8]> = smallvec::SmallVec::new();
         for &(param, arg) in data.copies.iter().filter(|&&(param, _)| Some(param) != on_stack) {
@@ -472,7 +474,14 @@ impl Scheduler<'_> {
             return true;
         }
         let places = &self.structure.places;
+        // A copy costs no more where its source is in a local that they share.
+        let is_worth_it = copy == NONE
+            || (position + 1..self.cursor).all(|between| match self.structure.items[between as usize] {
+                Item::Inst(other) => self.is_made[other.index()],
+                _ => false,
+            });
         let in_place = self.options.keep_on_stack
+            && is_worth_it
             && position >= self.barrier
             && left < position
             && places.region[position as usize]
@@ -666,7 +675,7 @@ impl Scheduler<'_> {
 }
 
 /// The length in bytes of an operator without operands or dependences, roughly where indices are not known.
-fn constant_length(operator: &Operator<'_>) -> Option<u64> {
+pub(super) fn constant_length(operator: &Operator<'_>) -> Option<u64> {
     match *operator {
         Operator::I32Const { value } => Some(1 + signed_leb_length(i64::from(value))),
         Operator::I64Const { value } => Some(1 + signed_leb_length(value)),

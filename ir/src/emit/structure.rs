@@ -305,6 +305,10 @@ impl Structurer<'_> {
             let live = insts.filter(|inst| self.graph.live[crate::entity::Entity::index(*inst)]);
             self.items.extend(live.map(Item::Inst));
         }
+        let defaults = self.graph.nodes[node as usize].defaults;
+        if defaults != NONE {
+            self.items.push(Item::Copies(defaults));
+        }
         for &child in inside.iter().rev() {
             let frame = self.block_frame[child as usize];
             self.items.push(Item::Open(frame));
@@ -488,6 +492,9 @@ fn place(graph: &Graph, items: &[Item], frames: &[Frame]) -> Places {
                 places.tail[node as usize] = position + 1;
             }
             Item::Inst(_) => places.tail[node as usize] = position + 1,
+            Item::Copies(edge) if graph.nodes[node as usize].defaults == edge => {
+                places.tail[node as usize] = position + 1;
+            }
             Item::Open(frame) | Item::If(frame) => {
                 let data = &frames[frame as usize];
                 if data.kind == FrameKind::Block {
