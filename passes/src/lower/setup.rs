@@ -556,16 +556,19 @@ impl Lowering<'_> {
     /// The body of a function that is to be lowered.
     pub(super) fn take_body(&mut self, function: FunctionId) -> Result<Func, Error> {
         let data = &mut self.module.functions[function];
-        match std::mem::replace(&mut data.body, Body::Removed) {
-            Body::Lifted(func) => Ok(*func),
+        let mut func = match std::mem::replace(&mut data.body, Body::Removed) {
+            Body::Lifted(func) => *func,
             Body::Lazy(body) => {
                 let name = data.name.clone();
                 wasmfx_ir::lift::lift_body(&body, data.ty, &data.local_names).map_err(|error| {
                     Error::input(format!("cannot be lowered: {error}")).in_function(function.as_u32(), name.as_deref())
-                })
+                })?
             }
-            _ => Err(Error::internal(format!("lowering: {function} has no body"))),
-        }
+            _ => return Err(Error::internal(format!("lowering: {function} has no body"))),
+        };
+        // The bytes that it was lifted from mean something else now, however small they are.
+        func.original = None;
+        Ok(func)
     }
 
     /// A global with a value of a non-nullable type that nobody looks at: what a function returns while it is being unwound.

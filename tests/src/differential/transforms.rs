@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, anyhow};
 use wasmfx_ir::encode::encode_module;
 use wasmfx_ir::parse::{ParseOptions, parse_module};
+use wasmfx_passes::lower::{Options as LoweringOptions, Store, lower_module};
 use wasmfx_passes::optimizer::Optimizer;
 use wasmfx_passes::options::{Level, Options};
 use wasmfx_passes::pass_table::{self, PASSES};
@@ -52,6 +53,15 @@ pub fn all() -> Vec<Transform> {
             optimise_at_level(wasm, level)
         }));
     }
+    for (store, what, kind) in
+        [("memory", "linear memory", Store::Memory), ("gc", "GC structs", Store::Gc)]
+    {
+        let mut row = Transform::new(format!("lower:{store}"), format!("wasmfx-lower, frames in {what}"), move |wasm| {
+            lower(wasm, kind)
+        });
+        row.stack_switching = false;
+        rows.push(row);
+    }
     for pass in PASSES {
         rows.push(Transform::new(format!("pass:{}", pass.name), pass.help, |wasm| {
             optimise_by_passes(wasm, &[pass.name])
@@ -63,6 +73,13 @@ pub fn all() -> Vec<Transform> {
 /// The transformation of that name.
 pub fn find(name: &str) -> Option<Transform> {
     all().into_iter().find(|transform| transform.name == name)
+}
+
+/// What `wasmfx-lower` makes of a module.
+pub fn lower(wasm: &[u8], store: Store) -> Result<Vec<u8>> {
+    let mut module = parse_module(wasm, &ParseOptions::default())?;
+    lower_module(&mut module, &LoweringOptions { store, ..LoweringOptions::default() })?;
+    Ok(encode_module(&module)?)
 }
 
 /// What `wasmfx-opt -OLEVEL` makes of a module.
