@@ -7,7 +7,8 @@ use super::graph::{Exit, Graph, NONE, Origin, index_u32};
 use super::options::Options;
 use super::schedule::constant_length;
 use crate::entity::Entity;
-use crate::func::{Func, Value};
+use crate::func::{Func, OperatorId, Value};
+use wasmparser::Operator;
 
 /// Stores constants in front of branches where that makes the code smaller.
 pub(super) fn store_defaults(func: &Func, graph: &mut Graph, dominance: &Dominance, options: &Options) {
@@ -49,18 +50,30 @@ fn store_default(
         let copies = &graph.edges[edge as usize].copies;
         copies.iter().find(|&&(copied, _)| copied == param).map(|&(_, value)| graph.name(value))
     };
+    // Where an exception lands: `try_table`s that land at one place without code of their own can be one.
+    let is_landing = |edge: u32| match *dominance.in_edges.of(graph.edges[edge as usize].from) {
+        [only] => match &graph.nodes[graph.edges[only as usize].from as usize].exit {
+            Exit::Invoke { handlers, .. } => handlers.contains(&only),
+            _ => false,
+        },
+        _ => false,
+    };
     let is_conditional = |edge: u32| {
         let from = &graph.nodes[graph.edges[edge as usize].from as usize];
         // A node that emission added is a table's edge, which needs a place of its own only for the copies.
-        matches!(from.exit, Exit::Branch { .. }) || from.block.is_none()
+        matches!(from.exit, Exit::Branch { .. }) || from.block.is_none() || is_landing(edge)
     };
     // The constant that most edges give.
-    let mut counts: Vec<(crate::func::OperatorId, usize, usize)> = Vec::new();
+    let mut counts: Vec<(OperatorId, usize, usize)> = Vec::new();
     let mut allows_result = true;
+    let mut lands_with = None;
     for &edge in edges {
         // Without a copy on every edge somebody stores defaults already, or the graph was irreducible.
         let Some(value) = argument(edge) else { return };
         match constant(value) {
+            Some((operator, _)) if is_landing(edge) && is_zero(&func.operators[operator]) => {
+                lands_with = Some(operator);
+            }
             Some((operator, _)) => match counts.iter_mut().find(|(of, ..)| *of == operator) {
                 Some((_, total, conditional)) => {
                     *total += 1;
@@ -74,6 +87,10 @@ fn store_default(
         if counts.len() > 16 {
             return;
         }
+    }
+    if let Some(operator) = lands_with {
+        // Locals are zero at first, so this often costs nothing at all.
+        return make_default(func, graph, dominance, node, param, operator, edges);
     }
     let Some(&(operator, total, conditional)) = counts
         .iter()
@@ -94,9 +111,30 @@ fn store_default(
         let of_branch = if is_nested { 3 + length } else { 5 + length };
         conditional * of_branch + unconditional * (length + 2) - (length + 2)
     };
-    if gain <= 0 || total < 2 {
-        return;
+    if gain > 0 && total > 1 {
+        make_default(func, graph, dominance, node, param, operator, edges);
     }
+}
+
+fn is_zero(operator: &Operator<'_>) -> bool {
+    match operator {
+        Operator::I32Const { value: 0 } | Operator::I64Const { value: 0 } | Operator::RefNull { .. } => true,
+        Operator::F32Const { value } => value.bits() == 0,
+        Operator::F64Const { value } => value.bits() == 0,
+        _ => false,
+    }
+}
+
+/// Stores a constant at the immediate dominator of `node`, and no longer on the edges that give it.
+fn make_default(
+    func: &Func,
+    graph: &mut Graph,
+    dominance: &Dominance,
+    node: u32,
+    param: Value,
+    operator: OperatorId,
+    edges: &[u32],
+) {
     let mut default = None;
     for &edge in edges {
         let Some(value) = argument_of(graph, edge, param) else { continue };

@@ -387,7 +387,15 @@ impl Scheduler<'_> {
         copies.sort_by_key(|&(position, ..)| position);
         let first = index_u32(self.copies.len());
         self.copies.extend(copies.iter().map(|_| CopyPair { source: NONE, set: NONE }));
+        let stack_argument = data.copies.iter().find(|&&(param, _)| Some(param) == on_stack);
+        let stack_argument = stack_argument.map(|&(_, arg)| self.graph.name(arg));
+        // What an instruction left on the stack stays below the copies, as they could only be made before that instruction otherwise.
+        let is_below = stack_argument.is_some_and(|value| self.is_left_on_stack(value));
         let mut left = 0;
+        if let Some(value) = stack_argument.filter(|_| is_below) {
+            self.tasks.push(Task::Operand { value, left, copy: NONE });
+            left = self.definition_position(value);
+        }
         for (number, &(position, _, value)) in (first..).zip(&copies) {
             self.tasks.push(Task::Operand { value, left, copy: number });
             left = left.max(position);
@@ -401,8 +409,8 @@ impl Scheduler<'_> {
             self.tasks.push(Task::Operand { value: arg, left: 0, copy: NONE });
             self.tasks.push(Task::Code(Code::Set(param)));
         }
-        if let Some(&(_, arg)) = data.copies.iter().find(|&&(param, _)| Some(param) == on_stack) {
-            self.tasks.push(Task::Operand { value: self.graph.name(arg), left, copy: NONE });
+        if let Some(value) = stack_argument.filter(|_| !is_below) {
+            self.tasks.push(Task::Operand { value, left, copy: NONE });
         }
     }
 
@@ -651,8 +659,8 @@ impl Scheduler<'_> {
             }
             let arg = self.graph.name(arg);
             let is_conditional = self.structure.conditional[edge as usize];
-            let is_only_use =
-                self.graph.uses[arg.index()] == 1 && matches!(self.graph.origin(self.func, arg), Origin::Result(_));
+            let is_only_use = self.graph.uses[arg.index()] == 1
+                && (matches!(self.graph.origin(self.func, arg), Origin::Result(_)) || self.is_left_on_stack(arg));
             gain += match (self.is_repeated(arg), is_only_use, is_conditional) {
                 // The `set`.
                 (true, ..) | (false, true, false) => 2,
@@ -663,6 +671,12 @@ impl Scheduler<'_> {
             };
         }
         gain > 0
+    }
+
+    /// Whether an instruction leaves the value on the stack, as a parameter of the node that follows.
+    fn is_left_on_stack(&self, value: Value) -> bool {
+        matches!(self.graph.origin(self.func, value), Origin::Param)
+            && self.param_node(value).is_some_and(|node| self.graph.nodes[node as usize].params_on_stack)
     }
 
     fn is_repeated(&self, value: Value) -> bool {

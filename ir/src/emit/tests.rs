@@ -238,3 +238,46 @@ fn fifty_thousand_locals_are_no_problem() {
     let (before, after, _) = round_trip(&text);
     assert!(after <= before, "{before} became {after}");
 }
+
+#[test]
+fn calls_under_one_handler_share_a_try_table() {
+    let body = assert_not_larger(
+        "(module (tag $t (param i32)) (import \"\" \"f\" (func $f (param i32) (result i32))) (import \"\" \"g\" (func $g)) (memory 1)
+           (func (param i32) (result i32) (local i32)
+             (block $h (result i32)
+               (try_table (catch $t $h)
+                 (local.set 1 (call $f (local.get 0)))
+                 (i32.store (local.get 1) (local.get 0))
+                 (local.set 1 (call $f (i32.add (local.get 1) (i32.const 1))))
+                 (call $g))
+               (return (local.get 1)))
+             (i32.add (local.get 1))))",
+    );
+    assert_eq!(body.code.iter().filter(|item| matches!(item, CodeItem::TryTable(_))).count(), 1);
+}
+
+#[test]
+fn handlers_that_differ_keep_their_try_tables() {
+    let (_, _, body) = round_trip(
+        "(module (tag $t (param i32)) (tag $u (param i32)) (import \"\" \"g\" (func $g))
+           (func (result i32)
+             (block $h (result i32)
+               (try_table (catch $t $h) (call $g))
+               (try_table (catch $u $h) (call $g))
+               (i32.const 7))))",
+    );
+    assert_eq!(body.code.iter().filter(|item| matches!(item, CodeItem::TryTable(_))).count(), 2);
+}
+
+#[test]
+fn a_constant_of_many_ways_out_is_stored_once() {
+    let body = assert_not_larger(
+        "(module (func (param i32 i32 i32) (result i32) (local i32)
+           (local.set 3 (i32.const 5))
+           (block $b
+             (br_if $b (local.get 0)) (br_if $b (local.get 1)) (br_if $b (i32.ctz (local.get 2)))
+             (local.set 3 (i32.clz (local.get 2))))
+           (local.get 3)))",
+    );
+    assert!(body.code.iter().filter(|item| matches!(item, CodeItem::BrIf(_))).count() >= 2);
+}
