@@ -264,7 +264,8 @@ fn liveness(code: &[Code], structure: &Structure, blocks: &CodeBlocks, variables
 }
 
 fn normalize(segments: &mut Segments) {
-    segments.sort_unstable();
+    // Lists that were put together are runs, which a stable sort merges.
+    segments.sort();
     let mut kept: usize = 0;
     for index in 0..segments.len() {
         let (start, end) = segments[index];
@@ -276,6 +277,17 @@ fn normalize(segments: &mut Segments) {
         }
     }
     segments.truncate(kept);
+}
+
+/// Adds one range to a normalized list.
+fn insert_segment(segments: &mut Segments, (mut start, mut end): (u32, u32)) {
+    let first = segments.partition_point(|&(_, other_end)| other_end < start);
+    let last = first + segments[first..].partition_point(|&(other_start, _)| other_start <= end);
+    if first < last {
+        start = start.min(segments[first].0);
+        end = end.max(segments[last - 1].1);
+    }
+    segments.splice(first..last, [(start, end)]);
 }
 
 /// For each position the span of the outermost loop around it, or an empty one.
@@ -370,10 +382,14 @@ impl Classes {
         self.parent[gone as usize] = keep;
         let moved = std::mem::take(&mut self.segments[gone as usize]);
         let target = &mut self.segments[keep as usize];
-        target.extend(moved);
         // The local holds the value between the read that is left out and the write that is left out.
-        target.push(between);
-        normalize(target);
+        if moved.len() < 8 {
+            moved.into_iter().chain([between]).for_each(|segment| insert_segment(target, segment));
+        } else {
+            target.extend(moved);
+            target.push(between);
+            normalize(target);
+        }
         self.param[keep as usize] = self.param[keep as usize].min(self.param[gone as usize]);
     }
 }

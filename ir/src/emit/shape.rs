@@ -227,7 +227,9 @@ impl Shaper<'_> {
                 _ => {}
             }
             self.code[kept] = code;
-            if let Some(likely) = self.hints.remove(&index_u32(position)) {
+            if !self.hints.is_empty()
+                && let Some(likely) = self.hints.remove(&index_u32(position))
+            {
                 self.hints.insert(index_u32(kept), likely);
             }
             kept += 1;
