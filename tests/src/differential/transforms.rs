@@ -79,6 +79,7 @@ pub fn find(name: &str) -> Option<Transform> {
 pub fn lower(wasm: &[u8], store: Store) -> Result<Vec<u8>> {
     let mut module = parse_module(wasm, &ParseOptions::default())?;
     lower_module(&mut module, &LoweringOptions { store, ..LoweringOptions::default() })?;
+    wasmfx_ir::verify::verify_module(&module)?;
     Ok(encode_module(&module)?)
 }
 
