@@ -561,6 +561,10 @@ impl Scheduler<'_> {
         if effects.is_pure() {
             return is_near || (!stays_near && self.options.sink && self.is_outside_other_loops(node));
         }
+        // What stands behind the cursor is not moved up over what lies between.
+        if self.cursor <= position {
+            return false;
+        }
         if !is_near || !self.options.move_effects || self.cursor - position > REACH {
             return is_near && self.cursor == position + 1;
         }

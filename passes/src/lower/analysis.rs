@@ -210,8 +210,8 @@ impl Analysis {
             foreign_calls: open_world,
             imports_from_modules: module_imports,
         };
-        analysis.find_nesting(module, summaries, &taken);
-        analysis.find_escapes(module, summaries, &taken);
+        analysis.find_nesting(module, summaries);
+        analysis.find_escapes(module, summaries);
         analysis.find_exceptions(module, summaries, open_world);
         analysis
     }
@@ -263,13 +263,12 @@ impl Analysis {
         escapes
     }
 
-    fn find_escapes(&mut self, module: &Module, summaries: &SecondaryMap<FunctionId, Summary>, taken: &[FunctionId]) {
+    fn find_escapes(&mut self, module: &Module, summaries: &SecondaryMap<FunctionId, Summary>) {
         let mut starts: Vec<FunctionId> = self.continuation_functions(module, summaries).collect();
         starts.sort_unstable();
         starts.dedup();
         if self.foreign_calls {
             self.continuation_escapes.insert(FOREIGN);
-            let _ = taken;
         }
         for &function in &self.imports_from_modules {
             self.escapes[function].insert(FOREIGN);
@@ -317,7 +316,7 @@ impl Analysis {
     }
 
     /// A resume site nests without bound if a continuation that may run under it may reach the site again.
-    fn find_nesting(&mut self, module: &Module, summaries: &SecondaryMap<FunctionId, Summary>, _taken: &[FunctionId]) {
+    fn find_nesting(&mut self, module: &Module, summaries: &SecondaryMap<FunctionId, Summary>) {
         let mut reached: FxHashSet<FunctionId> = FxHashSet::default();
         let mut work: Vec<FunctionId> = self.continuation_functions(module, summaries).collect();
         while let Some(id) = work.pop() {

@@ -9,7 +9,6 @@ use super::store::{FIRST_CLAUSE_ENTRY, FrameField};
 use super::{Error, Lowering};
 use rustc_hash::FxHashSet;
 use wasmfx_ir::analysis::Liveness;
-use wasmfx_ir::entity::Entity;
 use wasmfx_ir::func::{Block, BlockCall, Func, Handler, Inst, Terminator, Value};
 use wasmfx_ir::module::{Body, FunctionId, TagId, TypeId};
 use wasmfx_ir::wasmparser::{Operator, ValType};
@@ -543,5 +542,4 @@ pub(super) fn finish(func: &mut Func) {
             data.terminator = Terminator::Unreachable;
         }
     }
-    let _ = Block::from_index;
 }

@@ -53,12 +53,11 @@ pub fn all() -> Vec<Transform> {
             optimise_at_level(wasm, level)
         }));
     }
-    for (store, what, kind) in
-        [("memory", "linear memory", Store::Memory), ("gc", "GC structs", Store::Gc)]
-    {
-        let mut row = Transform::new(format!("lower:{store}"), format!("wasmfx-lower, frames in {what}"), move |wasm| {
-            lower(wasm, kind)
-        });
+    for (store, what, kind) in [("memory", "linear memory", Store::Memory), ("gc", "GC structs", Store::Gc)] {
+        let mut row =
+            Transform::new(format!("lower:{store}"), format!("wasmfx-lower, frames in {what}"), move |wasm| {
+                lower(wasm, kind)
+            });
         row.stack_switching = false;
         rows.push(row);
     }
