@@ -257,10 +257,8 @@ impl Scheduler<'_> {
             Item::Br(frame) => self.code.push(Code::Br(frame)),
             Item::If(frame) => {
                 self.code.push(Code::Open(frame));
-                // What was used in place just before the barrier lies on the stack meanwhile, if it is of this region.
-                let region = &self.structure.places.region;
-                self.has_values_below[frame as usize] =
-                    self.barrier > 0 && region[self.barrier as usize - 1] == region[self.cursor as usize];
+                // While something is in place, it and the operands to its left are on the stack, here or outside of frames that may vanish yet.
+                self.has_values_below[frame as usize] = self.barrier > 0;
                 let node = self.structure.frames[frame as usize].node;
                 let Exit::Branch { condition, .. } = self.graph.nodes[node as usize].exit else {
                     unreachable!("an if is made of a two-way branch")
