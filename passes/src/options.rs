@@ -51,6 +51,14 @@ impl Level {
     }
 }
 
+impl std::str::FromStr for Level {
+    type Err = String;
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::from_name(name)
+            .ok_or_else(|| format!("there is no level '{name}': it is one of {}", Self::NAMES.join(", ")))
+    }
+}
+
 /// Options of the optimiser. The assumptions are the user's promises: where one does not hold, the output's behaviour is undefined.
 #[derive(Clone, Debug)]
 pub struct Options {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -15,7 +16,9 @@ use wasmfx::engine::{Collector, CompileEffort, EngineOptions};
 use wasmfx::features;
 use wasmfx::input_output::Input;
 use wasmfx::lowering::{Frames, LoweringArguments, lower_binary, lower_script};
+use wasmfx::optimize::optimize_binary;
 use wasmfx::validate::diagnose;
+use wasmfx_passes::options::Level;
 use wasmtime::Trap;
 
 /// What a shell reports for an aborted process (128 + SIGABRT): the program trapped or threw.
@@ -74,6 +77,16 @@ struct Arguments {
     /// share one runtime
     #[arg(long, value_name = "STORE", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "auto", help_heading = "Engine")]
     lower: Option<Frames>,
+    /// Optimize before running: 0, 1, 2, 3, 4, s or z
+    #[arg(short = 'O', value_name = "LEVEL", value_parser = Level::from_str, help_heading = "Engine")]
+    optimize: Option<Level>,
+}
+
+/// What happens to a module between reading and running.
+#[derive(Copy, Clone)]
+struct Preparation {
+    optimize: Option<Level>,
+    lower: Option<Frames>,
 }
 
 fn main() -> ExitCode {
@@ -99,7 +112,8 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
     match input.text() {
         Some(text) if is_script(text) => {
             refuse_program_options(&arguments)?;
-            script(&input.name, text, &options, timeout, arguments.lower)
+            let preparation = Preparation { optimize: arguments.optimize, lower: arguments.lower };
+            script(&input.name, text, &options, timeout, preparation)
         }
         _ => program(&input, arguments, &options, timeout),
     }
@@ -119,11 +133,15 @@ fn refuse_program_options(arguments: &Arguments) -> Result<()> {
     }
 }
 
-/// The only place where a module changes between reading and running.
-fn transform_module(binary: &[u8], lower: Option<Frames>) -> Result<Vec<u8>> {
-    let Some(frames) = lower else { return Ok(binary.to_vec()) };
+/// The only place where a program's module changes between reading and running. Optimising comes first: continuations are still visible then.
+fn transform_module(binary: Vec<u8>, preparation: Preparation) -> Result<Vec<u8>> {
+    let binary = match preparation.optimize {
+        Some(level) => optimize_binary(&binary, level)?,
+        None => binary,
+    };
+    let Some(frames) = preparation.lower else { return Ok(binary) };
     let arguments = LoweringArguments { frames, ..LoweringArguments::default() };
-    Ok(lower_binary(binary, &arguments.options())?.0)
+    Ok(lower_binary(&binary, &arguments.options())?.0)
 }
 
 fn script(
@@ -131,7 +149,7 @@ fn script(
     text: &str,
     options: &EngineOptions,
     timeout: Option<Duration>,
-    lower: Option<Frames>,
+    preparation: Preparation,
 ) -> Result<ExitCode> {
     // A script of many assertions must not hang on one.
     let engine = EngineOptions { interruptible: true, ..options.clone() }.build()?;
@@ -139,15 +157,23 @@ fn script(
     if let Some(timeout) = timeout {
         script_options.timeout = timeout;
     }
-    let report = match lower {
-        None => run_script(&engine, name, text, &script_options)?,
-        Some(frames) => {
-            let (text, transform) = lower_script(text, frames)?;
-            // Lowered code traps where the script says, on other instructions.
-            script_options.check_trap_messages = false;
-            run_script(&engine, name, &text, &ScriptOptions { transform: Some(&*transform), ..script_options })?
+    // Transformed code traps where the script says, on other instructions.
+    script_options.check_trap_messages &= preparation.lower.is_none();
+    let (text, lower) = match preparation.lower {
+        None => (text.to_string(), None),
+        Some(frames) => lower_script(text, frames).map(|(text, transform)| (text, Some(transform)))?,
+    };
+    let transform = move |name: &str, binary: &[u8]| {
+        let binary = match preparation.optimize {
+            Some(level) => optimize_binary(binary, level)?,
+            None => binary.to_vec(),
+        };
+        match &lower {
+            Some(lower) => lower(name, &binary),
+            None => Ok(binary),
         }
     };
+    let report = run_script(&engine, name, &text, &ScriptOptions { transform: Some(&transform), ..script_options })?;
     for shortcoming in report.shortcomings() {
         eprintln!("{shortcoming}");
     }
@@ -168,7 +194,10 @@ fn program(
         }
         bail!("'{}' is not a valid module", input.name);
     }
-    let binary = transform_module(&input.to_binary()?, arguments.lower)?;
+    let binary = transform_module(
+        input.to_binary()?.into_owned(),
+        Preparation { optimize: arguments.optimize, lower: arguments.lower },
+    )?;
     let engine = options.build()?;
     let directories = arguments.directories.iter().map(|directory| parse_directory(directory)).collect();
     let environment = arguments.environment.iter().map(|variable| parse_variable(variable)).collect::<Result<_>>()?;
