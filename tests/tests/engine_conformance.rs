@@ -4,9 +4,13 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 
+use anyhow::Context;
 use libtest_mimic::{Arguments, Trial};
 use wasmfx::engine::script::{ScriptOptions, Transform, run_script};
 use wasmfx::engine::{EngineOptions, WasmEngine};
+use wasmfx_passes::optimizer::Optimizer;
+use wasmfx_passes::options::{Level, Options};
+use wasmfx_passes::pipeline::Pipeline;
 use wasmfx_tests::conformance::{Ledger, Script, scripts};
 
 /// A way of running the scripts.
@@ -22,14 +26,37 @@ struct Mode {
     passed: AtomicUsize,
 }
 
-static MODES: [Mode; 1] = [Mode {
-    name: "raw",
-    transform: None,
-    ledger: "engine.txt",
-    stale_entries_allowed: false,
-    check_trap_messages: true,
-    passed: AtomicUsize::new(0),
-}];
+impl Mode {
+    const fn raw() -> Mode {
+        Mode {
+            name: "raw",
+            transform: None,
+            ledger: "engine.txt",
+            stale_entries_allowed: false,
+            check_trap_messages: true,
+            passed: AtomicUsize::new(0),
+        }
+    }
+
+    const fn transformed(name: &'static str, transform: Transform<'static>) -> Mode {
+        Mode { name, transform: Some(transform), stale_entries_allowed: true, ..Mode::raw() }
+    }
+}
+
+static MODES: [Mode; 4] = [
+    Mode::raw(),
+    Mode::transformed("-O0", &|name, bytes| optimized("0", name, bytes)),
+    Mode::transformed("-O2", &|name, bytes| optimized("2", name, bytes)),
+    Mode::transformed("-Oz", &|name, bytes| optimized("z", name, bytes)),
+];
+
+fn optimized(level: &str, name: &str, bytes: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let level = Level::from_name(level).context("a level")?;
+    let options = Options::default().at_level(level);
+    let pipeline = Pipeline::for_level(&options);
+    let optimizer = Optimizer { pipeline, options, ..Optimizer::default() };
+    Ok(optimizer.run(bytes).with_context(|| name.to_string())?.bytes)
+}
 
 static ENGINE: LazyLock<WasmEngine> =
     LazyLock::new(|| EngineOptions::for_tests().build().expect("the engine runs on this machine"));

@@ -1,0 +1,190 @@
+//! The programs as processes: exit codes, streams, usage errors.
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+const RUN: &str = env!("CARGO_BIN_EXE_wasmfx-run");
+const VALIDATE: &str = env!("CARGO_BIN_EXE_wasmfx-validate");
+
+struct Files(tempfile::TempDir);
+
+impl Files {
+    fn new() -> Files {
+        Files(tempfile::tempdir().unwrap())
+    }
+
+    fn write(&self, name: &str, content: &str) -> String {
+        let path = self.0.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_string()
+    }
+}
+
+fn call(program: &str, arguments: &[&str]) -> Output {
+    Command::new(program).args(arguments).output().unwrap()
+}
+
+fn call_with_input(program: &str, arguments: &[&str], input: &str) -> Output {
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[track_caller]
+fn assert_exit(output: &Output, code: i32) {
+    assert_eq!(output.status.code(), Some(code), "{}{}", text(&output.stdout), text(&output.stderr));
+}
+
+/// Exits with the number of its arguments, its own name included.
+const COUNT_ARGUMENTS: &str = r#"(module
+    (import "wasi_snapshot_preview1" "args_sizes_get" (func $sizes (param i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+    (memory (export "memory") 1)
+    (func (export "_start")
+      (drop (call $sizes (i32.const 0) (i32.const 4)))
+      (call $exit (i32.load (i32.const 0)))))"#;
+
+#[test]
+fn a_program_gets_all_that_follows_it_and_its_exit_code_is_ours() {
+    let program = Files::new();
+    let program = program.write("count.wat", COUNT_ARGUMENTS);
+    assert_exit(&call(RUN, &[&program]), 1);
+    assert_exit(&call(RUN, &["--timeout", "10", &program, "--help", "-x", "--", "y"]), 5);
+}
+
+#[test]
+fn an_export_is_invoked_with_the_option_on_either_side() {
+    let files = Files::new();
+    let module = files
+        .write("add.wat", "(module (func (export \"add\") (param i32 i64) (result i64 i32) local.get 1 local.get 0))");
+    for arguments in [["--invoke", "add", &module, "-1", "2"], [&module, "--invoke", "add", "-1", "2"]] {
+        let output = call(RUN, &arguments);
+        assert_exit(&output, 0);
+        assert_eq!(text(&output.stdout), "i64:2\ni32:-1\n");
+    }
+}
+
+#[test]
+fn a_trap_exits_with_134_and_names_the_functions_through_continuations() {
+    let module = "(module (type $ft (func)) (type $ct (cont $ft)) (elem declare func $inside)
+        (func $inside unreachable)
+        (func $outside (export \"f\") (resume $ct (cont.new $ct (ref.func $inside)))))";
+    let output = call_with_input(RUN, &["--invoke", "f", "-"], module);
+    assert_exit(&output, 134);
+    let stderr = text(&output.stderr);
+    let order = ["unreachable", "$inside", "a continuation, resumed by", "$outside"];
+    let found: Vec<_> = order.iter().map(|words| stderr.find(words)).collect();
+    assert!(found.iter().all(Option::is_some) && found.is_sorted(), "{stderr}");
+}
+
+#[test]
+fn limits_stop_a_program_with_124() {
+    let module = "(module (func (export \"f\") (loop br 0)))";
+    assert_exit(&call_with_input(RUN, &["--timeout", "0.1", "--invoke", "f", "-"], module), 124);
+    assert_exit(&call_with_input(RUN, &["--fuel", "1000", "--invoke", "f", "-"], module), 124);
+}
+
+#[test]
+fn the_limit_on_the_stack_is_the_one_given() {
+    // 20,000 frames fit into the larger stack only.
+    let module = "(module (func $f (export \"f\") (param i32) (result i32)
+        (if (result i32) (local.get 0)
+          (then (i32.add (call $f (i32.sub (local.get 0) (i32.const 1))) (i32.const 1)))
+          (else (i32.const 0)))))";
+    assert_exit(&call_with_input(RUN, &["--invoke", "f", "-", "20000"], module), 134);
+    let larger = ["--max-wasm-stack", "8000000", "--continuation-stack", "10000000", "--invoke", "f", "-", "20000"];
+    assert_exit(&call_with_input(RUN, &larger, module), 0);
+    let output = call_with_input(RUN, &["--max-wasm-stack", "8000000", "-"], module);
+    assert_exit(&output, 1);
+    assert!(text(&output.stderr).contains("at most the size of a continuation's stack"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_module_that_is_not_valid_is_not_run() {
+    let output = call_with_input(RUN, &["-"], "(module (func (export \"_start\") (i32.add)))");
+    assert_exit(&output, 1);
+    assert!(text(&output.stderr).contains("<stdin>:1:"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_script_is_summed_up_and_a_failed_assertion_is_exit_1() {
+    let module = "(module (func (export \"f\") (result i32) i32.const 1))";
+    let output = call_with_input(RUN, &["-"], &format!("{module}(assert_return (invoke \"f\") (i32.const 1))"));
+    assert_exit(&output, 0);
+    assert_eq!(text(&output.stdout), "<stdin>: 2 passed, 0 failed\n");
+    let output = call_with_input(RUN, &["-"], &format!("{module}\n(assert_return (invoke \"f\") (i32.const 2))"));
+    assert_exit(&output, 1);
+    assert!(text(&output.stderr).starts_with("<stdin>:2:2: assert_return: failed"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn usage_errors_are_exit_2() {
+    assert_exit(&call(RUN, &[]), 2);
+    assert_exit(&call(RUN, &["--colector", "drc", "x.wasm"]), 2);
+    assert_exit(&call(RUN, &["--timeout", "-1", "x.wasm"]), 2);
+    assert_exit(&call_with_input(RUN, &["--invoke", "f", "-"], "(module) (module)"), 2);
+    assert_exit(&call(VALIDATE, &[]), 2);
+    let output = call(VALIDATE, &["-enable-sims", "x.wasm"]);
+    assert_exit(&output, 2);
+    assert!(text(&output.stderr).contains("--enable-simd"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_missing_file_is_an_error_that_names_it() {
+    let output = call(RUN, &["no-such-file.wasm"]);
+    assert_exit(&output, 1);
+    assert!(text(&output.stderr).starts_with("wasmfx-run: error: cannot read 'no-such-file.wasm': "));
+}
+
+#[test]
+fn all_files_are_validated_even_after_a_bad_one() {
+    let files = Files::new();
+    let good = files.write("good.wat", "(module)");
+    let bad = files.write("bad.wat", "(module\n  (func $f i32.const 1))");
+    let other = files.write("other.wat", "(module (func $g drop))");
+    assert_exit(&call(VALIDATE, &[&good]), 0);
+    let output = call(VALIDATE, &["-v", &bad, "missing.wasm", &good, &other]);
+    assert_exit(&output, 1);
+    let stderr = text(&output.stderr);
+    assert!(stderr.contains("bad.wat:2:") && stderr.contains("$f (index 0)"), "{stderr}");
+    assert!(stderr.contains("other.wat:1:") && stderr.contains("missing.wasm"), "{stderr}");
+    assert!(text(&output.stdout).contains("good.wat: valid"));
+}
+
+#[test]
+fn features_can_be_taken_away_and_given_back() {
+    let module = "(module (func (param v128)))";
+    assert_exit(&call_with_input(VALIDATE, &["-"], module), 0);
+    assert_exit(&call_with_input(VALIDATE, &["-mvp", "-"], module), 1);
+    assert_exit(&call_with_input(VALIDATE, &["-mvp", "--enable-simd", "-"], module), 0);
+    assert_exit(&call_with_input(VALIDATE, &["--disable-simd", "-all", "-"], module), 0);
+}
+
+#[test]
+fn a_component_is_refused_by_name() {
+    let output = call_with_input(VALIDATE, &["-"], "(component)");
+    assert_exit(&output, 1);
+    assert!(text(&output.stderr).contains("is a component"));
+}
+
+#[test]
+fn completions_and_version_need_no_other_argument() {
+    for program in [RUN, VALIDATE] {
+        for shell in ["bash", "zsh", "fish"] {
+            let output = call(program, &["--completions", shell]);
+            assert_exit(&output, 0);
+            assert!(!output.stdout.is_empty());
+        }
+        assert!(text(&call(program, &["--version"]).stdout).starts_with("wasmfx-"));
+    }
+}
