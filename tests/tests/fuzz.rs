@@ -66,3 +66,8 @@ fn parse_stands_modules_of_all_kinds() {
 fn round_trips_keep_modules_of_all_kinds() {
     for_a_second(smith, fuzz::round_trip);
 }
+
+#[test]
+fn the_optimiser_stands_modules_of_all_kinds() {
+    for_a_second(smith, fuzz::optimise);
+}

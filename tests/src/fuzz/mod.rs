@@ -2,6 +2,8 @@
 //!
 //! A target panics if something is wrong with the toolchain, and returns if something is wrong with the input.
 
+pub mod execution;
+
 use crate::abstract_run;
 use arbitrary::{Arbitrary, Unstructured};
 use wasmfx_ir::encode::encode_module;
@@ -12,6 +14,9 @@ use wasmfx_ir::module::{Body, Module};
 use wasmfx_ir::parse::{ParseOptions, parse_module};
 use wasmfx_ir::subtype::Subtyping;
 use wasmfx_ir::verify::verify_func;
+use wasmfx_passes::optimizer::Optimizer;
+use wasmfx_passes::options::{Level, Options};
+use wasmfx_passes::pipeline::Pipeline;
 use wasmparser::Validator;
 
 /// Makes a valid module out of arbitrary bytes, with every proposal that wasm-smith knows and we accept.
@@ -119,4 +124,35 @@ pub fn round_trip(data: &[u8]) {
     let write = |module: &Module| encode_module(module).unwrap_or_else(|error| panic!("{error}"));
     let once = write(&parse(data));
     assert_eq!(write(&parse(&once)), once, "a second round trip of untouched bodies changes the bytes");
+    let mut lifted = parse(data);
+    lift_and_verify(&mut lifted);
+    let once = write(&lifted);
+    let mut lifted = parse(&once);
+    lift_and_verify(&mut lifted);
+    write(&lifted);
+}
+
+/// Optimises a module at a level that depends on its bytes: the output is valid, and its bodies lift.
+///
+/// # Panics
+/// On a mistake of the toolchain.
+pub fn optimise(data: &[u8]) {
+    if !is_valid(data) {
+        return;
+    }
+    let checksum = data.iter().fold(0usize, |sum, &byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+    let level = Level::NAMES[checksum % Level::NAMES.len()];
+    let output = optimised(data, level).unwrap_or_else(|error| panic!("-O{level}: {error}"));
+    let mut module = parse_module(&output[..], &ParseOptions::default()).expect("the output is valid");
+    lift_and_verify(&mut module);
+}
+
+/// A module after the passes of a level.
+///
+/// # Errors
+/// If the module is not valid, or if the toolchain broke it.
+pub fn optimised(data: &[u8], level: &str) -> Result<Vec<u8>, wasmfx_ir::Error> {
+    let options = Options::default().at_level(Level::from_name(level).expect("a level"));
+    let optimizer = Optimizer { pipeline: Pipeline::for_level(&options), options, ..Optimizer::default() };
+    optimizer.run(data).map(|outcome| outcome.bytes)
 }
