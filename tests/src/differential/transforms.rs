@@ -1,9 +1,10 @@
 //! The transformations that programs are compared under: one row each, and one for each pass of the optimiser.
 
 use anyhow::{Context, Result, anyhow};
+use wasmfx::lowering::{Frames, lower_binary};
 use wasmfx_ir::encode::encode_module;
 use wasmfx_ir::parse::{ParseOptions, parse_module};
-use wasmfx_passes::lower::{Options as LoweringOptions, Store, lower_module};
+use wasmfx_passes::lower;
 use wasmfx_passes::optimizer::Optimizer;
 use wasmfx_passes::options::{Level, Options};
 use wasmfx_passes::pass_table::{self, PASSES};
@@ -53,13 +54,21 @@ pub fn all() -> Vec<Transform> {
             optimise_at_level(wasm, level)
         }));
     }
-    for (store, what, kind) in [("memory", "linear memory", Store::Memory), ("gc", "GC structs", Store::Gc)] {
-        let mut row =
-            Transform::new(format!("lower:{store}"), format!("wasmfx-lower, frames in {what}"), move |wasm| {
-                lower(wasm, kind)
+    for (name, frames, multi_memory) in
+        [("memory", Frames::Memory, true), ("memory-in-memory-0", Frames::Memory, false), ("gc", Frames::Gc, true)]
+    {
+        let lower = move |wasm: &[u8]| {
+            let options = lower::Options { store: frames.into(), multi_memory, ..lower::Options::default() };
+            Ok(lower_binary(wasm, &options)?.0)
+        };
+        let help = format!("wasmfx-lower, frames: {name}");
+        let plain = Transform::new(format!("lower:{name}"), help.clone(), lower);
+        rows.push(Transform { stack_switching: false, ..plain });
+        let optimised =
+            Transform::new(format!("lower:{name}:O2"), format!("{help}, -O2 before and after"), move |wasm| {
+                optimise_at_level(&lower(&optimise_at_level(wasm, "2")?)?, "2")
             });
-        row.stack_switching = false;
-        rows.push(row);
+        rows.push(Transform { stack_switching: false, ..optimised });
     }
     for pass in PASSES {
         rows.push(Transform::new(format!("pass:{}", pass.name), pass.help, |wasm| {
@@ -72,14 +81,6 @@ pub fn all() -> Vec<Transform> {
 /// The transformation of that name.
 pub fn find(name: &str) -> Option<Transform> {
     all().into_iter().find(|transform| transform.name == name)
-}
-
-/// What `wasmfx-lower` makes of a module.
-pub fn lower(wasm: &[u8], store: Store) -> Result<Vec<u8>> {
-    let mut module = parse_module(wasm, &ParseOptions::default())?;
-    lower_module(&mut module, &LoweringOptions { store, ..LoweringOptions::default() })?;
-    wasmfx_ir::verify::verify_module(&module)?;
-    Ok(encode_module(&module)?)
 }
 
 /// What `wasmfx-opt -OLEVEL` makes of a module.

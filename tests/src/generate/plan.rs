@@ -370,7 +370,12 @@ impl Plan {
         }
         for tag in 0..self.program.tags.len() as TagId {
             let signature = &self.program.tags[tag as usize].signature;
-            if signature.results.is_empty() && !signature.params.iter().any(|ty| self.protocol_behind(*ty).is_some()) {
+            // In a closed world, what a module exports does not mention continuations.
+            if signature.params.iter().chain(&signature.results).any(|ty| self.protocol_behind(*ty).is_some()) {
+                self.program.tags[tag as usize].exported = false;
+                continue;
+            }
+            if signature.results.is_empty() {
                 self.throwable.push(tag);
             }
         }

@@ -1,0 +1,125 @@
+//! Shape and run tests as data: one trial for each file under `tests/cases`. `tests/cases/README.md` says what a file holds.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use libtest_mimic::{Arguments, Failed, Trial};
+use wasmfx_tests::calls::{Call, Session};
+use wasmfx_tests::differential::run::{EngineOptions, engine};
+use wasmfx_tests::differential::transforms::{self, optimise_by_passes};
+use wasmparser::{Validator, WasmFeatures};
+
+/// What the header of a case asks for.
+#[derive(Default)]
+struct Header {
+    transforms: Vec<String>,
+    runs: Vec<Call>,
+    /// Whether the output is compared with what the file says.
+    shape: bool,
+}
+
+/// Separates the input from the expected output, of which each line is a comment.
+const OUTPUT: &str = ";;! output";
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
+    let mut files = vec![];
+    collect(&root, &mut files);
+    files.sort();
+    let trials = files
+        .into_iter()
+        .map(|path| {
+            let name = path.strip_prefix(&root).unwrap_or(&path).display().to_string();
+            Trial::test(name, move || check(&path).map_err(|error| Failed::from(format!("{error:#}"))))
+        })
+        .collect();
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        if path.is_dir() {
+            collect(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "wat") {
+            files.push(path);
+        }
+    }
+}
+
+fn header(text: &str) -> Result<Header> {
+    let mut header = Header { shape: true, ..Header::default() };
+    for line in text.lines().map_while(|line| line.strip_prefix(";;!")) {
+        let (key, value) = line.split_once('=').with_context(|| format!("`;;!{line}` is not `;;! KEY = \"VALUE\"`"))?;
+        let value = value.trim();
+        let value = value
+            .strip_prefix('"')
+            .and_then(|value| value.strip_suffix('"'))
+            .with_context(|| format!("`{value}` is not in quotes"))?;
+        match key.trim() {
+            "transform" => header.transforms.push(value.to_string()),
+            "passes" => header.transforms.push(format!("passes:{value}")),
+            "run" => header.runs.push(Call::parse(value)?),
+            "shape" => header.shape = value == "yes",
+            other => bail!("there is no key `{other}`; the keys are transform, passes, run, shape"),
+        }
+    }
+    if header.transforms.is_empty() {
+        bail!("the header names no transformation: `;;! transform = \"opt:O2\"` or `;;! passes = \"dead-code\"`");
+    }
+    if header.runs.is_empty() {
+        bail!("a shape says nothing about meaning: give at least one `;;! run = \"name(1) -> 2\"`");
+    }
+    Ok(header)
+}
+
+fn transform(name: &str, wasm: &[u8]) -> Result<(Vec<u8>, bool)> {
+    if let Some(passes) = name.strip_prefix("passes:") {
+        let names: Vec<&str> = passes.split(',').map(str::trim).collect();
+        return Ok((optimise_by_passes(wasm, &names)?, true));
+    }
+    let transform = transforms::find(name).with_context(|| format!("there is no transformation `{name}`"))?;
+    Ok((transform.apply(wasm)?, transform.stack_switching))
+}
+
+fn run_all(wasm: &[u8], stack_switching: bool, runs: &[Call]) -> Result<()> {
+    let engine = engine(EngineOptions { stack_switching, ..EngineOptions::default() })?;
+    let mut session = Session::new(&engine, &[], wasm)?;
+    runs.iter().try_for_each(|call| session.check(call))
+}
+
+fn check(path: &Path) -> Result<()> {
+    let text = std::fs::read_to_string(path)?;
+    let header = header(&text)?;
+    let (input, expected) = match text.split_once(OUTPUT) {
+        Some((input, expected)) => (input, expected),
+        None => (text.as_str(), ""),
+    };
+    let wasm = wat::parse_str(input).with_context(|| format!("{}", path.display()))?;
+    run_all(&wasm, true, &header.runs).context("before")?;
+    let mut printed = String::new();
+    for name in &header.transforms {
+        let (output, stack_switching) = transform(name, &wasm).with_context(|| name.clone())?;
+        let mut features = WasmFeatures::all();
+        features.set(WasmFeatures::STACK_SWITCHING, stack_switching);
+        Validator::new_with_features(features).validate_all(&output).with_context(|| format!("after {name}"))?;
+        run_all(&output, stack_switching, &header.runs).with_context(|| format!("after {name}"))?;
+        if header.shape {
+            printed.push_str(&format!("\n;; {name}\n"));
+            for line in wasmprinter::print_bytes(&output)?.lines() {
+                printed.push_str(&format!(";; {line}\n"));
+            }
+        }
+    }
+    if printed.trim() == expected.trim() {
+        return Ok(());
+    }
+    if std::env::var_os("BLESS").is_some_and(|value| value == "1") {
+        let blessed = format!("{}\n\n{OUTPUT}\n{}\n", input.trim_end(), printed.trim());
+        std::fs::write(path, if header.shape { blessed } else { format!("{}\n", input.trim_end()) })?;
+        return Ok(());
+    }
+    bail!("the output is not what {} says; if it is right, run again with BLESS=1. It is:\n{printed}", path.display());
+}
