@@ -15,3 +15,30 @@
       (resume $c (i32.const 1) (local.get $one))
       (resume $c (i32.const 2) (local.get $other))))
 )
+
+;;! output
+;; passes:numbering, simplify, dead-code
+;; (module
+;;   (type $f (;0;) (func (param i32) (result i32)))
+;;   (type $c (;1;) (cont $f))
+;;   (type (;2;) (func (result i32)))
+;;   (export "two" (func 1))
+;;   (elem (;0;) declare func $same)
+;;   (func $same (;0;) (type $f) (param i32) (result i32)
+;;     local.get 0
+;;   )
+;;   (func (;1;) (type 2) (result i32)
+;;     (local $other (ref $c))
+;;     ref.func $same
+;;     cont.new $c
+;;     local.set $other
+;;     i32.const 1
+;;     ref.func $same
+;;     cont.new $c
+;;     resume $c
+;;     i32.const 2
+;;     local.get $other
+;;     resume $c
+;;     i32.add
+;;   )
+;; )

@@ -24,3 +24,46 @@
   (func (export "null_function")
     (drop (cont.new $c (ref.null $f))))
 )
+
+;;! output
+;; passes:dead-code
+;; (module
+;;   (type $f (;0;) (func (param i32)))
+;;   (type $c (;1;) (cont $f))
+;;   (type $g (;2;) (func))
+;;   (type $d (;3;) (cont $g))
+;;   (type (;4;) (func (result i32)))
+;;   (export "fine" (func 1))
+;;   (export "null_continuation" (func 2))
+;;   (export "consumed" (func 3))
+;;   (export "null_function" (func 4))
+;;   (elem (;0;) declare func $body)
+;;   (func $body (;0;) (type $f) (param i32))
+;;   (func (;1;) (type 4) (result i32)
+;;     i32.const 1
+;;   )
+;;   (func (;2;) (type $g)
+;;     i32.const 1
+;;     ref.null $c
+;;     cont.bind $c $d
+;;     drop
+;;   )
+;;   (func (;3;) (type $g)
+;;     (local $k (ref $c))
+;;     i32.const 1
+;;     ref.func $body
+;;     cont.new $c
+;;     local.tee $k
+;;     cont.bind $c $d
+;;     drop
+;;     i32.const 2
+;;     local.get $k
+;;     cont.bind $c $d
+;;     drop
+;;   )
+;;   (func (;4;) (type $g)
+;;     ref.null $f
+;;     cont.new $c
+;;     drop
+;;   )
+;; )
