@@ -96,13 +96,13 @@ fn limits_stop_a_program_with_124() {
 
 #[test]
 fn the_limit_on_the_stack_is_the_one_given() {
-    // 20,000 frames fit into the larger stack only.
+    // 100,000 frames fit into the larger stack only.
     let module = "(module (func $f (export \"f\") (param i32) (result i32)
         (if (result i32) (local.get 0)
           (then (i32.add (call $f (i32.sub (local.get 0) (i32.const 1))) (i32.const 1)))
           (else (i32.const 0)))))";
-    assert_exit(&call_with_input(RUN, &["--invoke", "f", "-", "20000"], module), 134);
-    let larger = ["--max-wasm-stack", "8000000", "--continuation-stack", "10000000", "--invoke", "f", "-", "20000"];
+    assert_exit(&call_with_input(RUN, &["--invoke", "f", "-", "100000"], module), 134);
+    let larger = ["--max-wasm-stack", "8000000", "--continuation-stack", "10000000", "--invoke", "f", "-", "100000"];
     assert_exit(&call_with_input(RUN, &larger, module), 0);
     let output = call_with_input(RUN, &["--max-wasm-stack", "8000000", "-"], module);
     assert_exit(&output, 1);

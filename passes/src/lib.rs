@@ -1,6 +1,7 @@
 //! The optimiser, the linker and the lowering of the WasmFX toolchain, all on [`wasmfx_ir`].
 #![warn(missing_docs)]
 
+pub mod declarations;
 pub mod environment;
 pub mod function;
 mod inline_body;

@@ -1,5 +1,6 @@
 //! The optimiser from bytes to bytes.
 
+use crate::declarations::declare_function_references;
 use crate::options::Options;
 use crate::order::order_by_use;
 use crate::parallel::Parallel;
@@ -122,6 +123,7 @@ impl Optimizer {
         let mut timings = Timings::default();
         let mut changed = self.pipeline.run(&mut module, &self.options, &mut timings);
         self.stripping.apply(&mut module);
+        declare_function_references(&mut module);
         let mut output = self.encode(&module)?;
         if self.converge {
             for _ in 1..MAX_CONVERGE_ROUNDS {
@@ -129,6 +131,7 @@ impl Optimizer {
                     break;
                 }
                 changed = self.pipeline.run(&mut module, &self.options, &mut timings);
+                declare_function_references(&mut module);
                 let next = self.encode(&module)?;
                 if next.len() >= output.len() {
                     break;

@@ -188,7 +188,8 @@ fn sweep(module: &mut Module, live: &Liveness) -> Changed {
     }
     for (id, element) in module.elements.iter_mut() {
         let declared = matches!(element.kind, ElementKind::Declared);
-        if declared && !element.removed {
+        // A declared segment can be named too (`elem.drop` of it is valid): then it stays as it is.
+        if declared && !element.removed && !live.elements[id] {
             let before = count(&element.items);
             retain_live(&mut element.items, live);
             let after = count(&element.items);
