@@ -29,6 +29,9 @@ pub struct Plan {
     pub fixtures: PathBuf,
 }
 
+/// A program and a variant, and the number of the prepared module or why there is none.
+type PreparedProgram<'a> = (&'a str, &'a str, Result<usize, (Status, String)>);
+
 /// A record in the making.
 struct Measured {
     record: Record,
@@ -102,7 +105,7 @@ pub fn measure(plan: &Plan, notice: &mut dyn FnMut(&str)) -> Result<Report> {
     let mut groups: Vec<(&Workload, Vec<Measured>)> = Vec::new();
     let progress = progress_bar(plan);
     progress.set_message("preparing modules");
-    let mut prepared_programs: Vec<(&str, &str, Result<usize, (Status, String)>)> = Vec::new();
+    let mut prepared_programs: Vec<PreparedProgram<'_>> = Vec::new();
     for workload in &plan.workloads {
         let mut group = Vec::new();
         for variant in &plan.variants {

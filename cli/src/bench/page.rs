@@ -20,9 +20,9 @@ const SERIES: [(&str, &str, &str); 3] = [
 /// The whole page.
 pub(super) fn render(report: &Report) -> Result<String> {
     let mut body = String::new();
-    write!(
+    writeln!(
         body,
-        "<header><h1>wasmfx-bench</h1><p>{}</p><p class=\"command\"><code>{}</code></p></header>\n",
+        "<header><h1>wasmfx-bench</h1><p>{}</p><p class=\"command\"><code>{}</code></p></header>",
         escape(&format!(
             "{} · {} · median of {}",
             report.machine,
@@ -32,7 +32,7 @@ pub(super) fn render(report: &Report) -> Result<String> {
         escape(&report.command)
     )?;
     for engine in &report.engines {
-        write!(body, "<section><h2>{}</h2>\n", escape(&engine.version))?;
+        writeln!(body, "<section><h2>{}</h2>", escape(&engine.version))?;
         means(&mut body, report, engine)?;
         let times = plots::relative_times(report, engine.name)?;
         figure(&mut body, "Time relative to native (where native fails: *, relative to Asyncify)", times)?;
@@ -68,9 +68,9 @@ fn means(body: &mut String, report: &Report, engine: &EngineVersion) -> Result<(
     for variant in report.variants() {
         for baseline in Baseline::of(variant) {
             if let Some((mean, count)) = report.mean_time_ratio(variant, engine.name, *baseline) {
-                write!(
+                writeln!(
                     body,
-                    "<div><strong>{}</strong><span>{variant} / {}</span><small>time, geometric mean of {count}</small></div>\n",
+                    "<div><strong>{}</strong><span>{variant} / {}</span><small>time, geometric mean of {count}</small></div>",
                     format::ratio(mean),
                     baseline.variant()
                 )?;
@@ -84,7 +84,7 @@ fn means(body: &mut String, report: &Report, engine: &EngineVersion) -> Result<(
 /// Nothing where there is nothing to draw.
 fn figure(body: &mut String, title: &str, svg: Option<String>) -> Result<()> {
     if let Some(svg) = svg {
-        write!(body, "<figure><figcaption>{}</figcaption>\n{svg}</figure>\n", escape(title))?;
+        writeln!(body, "<figure><figcaption>{}</figcaption>\n{svg}</figure>", escape(title))?;
     }
     Ok(())
 }

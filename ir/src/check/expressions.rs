@@ -208,8 +208,7 @@ impl Expressions {
     /// What decides whether the expression is zero, and whether it is zero when that is not.
     pub(super) fn truth(&self, mut expression: Expression) -> (Expression, bool) {
         let mut inverted = false;
-        loop {
-            let Node::Pure { operator, operands, .. } = &self.nodes[expression as usize] else { break };
+        while let Node::Pure { operator, operands, .. } = &self.nodes[expression as usize] {
             match (&self.operators[*operator], &operands[..]) {
                 (Operator::I32Eqz, &[inner]) => {
                     inverted = !inverted;
