@@ -36,7 +36,8 @@ fn main() {
         } else {
             wat::parse_bytes(&bytes).expect("text parses").into_owned()
         };
-        run(&file, &bytes, &options, worst, dump, out.as_deref(), only, verify);
+        let report = Report { worst, dump, out: out.as_deref(), only, verify };
+        run(&file, &bytes, &options, &report);
     }
 }
 
@@ -49,16 +50,22 @@ fn function_type(module: &Module, ty: &EmittedBlockType) -> Option<u32> {
     })
 }
 
-fn run(
-    file: &str,
-    bytes: &[u8],
-    options: &Options,
+/// What to say of a module.
+struct Report<'a> {
+    /// How many of the functions that grew most are listed.
     worst: usize,
+    /// The function whose code is printed.
     dump: Option<u32>,
-    out: Option<&str>,
+    /// Where the emitted module is written.
+    out: Option<&'a str>,
+    /// The only function that is emitted.
     only: Option<u32>,
+    /// Whether the symbolic checker runs.
     verify: bool,
-) {
+}
+
+fn run(file: &str, bytes: &[u8], options: &Options, report: &Report<'_>) {
+    let &Report { worst, dump, out, only, verify } = report;
     let module = parse_module(bytes.to_vec(), &ParseOptions::default()).expect("the module parses");
     let mut lifter = Lifter::new();
     let mut unproved = 0u32;
