@@ -73,6 +73,16 @@ fn programs_print_their_results_under_asyncify() {
 }
 
 #[test]
+fn programs_print_their_results_with_frames_in_linear_memory() {
+    check_variant("lowered-memory");
+}
+
+#[test]
+fn programs_print_their_results_with_frames_in_gc_structs() {
+    check_variant("lowered-gc");
+}
+
+#[test]
 fn hello_says_hello_in_turns() {
     let hello = WORKLOADS.iter().find(|workload| workload.program == "hello").unwrap();
     for variant in VARIANTS {

@@ -212,7 +212,10 @@ fn run_once(
             measured.compile.push(measurement.compile_s);
             measured.run.push(measurement.run_s);
         }
-        Err(reason) => measured.give_up(Status::Failed, reason),
+        Err(reason) => {
+            let printed = ended.stdout.lines().last().map(|line| format!(", after '{line}'")).unwrap_or_default();
+            measured.give_up(Status::Failed, reason + &printed);
+        }
     }
     Ok(())
 }

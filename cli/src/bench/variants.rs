@@ -4,8 +4,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use wasmfx_passes::lower::{self, Store};
+use wasmfx_passes::optimizer::Optimizer;
+use wasmfx_passes::options::Options;
+use wasmfx_passes::pipeline::Pipeline;
+
 use super::programs::{Source, Workload};
 use crate::input_output::Input;
+use crate::lowering::lower_binary;
 
 /// One way to run programs.
 pub struct Variant {
@@ -26,10 +32,35 @@ pub const ASYNCIFY: &str = "asyncify";
 
 /// All of them, in the order of reports.
 pub static VARIANTS: &[Variant] = &[
-    Variant { name: NATIVE, asyncify: false, stack_switching: true, transform: unchanged },
+    Variant { name: NATIVE, asyncify: false, stack_switching: true, transform: optimized },
+    Variant { name: "lowered-memory", asyncify: false, stack_switching: false, transform: lowered_to_memory },
+    Variant { name: "lowered-gc", asyncify: false, stack_switching: false, transform: lowered_to_gc },
     Variant { name: ASYNCIFY, asyncify: true, stack_switching: false, transform: unchanged },
 ];
 
+/// At -O2.
+fn optimized(binary: &[u8]) -> Result<Vec<u8>> {
+    let options = Options::default();
+    let optimizer = Optimizer { pipeline: Pipeline::for_level(&options), options, ..Optimizer::default() };
+    Ok(optimizer.run(binary)?.bytes)
+}
+
+fn lowered_to_memory(binary: &[u8]) -> Result<Vec<u8>> {
+    lowered(binary, Store::Memory)
+}
+
+fn lowered_to_gc(binary: &[u8]) -> Result<Vec<u8>> {
+    lowered(binary, Store::Gc)
+}
+
+/// Optimised while continuations are visible, and again when they are gone.
+fn lowered(binary: &[u8], store: Store) -> Result<Vec<u8>> {
+    let options = lower::Options { store, ..lower::Options::default() };
+    let (lowered, _) = lower_binary(&optimized(binary)?, &options)?;
+    optimized(&lowered)
+}
+
+/// Binaryen has optimised it.
 fn unchanged(binary: &[u8]) -> Result<Vec<u8>> {
     Ok(binary.to_vec())
 }
