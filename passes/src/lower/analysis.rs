@@ -93,6 +93,8 @@ pub(super) struct Analysis {
     pub(super) exceptions_cross: bool,
     /// Functions whose resume sites may be nested in themselves without bound.
     pub(super) nests: SecondaryMap<FunctionId, bool>,
+    /// Whether a resume site may be suspended itself.
+    pub(super) markers: bool,
     /// The functions that an indirect call of a type may reach.
     callees: Callees,
     foreign_calls: bool,
@@ -206,6 +208,7 @@ impl Analysis {
             continuation_escapes: Escapes::default(),
             exceptions_cross: false,
             nests: SecondaryMap::with_default_and_len(false, module.functions.len()),
+            markers: open_world,
             callees,
             foreign_calls: open_world,
             imports_from_modules: module_imports,
@@ -213,6 +216,10 @@ impl Analysis {
         analysis.find_nesting(module, summaries);
         analysis.find_escapes(module, summaries);
         analysis.find_exceptions(module, summaries, open_world);
+        analysis.markers |= module.functions.keys().any(|id| {
+            let escapes = |site| !analysis.resume_escapes(site, analysis.nests[id]).is_empty();
+            summaries[id].resumes.iter().any(escapes)
+        });
         analysis
     }
 

@@ -2,10 +2,10 @@
 
 use super::builder::{Builder, zero_operator};
 use super::layout::Layout;
-use super::scan::Callee;
+use super::scan::{Callee, ResumeSite};
 use super::split::{Point, Treatment, is_rematerialised, split};
 use super::ssa::{Definition, repair};
-use super::store::{FIRST_CLAUSE_ENTRY, FrameField};
+use super::store::{FrameField, IN_PLACE};
 use super::{Error, Lowering};
 use rustc_hash::FxHashSet;
 use wasmfx_ir::analysis::Liveness;
@@ -24,7 +24,6 @@ pub(super) enum Flavour {
 
 /// One copy of a function in the making.
 pub(super) struct Copy<'c> {
-    pub(super) function: FunctionId,
     pub(super) func: Func,
     pub(super) flavour: Flavour,
     pub(super) layout: &'c Layout,
@@ -34,8 +33,29 @@ pub(super) struct Copy<'c> {
     /// Their lowered types.
     pub(super) lowered_results: Vec<ValType>,
     pub(super) nests: bool,
+    /// How many resume slots the function has.
+    pub(super) slots: u32,
     /// Whether the function may be suspended at all.
     pub(super) may_suspend: bool,
+}
+
+/// A resumable copy: the function, and its slots in the table of resume functions.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Resumable {
+    pub(super) copy: FunctionId,
+    pub(super) first_slot: u32,
+    pub(super) slots: u32,
+}
+
+/// A function whose body is translated and cut at its points, before they are expanded.
+pub(super) struct Prepared {
+    pub(super) function: FunctionId,
+    pub(super) func: Func,
+    pub(super) points: Vec<Point>,
+    liveness: Liveness,
+    layout: Layout,
+    /// Where it needs one.
+    pub(super) resumable: Option<Resumable>,
 }
 
 /// What a call operator calls.
@@ -53,13 +73,11 @@ pub(super) fn callee(operator: &Operator<'_>) -> Option<Callee> {
 }
 
 impl Lowering<'_> {
-    fn treatment(&self, function: FunctionId, operator: &Operator<'static>) -> Treatment {
+    fn treatment(&self, function: FunctionId, operator: &Operator<'static>, handlers: &[Handler]) -> Treatment {
         match operator {
             Operator::Suspend { .. } | Operator::Switch { .. } => Treatment::Suspend,
-            Operator::Resume { resume_table, .. }
-            | Operator::ResumeThrow { resume_table, .. }
-            | Operator::ResumeThrowRef { resume_table, .. } => {
-                let site = super::scan::resume_site(resume_table);
+            operator if super::is_resume(operator) => {
+                let site = ResumeSite::of_handlers(handlers);
                 if self.analysis.resume_escapes(&site, self.analysis.nests[function]).is_empty() {
                     Treatment::Expand
                 } else {
@@ -107,27 +125,40 @@ impl Lowering<'_> {
         }
     }
 
-    /// Lowers one function in place, and adds its resumable copy where it needs one.
-    pub(super) fn lower_function(&mut self, function: FunctionId) -> Result<(), Error> {
+    /// Cuts a body at its points, and reserves what its copies will be called by.
+    pub(super) fn prepare_function(&mut self, function: FunctionId) -> Result<Prepared, Error> {
         let mut func = self.take_body(function)?;
         self.translate_body(&mut func)?;
-        let (mut points, liveness) = split(&mut func, &mut |operator| self.treatment(function, operator));
-        let may_suspend = !self.analysis.escapes[function].is_empty();
+        let (mut points, liveness) =
+            split(&mut func, &mut |operator, handlers| self.treatment(function, operator, handlers));
         let layout = Layout::new(self, &func, &points);
-        let needs_copy = points.iter().any(|point| point.suspends && !point.tail);
+        let first_clause = self.store.first_clause_entry();
         let mut slots = 0;
-        for point in points.iter_mut().filter(|point| point.suspends && !point.tail) {
+        for point in points.iter_mut().filter(|point| point.needs_frame()) {
             point.first_slot = slots;
-            slots += FIRST_CLAUSE_ENTRY + u32::try_from(point.clauses.len()).expect("clauses are few");
+            slots += first_clause + u32::try_from(point.clauses.len()).expect("clauses are few");
         }
         let first_slot = self.reserve_resume_slots(slots);
         points.iter_mut().for_each(|point| point.first_slot += first_slot);
+        let resumable = (slots > 0).then(|| {
+            let name = format!("{}.resume", self.name_of(function));
+            let copy = super::setup::declare_function(self.module, self.store.items.resume_type, &name);
+            let copy = FunctionId::from_u32(copy);
+            self.fill_resume_slots(first_slot, slots, copy);
+            self.report.copied(function, copy, &layout);
+            Resumable { copy, first_slot, slots }
+        });
+        Ok(Prepared { function, func, points, liveness, layout, resumable })
+    }
 
-        let original_type = self.module.functions[function].ty;
-        let result_types = self.original_results(original_type);
+    /// Makes the fast copy of a function in place, and its resumable copy where it needs one.
+    pub(super) fn expand_function(&mut self, prepared: Prepared) -> Result<(), Error> {
+        let Prepared { function, func, points, liveness, layout, resumable } = prepared;
+        let result_types = self.original_results(self.module.functions[function].ty);
         let lowered_results = self.lowered_types(&result_types);
-        let copy = |func: Func, flavour: Flavour, nests: bool| Copy {
-            function,
+        let may_suspend = !self.analysis.escapes[function].is_empty();
+        let nests = self.analysis.nests[function];
+        let copy = |func: Func, flavour: Flavour| Copy {
             func,
             flavour,
             layout: &layout,
@@ -135,15 +166,15 @@ impl Lowering<'_> {
             result_types: result_types.clone(),
             lowered_results: lowered_results.clone(),
             nests,
+            slots: resumable.map_or(0, |resumable| resumable.slots),
             may_suspend,
         };
-        let nests = self.analysis.nests[function];
-        if needs_copy {
-            let number = self.add_resumable_copy(copy(func.clone(), Flavour::Fast, nests), &points, first_slot)?;
-            self.fill_resume_slots(first_slot, slots, number);
-            self.report.copied(self.module, function, number, &layout);
+        if let Some(resumable) = resumable {
+            let copy = copy(func.clone(), Flavour::Fast);
+            let func = self.resumable_copy(copy, &points, resumable)?;
+            self.module.functions[resumable.copy].body = Body::Lifted(Box::new(func));
         }
-        let mut fast = copy(func, Flavour::Fast, nests);
+        let mut fast = copy(func, Flavour::Fast);
         for point in &points {
             self.expand_point(&mut fast, point)?;
         }
@@ -153,12 +184,7 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    fn add_resumable_copy(
-        &mut self,
-        mut copy: Copy<'_>,
-        points: &[Point],
-        first_slot: u32,
-    ) -> Result<FunctionId, Error> {
+    fn resumable_copy(&mut self, mut copy: Copy<'_>, points: &[Point], resumable: Resumable) -> Result<Func, Error> {
         let original_blocks: Vec<Block> = copy.func.blocks.keys().collect();
         let entry = copy.func.add_block();
         let frame = copy.func.add_block_param(entry, self.store.kind.frame_type());
@@ -177,7 +203,7 @@ impl Lowering<'_> {
         let mut definitions = Vec::new();
         let mut targets = Vec::new();
         for (index, point) in points.iter().enumerate() {
-            if point.suspends && !point.tail {
+            if point.needs_frame() {
                 self.add_stubs(&mut copy, point, index, frame, &mut targets, &mut definitions)?;
             }
         }
@@ -186,7 +212,7 @@ impl Lowering<'_> {
             b.jump(only, &[]);
         } else {
             let function = self.store.frame_field(b, frame, FrameField::Function);
-            let first = self.store.resume_function(b, first_slot);
+            let first = self.store.resume_function(b, resumable.first_slot);
             let index = b.i32_op(Operator::I32Sub, &[function, first]);
             let default = targets.pop().expect("a copy has a point with two entries");
             b.end(Terminator::Switch {
@@ -201,8 +227,7 @@ impl Lowering<'_> {
         func.results = Box::new([ValType::I32]);
         repair(&mut func, &definitions);
         finish(&mut func);
-        let name = self.name_of(copy.function);
-        Ok(self.add_function(func, format!("{name}.resume")))
+        Ok(func)
     }
 
     /// In a resumable copy results are left for the next frame, and tail calls are calls.
@@ -263,18 +288,18 @@ impl Lowering<'_> {
         self.link_frames(b, next);
     }
 
-    /// Appends a chain of frames to the suspension; an identity frame stands for an empty one.
+    /// Appends a chain of frames to the suspension. No stack, and no part of one inside a marker, is without frames: an identity frame stands for
+    /// an empty one.
     pub(super) fn link_frames(&mut self, b: &mut Builder<'_>, next: Value) {
         let store = self.store;
         let last = b.global(store.items.last, store.kind.frame_type());
         let sentinel = store.sentinel(b);
-        let nothing = store.is_same(b, last, sentinel);
-        let identity = self.identity_number;
-        b.when(nothing, |b| {
-            // The runtime's own slots are the first of the table, shared or not.
-            let number = b.i32(identity);
-            store.call(b, store.items.identity, &[number], &[]);
-        });
+        let mut nothing = store.is_same(b, last, sentinel);
+        if !store.items.markers {
+            let is_bottom = store.is_null(b, next);
+            nothing = b.i32_op(Operator::I32And, &[nothing, is_bottom]);
+        }
+        b.when(nothing, |b| self.append_identity(b));
         store.link_last(b, next);
     }
 
@@ -282,7 +307,7 @@ impl Lowering<'_> {
     fn hoist_constants(&mut self, copy: &mut Copy<'_>, entry: Block, points: &[Point]) {
         let mut hoisted: FxHashSet<Inst> = FxHashSet::default();
         let mut order: Vec<Value> = Vec::new();
-        for point in points.iter().filter(|point| point.suspends && !point.tail) {
+        for point in points.iter().filter(|point| point.needs_frame()) {
             let landings = point.clauses.iter().chain(&point.catches).filter_map(Handler::block);
             for block in std::iter::once(point.normal).chain(landings) {
                 for &value in copy.liveness.live_in(block) {
@@ -329,9 +354,9 @@ impl Lowering<'_> {
         let values = self.values.read(self.module, &self.original_types, b, &types, false)?;
         b.jump(point.normal, &values);
 
-        let stub = copy.func.add_block();
-        targets.push(stub);
         if let Some(exception) = self.store.items.exception {
+            let stub = copy.func.add_block();
+            targets.push(stub);
             let mut live: Vec<Value> = point
                 .catches
                 .iter()
@@ -344,8 +369,6 @@ impl Lowering<'_> {
             self.load_frame(copy, stub, index, frame, &live, definitions);
             let b = &mut Builder::at(&mut copy.func, stub);
             self.store.raise_pending(b, exception, &point.catches);
-        } else {
-            copy.func.blocks[stub].terminator = Terminator::Unreachable;
         }
 
         for clause in &point.clauses {
@@ -398,9 +421,8 @@ impl Lowering<'_> {
                 let b = &mut Builder::at(&mut copy.func, point.block);
                 self.values.write(self.module, &self.original_types, b, &types, &point.args, true)?;
                 let status = self.suspension_status(b, tag);
-                self.store.begin_suspension(b);
                 let block = b.block;
-                self.suspend_here(copy, point, block, status, None)
+                self.suspend_itself(copy, point, block, status)
             }
             Operator::Switch { cont_type_index, tag_index } => {
                 let tag = TagId::from_u32(tag_index);
@@ -413,9 +435,8 @@ impl Lowering<'_> {
                 self.values.write(self.module, &self.original_types, b, &types, args, true)?;
                 b.set_global(self.store.items.pending, running.stack);
                 let status = self.switch_status(b, tag);
-                self.store.begin_suspension(b);
                 let block = b.block;
-                self.suspend_here(copy, point, block, status, None)
+                self.suspend_itself(copy, point, block, status)
             }
             Operator::Call { .. } | Operator::CallIndirect { .. } | Operator::CallRef { .. } => {
                 self.expand_call(copy, point)
@@ -444,6 +465,58 @@ impl Lowering<'_> {
             b.set_global(self.store.items.unwinding, zero);
         }
         self.save_and_leave(copy, point, unwind, status, None)
+    }
+
+    /// Suspends at an instruction that does nothing else. A resumed frame is then used again where it is, so that no link changes, or
+    /// is left out of the stack.
+    fn suspend_itself(&mut self, copy: &mut Copy<'_>, point: &Point, block: Block, status: Value) -> Result<(), Error> {
+        let b = &mut Builder::at(&mut copy.func, block);
+        let frame = match copy.flavour {
+            Flavour::Resumed(frame) if !point.tail => {
+                self.save_again(b, copy.layout, point, frame, copy.slots);
+                let mark = b.i32(IN_PLACE);
+                let status = b.i32_op(Operator::I32Or, &[status, mark]);
+                b.ret(&[status]);
+                return Ok(());
+            }
+            Flavour::Resumed(frame) if !self.store.items.markers => frame,
+            Flavour::Resumed(_) | Flavour::Fast => {
+                self.store.begin_suspension(b);
+                return self.suspend_here(copy, point, block, status, None);
+            }
+        };
+        let store = self.store;
+        let next = store.frame_field(b, frame, FrameField::Next);
+        self.free_frame(b, copy.layout, frame);
+        let is_bottom = store.is_null(b, next);
+        let (bottom, inside) = b.fork(is_bottom);
+        b.switch_to(inside);
+        let sentinel = store.sentinel(b);
+        store.set_frame_field(b, sentinel, FrameField::Next, next);
+        b.ret(&[status]);
+        b.switch_to(bottom);
+        store.begin_suspension(b);
+        self.append_identity(b);
+        b.ret(&[status]);
+        Ok(())
+    }
+
+    /// Appends a frame that hands on what it gets.
+    fn append_identity(&self, b: &mut Builder<'_>) {
+        // The runtime's own slots are the first of the table, shared or not.
+        let number = b.i32(self.identity_number);
+        self.store.call(b, self.store.items.identity, &[number], &[]);
+    }
+
+    /// Saves what the point needs into the frame that the resumable copy was given.
+    fn save_again(&mut self, b: &mut Builder<'_>, layout: &Layout, point: &Point, frame: Value, slots: u32) {
+        for &(value, slot) in &layout.points[point.index] {
+            self.save(b, layout, frame, slot, value);
+        }
+        // Where there is but one way to go on, the frame says so already.
+        if slots > 1 {
+            self.set_resume_function(b, frame, point.first_slot);
+        }
     }
 
     /// Suspends with a status that is not yet announced.
@@ -476,14 +549,14 @@ impl Lowering<'_> {
         match copy.flavour {
             Flavour::Fast => {
                 if !point.tail {
-                    let index = self.point_index(layout, point);
-                    let helper = self.save_helper(layout, &layout.points[index], marker.is_some())?;
+                    let saved = &layout.points[point.index];
+                    let helper = self.save_helper(layout, saved, marker.is_some())?;
                     let b = &mut Builder::at(&mut copy.func, block);
                     let mut args = vec![self.store.resume_function(b, point.first_slot)];
                     if let Some((mask, matcher)) = marker {
                         args.extend([mask, matcher]);
                     }
-                    args.extend(layout.points[index].iter().map(|&(value, _)| value));
+                    args.extend(saved.iter().map(|&(value, _)| value));
                     self.store.call(b, helper, &args, &[]);
                 }
                 let types = copy.lowered_results.clone();
@@ -496,11 +569,7 @@ impl Lowering<'_> {
                     self.leave_without_frame(b, layout, frame, status);
                     return Ok(());
                 }
-                let index = self.point_index(layout, point);
-                for &(value, slot) in &layout.points[index] {
-                    self.save(b, layout, frame, slot, value);
-                }
-                self.set_resume_function(b, frame, point.first_slot);
+                self.save_again(b, layout, point, frame, copy.slots);
                 if let Some((mask, matcher)) = marker {
                     self.store.append_marker(b, frame, mask, matcher);
                 }
@@ -509,12 +578,6 @@ impl Lowering<'_> {
             }
         }
         Ok(())
-    }
-
-    /// The position of a point among the layout's points.
-    fn point_index(&self, layout: &Layout, point: &Point) -> usize {
-        debug_assert_eq!(layout.points[point.index].len(), point.saved.len());
-        point.index
     }
 
     /// Values of these types that nobody looks at.

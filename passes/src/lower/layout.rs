@@ -52,8 +52,7 @@ fn slot_bytes(ty: ValType) -> u32 {
 impl Layout {
     /// The layout for a function whose points save these values; slots are shared between points.
     pub(super) fn new(lowering: &mut Lowering<'_>, func: &Func, points: &[Point]) -> Self {
-        let needs_frame = |point: &&Point| point.suspends && !point.tail;
-        let marker = points.iter().filter(needs_frame).any(|point| super::is_resume(&point.operator));
+        let marker = points.iter().filter(|point| point.needs_frame()).any(|point| super::is_resume(&point.operator));
         // The k-th value of a type has the k-th slot of that type, at any point.
         let mut counts: IndexMap<ValType, u32> = IndexMap::new();
         let mut numbered: Vec<Vec<(Value, ValType, u32)>> = Vec::new();
@@ -204,7 +203,7 @@ impl Lowering<'_> {
     /// A new frame of this layout. Its slots hold anything.
     pub(super) fn new_frame(&mut self, b: &mut Builder<'_>, layout: &Layout) -> Value {
         match self.store.kind {
-            Kind::Memory(m) => m.allocate(b, &self.store.items, layout.class, layout.bytes),
+            Kind::Memory(m) => self.store.allocate_frame(b, m, layout.class, layout.bytes),
             Kind::Gc(_) => {
                 let ty = super::values::concrete_heap(wasmfx_ir::module::TypeId::from_u32(layout.struct_type));
                 let operator = Operator::StructNewDefault { struct_type_index: layout.struct_type };

@@ -13,6 +13,7 @@
 //! | [`store`], [`runtime`] | frames and stacks, and the functions that drive them |
 //! | [`values`] | how values travel between frames |
 //! | [`split`], [`layout`], [`function`], [`ssa`] | the two copies of a function |
+//! | [`innermost`] | which resumable copies a resume site calls without the table |
 //! | [`resume_site`] | `resume`, `resume_throw`, `resume_throw_ref` |
 //! | [`shared`] | the runtime as a module of its own |
 //! | [`thunks`] | how continuations begin, bound arguments, entries from the host |
@@ -20,6 +21,7 @@
 mod analysis;
 mod builder;
 mod function;
+mod innermost;
 mod layout;
 mod report;
 mod resume_site;
@@ -41,6 +43,7 @@ pub use shared::{RUNTIME_MODULE, runtime_module};
 pub use wasmfx_ir::error::Error;
 
 use analysis::Analysis;
+use function::Resumable;
 use indexmap::IndexMap;
 use runtime::Passing;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -118,6 +121,8 @@ struct Lowering<'m> {
     values: Values,
     /// The functions in the table of resume functions.
     resume_slots: Vec<FunctionId>,
+    /// The resumable copies that resume sites call directly.
+    innermost: Vec<Resumable>,
     matchers: IndexMap<Vec<(u32, bool)>, FunctionId>,
     /// The slot of the frame that hands on what it gets.
     identity_number: u32,
@@ -174,17 +179,28 @@ pub fn lower_module(module: &mut Module, options: &Options) -> Result<Report, Er
     let slot_bound: usize = touched.iter().map(|&id| summaries[id].point_bound + 2).sum();
     let mut lowering = setup::set_up(module, options, mentions, analysis, slot_bound * 2 > 60_000)?;
     lowering.report.analysed(lowering.module, &lowering.analysis, &summaries);
+    let mut prepared = Vec::with_capacity(touched.len());
     for &function in &touched {
-        lowering.lower_function(function).map_err(|error| {
-            if error.function().is_some() {
-                return error;
-            }
-            let name = lowering.module.functions[function].name.clone();
-            error.in_function(function.as_u32(), name.as_deref())
-        })?;
+        let cut = lowering.prepare_function(function);
+        prepared.push(cut.map_err(|error| lowering.in_function(error, function))?);
+    }
+    lowering.innermost = lowering.likely_innermost(&prepared);
+    for cut in prepared {
+        let function = cut.function;
+        lowering.expand_function(cut).map_err(|error| lowering.in_function(error, function))?;
     }
     lowering.finish_module()?;
     Ok(std::mem::take(&mut lowering.report))
+}
+
+impl Lowering<'_> {
+    /// An error that says in which function it was found.
+    fn in_function(&self, error: Error, function: FunctionId) -> Error {
+        if error.function().is_some() {
+            return error;
+        }
+        error.in_function(function.as_u32(), self.module.functions[function].name.as_deref())
+    }
 }
 
 /// In a closed world nobody outside can make sense of a continuation.

@@ -77,7 +77,7 @@ impl Report {
         }
     }
 
-    pub(super) fn copied(&mut self, _module: &Module, function: FunctionId, copy: FunctionId, layout: &Layout) {
+    pub(super) fn copied(&mut self, function: FunctionId, copy: FunctionId, layout: &Layout) {
         if let Ok(position) = self.functions.binary_search_by_key(&function, |report| report.function) {
             self.functions[position].copy = Some(copy);
             self.functions[position].frame_size =

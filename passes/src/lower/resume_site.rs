@@ -122,22 +122,23 @@ impl Lowering<'_> {
             let status = b.call(operator, &[stack, frame, status], &[ValType::I32], &point.catches)[0];
             b.jump(after, &[status]);
         };
-        let first_marker = store.stack_field(b, stack, StackField::FirstMarker);
-        let no_markers = store.is_null(b, first_marker);
-        let (hot, with_markers) = b.fork(no_markers);
-        b.switch_to(with_markers);
-        let head = store.stack_field(b, stack, StackField::Head);
-        let zero = b.i32(0);
-        drive(b, head, zero);
-
-        b.switch_to(hot);
+        if store.items.markers {
+            let first_marker = store.stack_field(b, stack, StackField::FirstMarker);
+            let no_markers = store.is_null(b, first_marker);
+            let (hot, with_markers) = b.fork(no_markers);
+            b.switch_to(with_markers);
+            let head = store.stack_field(b, stack, StackField::Head);
+            let zero = b.i32(0);
+            drive(b, head, zero);
+            b.switch_to(hot);
+        }
         let frame = store.stack_field(b, stack, StackField::Head);
         let next = store.frame_field(b, frame, FrameField::Next);
         let catches = match store.items.exception {
             Some(_) => vec![Handler::CatchAllRef { block: b.new_block(&[exception_type(false)]) }],
             None => Vec::new(),
         };
-        let status = store.run_frame(b, frame, &catches);
+        let status = self.run_innermost(b, frame, &catches);
         let (suspended, returned) = b.fork(status);
         b.switch_to(returned);
         let is_bottom = store.is_null(b, next);
@@ -149,14 +150,21 @@ impl Lowering<'_> {
         let zero = b.i32(0);
         drive(b, next, zero);
         b.switch_to(suspended);
+        let (in_place, appended) = store.fork_in_place(b, status);
+        b.switch_to(in_place);
+        let plain = store.plain_status(b, status);
+        b.jump(check, &[plain]);
+        b.switch_to(appended);
         let sentinel = store.sentinel(b);
         let head = store.frame_field(b, sentinel, FrameField::Next);
         store.set_stack_field(b, stack, StackField::Head, head);
-        let is_bottom = store.is_null(b, next);
-        b.when(is_bottom, |b| {
-            let last = b.global(store.items.last, frame_type);
-            store.set_stack_field(b, stack, StackField::Tail, last);
-        });
+        if store.items.markers {
+            let is_bottom = store.is_null(b, next);
+            b.when(is_bottom, |b| {
+                let last = b.global(store.items.last, frame_type);
+                store.set_stack_field(b, stack, StackField::Tail, last);
+            });
+        }
         b.jump(check, &[status]);
         if let Some(Handler::CatchAllRef { block }) = catches.first() {
             b.switch_to(*block);
@@ -179,17 +187,19 @@ impl Lowering<'_> {
             at = self.try_clause(copy, clause, at, status, running, run, depth)?;
         }
         let b = &mut Builder::at(&mut copy.func, at);
-        let zero = b.i32(0);
-        let is_special = b.i32_op(Operator::I32LtS, &[status, zero]);
-        let (special, unhandled) = b.fork(is_special);
-        b.switch_to(special);
-        if let Some(depth) = depth {
-            let deeper = b.add(depth, 1);
-            b.set_global(store.items.depth, deeper);
+        if store.items.markers {
+            let zero = b.i32(0);
+            let is_special = b.i32_op(Operator::I32LtS, &[status, zero]);
+            let (special, unhandled) = b.fork(is_special);
+            b.switch_to(special);
+            if let Some(depth) = depth {
+                let deeper = b.add(depth, 1);
+                b.set_global(store.items.depth, deeper);
+            }
+            let null = store.null(b, frame_type);
+            drive(b, null, status);
+            b.switch_to(unhandled);
         }
-        let null = store.null(b, frame_type);
-        drive(b, null, status);
-        b.switch_to(unhandled);
         if point.suspends {
             store.call(b, store.items.forward, &[stack], &[]);
             let marker = self.prompt(b, &point.clauses);
@@ -209,6 +219,36 @@ impl Lowering<'_> {
         let values = self.values.read(self.module, &self.original_types, b, &types, false)?;
         b.jump(point.normal, &values);
         Ok(())
+    }
+
+    /// Runs the innermost frame: directly where it is one of the likely ones, else through the table.
+    fn run_innermost(&self, b: &mut Builder<'_>, frame: Value, catches: &[Handler]) -> Value {
+        let store = self.store;
+        if self.innermost.is_empty() {
+            return store.run_frame(b, frame, catches);
+        }
+        let ran = b.new_block(&[ValType::I32]);
+        let function = store.frame_field(b, frame, FrameField::Function);
+        for likely in &self.innermost {
+            let first = b.i32(likely.first_slot);
+            let is_likely = if likely.slots == 1 {
+                b.is_equal(function, first)
+            } else {
+                let position = b.i32_op(Operator::I32Sub, &[function, first]);
+                let slots = b.i32(likely.slots);
+                b.i32_op(Operator::I32LtU, &[position, slots])
+            };
+            let (direct, other) = b.fork(is_likely);
+            b.switch_to(direct);
+            let call = Operator::Call { function_index: likely.copy.as_u32() };
+            let status = b.call(call, &[frame], &[ValType::I32], catches)[0];
+            b.jump(ran, &[status]);
+            b.switch_to(other);
+        }
+        let status = store.run_frame(b, frame, catches);
+        b.jump(ran, &[status]);
+        b.switch_to(ran);
+        b.block_params(ran)[0]
     }
 
     /// Tests one clause of the site; returns the block to go on in where it does not apply.

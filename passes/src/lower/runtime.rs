@@ -2,10 +2,10 @@
 
 use super::builder::Builder;
 use super::store::{
-    FIRST_CLAUSE_ENTRY, FrameField, Kind, MarkerField, MemoryStore, Running, SPECIAL, START_STATUS, StackField, Store,
-    THROW_ENTRY, cells,
+    FrameField, IN_PLACE, Kind, MarkerField, MemoryStore, Running, SPECIAL, START_STATUS, StackField, Store,
+    THROW_ENTRY,
 };
-use wasmfx_ir::func::{Func, Handler, Value};
+use wasmfx_ir::func::{Block, Func, Handler, Terminator, Value};
 use wasmfx_ir::module::TypeId;
 use wasmfx_ir::wasmparser::{AbstractHeapType, HeapType, Operator, RefType, ValType};
 
@@ -62,6 +62,19 @@ impl Store {
         head
     }
 
+    /// Branches to two new blocks: the frame that was run is where it was, or frames were appended.
+    pub(super) fn fork_in_place(&self, b: &mut Builder<'_>, status: Value) -> (Block, Block) {
+        let bit = b.i32(IN_PLACE);
+        let in_place = b.i32_op(Operator::I32And, &[status, bit]);
+        b.fork(in_place)
+    }
+
+    /// An in-place status without its mark.
+    pub(super) fn plain_status(&self, b: &mut Builder<'_>, status: Value) -> Value {
+        let bit = b.i32(IN_PLACE);
+        b.i32_op(Operator::I32Xor, &[status, bit])
+    }
+
     /// `drive(stack, frame, status) -> status`: everything but the most frequent case of a resume.
     ///
     /// With status 0, runs `frame` (null: nothing is left to run) and then the frames behind it, each with the results of the one before. Otherwise deals
@@ -87,33 +100,46 @@ impl Store {
         let zero = b.i32(0);
         b.ret(&[zero]);
         b.switch_to(go);
-        let first = self.stack_field(b, stack, StackField::FirstMarker);
-        let is_marker = self.is_same(b, frame, first);
-        b.when(is_marker, |b| {
-            let next = self.marker_field(b, first, MarkerField::NextMarker);
-            self.set_stack_field(b, stack, StackField::FirstMarker, next);
-        });
+        if self.items.markers {
+            let first = self.stack_field(b, stack, StackField::FirstMarker);
+            let is_marker = self.is_same(b, frame, first);
+            b.when(is_marker, |b| {
+                let next = self.marker_field(b, first, MarkerField::NextMarker);
+                self.set_stack_field(b, stack, StackField::FirstMarker, next);
+            });
+        }
         let next = self.frame_field(b, frame, FrameField::Next);
         let catches = catch_all(b, self);
         let status = self.run_frame(b, frame, &catches);
         let record = b.new_block(&[]);
         b.branch(status, record, &[], run, &[next]);
 
-        // It was suspended: the new frames are linked to those behind it already.
+        // It was suspended: the new frames, or the frame itself, are linked to those behind it already.
         b.switch_to(record);
+        let linked = b.new_block(&[frame_type, frame_type, ValType::I32]);
+        let (in_place, appended) = self.fork_in_place(b, status);
+        b.switch_to(in_place);
+        let plain = self.plain_status(b, status);
+        b.jump(linked, &[frame, frame, plain]);
+        b.switch_to(appended);
         let sentinel = self.sentinel(b);
         let head = self.frame_field(b, sentinel, FrameField::Next);
-        self.set_stack_field(b, stack, StackField::Head, head);
         let last = b.global(self.items.last, frame_type);
-        let is_bottom = self.is_null(b, next);
-        let (bottom, inside) = b.fork(is_bottom);
-        b.switch_to(bottom);
-        self.set_stack_field(b, stack, StackField::Tail, last);
-        b.jump(suspended, &[status]);
-        b.switch_to(inside);
-        let first = self.stack_field(b, stack, StackField::FirstMarker);
-        let is_marker = self.is_same(b, next, first);
-        b.when(is_marker, |b| self.set_marker_field(b, first, MarkerField::InnerTail, last));
+        b.jump(linked, &[head, last, status]);
+        b.switch_to(linked);
+        let [head, last, status] = b.block_params(linked)[..] else { unreachable!("three parameters were given") };
+        self.set_stack_field(b, stack, StackField::Head, head);
+        if self.items.markers {
+            let is_bottom = self.is_null(b, next);
+            let (bottom, inside) = b.fork(is_bottom);
+            b.switch_to(bottom);
+            self.set_stack_field(b, stack, StackField::Tail, last);
+            b.jump(suspended, &[status]);
+            b.switch_to(inside);
+            let first = self.stack_field(b, stack, StackField::FirstMarker);
+            let is_marker = self.is_same(b, next, first);
+            b.when(is_marker, |b| self.set_marker_field(b, first, MarkerField::InnerTail, last));
+        }
         b.jump(suspended, &[status]);
 
         // Exceptions go on into the next frame.
@@ -136,6 +162,10 @@ impl Store {
         // A suspension: first what only the driver can deal with.
         b.switch_to(suspended);
         let status = b.block_params(suspended)[0];
+        if !self.items.markers {
+            b.ret(&[status]);
+            return func;
+        }
         let search = b.new_block(&[ValType::I32]);
         let zero = b.i32(0);
         let is_special = b.i32_op(Operator::I32LtS, &[status, zero]);
@@ -167,14 +197,7 @@ impl Store {
     }
 
     /// The part of the driver that looks for a marker that handles a status.
-    fn build_search(
-        &self,
-        b: &mut Builder<'_>,
-        stack: Value,
-        search: wasmfx_ir::func::Block,
-        run: wasmfx_ir::func::Block,
-        passing: Passing,
-    ) {
+    fn build_search(&self, b: &mut Builder<'_>, stack: Value, search: Block, run: Block, passing: Passing) {
         let (marker_type, stack_type) = (self.kind.marker_type(), self.kind.stack_type());
         b.switch_to(search);
         let status = b.block_params(search)[0];
@@ -236,7 +259,7 @@ impl Store {
         self.set_stack_field(b, stack, StackField::FirstMarker, marker);
         let function = self.frame_field(b, marker, FrameField::Function);
         let entry = b.i32_op(Operator::I32Add, &[function, clause]);
-        let entry = b.add(entry, FIRST_CLAUSE_ENTRY - 1);
+        let entry = b.add(entry, self.first_clause_entry() - 1);
         self.set_frame_field(b, marker, FrameField::Function, entry);
         b.jump(run, &[marker]);
         b.switch_to(switching);
@@ -309,7 +332,7 @@ impl Store {
         let frame = match self.kind {
             Kind::Memory(m) => {
                 let (class, bytes) = MemoryStore::size_class(m.slots_offset(false));
-                let frame = m.allocate(b, &self.items, class, bytes);
+                let frame = self.allocate_frame(b, m, class, bytes);
                 self.set_frame_field(b, frame, FrameField::Function, function);
                 frame
             }
@@ -355,136 +378,86 @@ impl Store {
         b.throw_ref(value, catches);
     }
 
-    /// `allocate_frame(bytes, class) -> frame`: from fresh memory.
-    pub(super) fn build_allocate_frame(&self, m: MemoryStore, ty: TypeId) -> Func {
-        let mut func = new_function(ty, &[ValType::I32, ValType::I32], &[ValType::I32]);
+    /// `allocate(bytes) -> address`: memory that nothing used before: zero but for what is written to it.
+    pub(super) fn build_allocate(&self, m: MemoryStore, ty: TypeId) -> Func {
+        let mut func = new_function(ty, &[ValType::I32], &[ValType::I32]);
         let b = &mut Builder::new(&mut func);
-        let [bytes, class] = b.params()[..] else { unreachable!("allocate_frame has two parameters") };
-        let frame = self.bump(b, m, bytes);
-        m.store_class(b, frame, class);
-        b.ret(&[frame]);
-        func
-    }
-
-    /// `allocate_record() -> record`: from fresh memory, with generation 1.
-    pub(super) fn build_allocate_record(&self, m: MemoryStore, ty: TypeId) -> Func {
-        let mut func = new_function(ty, &[], &[ValType::I32]);
-        let b = &mut Builder::new(&mut func);
-        let bytes = b.i32(m.record_bytes());
-        let record = self.bump(b, m, bytes);
-        let one = b.i32(1);
-        m.store(b, record, 0, one);
-        b.ret(&[record]);
-        func
-    }
-
-    /// `retire(record) -> handle`: moves a stack whose record has no generation left to another record. The old one is never used again.
-    pub(super) fn build_retire(&self, m: MemoryStore, ty: TypeId) -> Func {
-        let mut func = new_function(ty, &[ValType::I32], &[ValType::I64]);
-        let b = &mut Builder::new(&mut func);
-        let old = b.params()[0];
-        let Running { stack: new, handle } = self.new_stack(b);
-        for offset in (4..m.record_bytes()).step_by(4) {
-            let word = m.load(b, old, offset);
-            m.store(b, new, offset, word);
-        }
-        // An entry frame moves with its record.
-        let old_entry = b.add(old, 20);
-        let new_entry = b.add(new, 20);
-        for field in [StackField::Head, StackField::Tail] {
-            let frame = self.stack_field(b, old, field);
-            let is_entry = b.is_equal(frame, old_entry);
-            b.when(is_entry, |b| self.set_stack_field(b, new, field, new_entry));
-        }
-        // A bound argument's frame may stand before the entry frame.
-        let tail = self.stack_field(b, old, StackField::Tail);
-        let ends_with_entry = b.is_equal(tail, old_entry);
-        b.when(ends_with_entry, |b| self.relink_entry(b, new, old_entry, new_entry));
-        b.ret(&[handle.expect("a running stack of the memory store has its handle")]);
-        func
-    }
-
-    /// Makes the frame that is linked to `old_entry` link to `new_entry`.
-    fn relink_entry(&self, b: &mut Builder<'_>, stack: Value, old_entry: Value, new_entry: Value) {
-        let walk = b.new_block(&[ValType::I32]);
-        let done = b.new_block(&[]);
-        let head = self.stack_field(b, stack, StackField::Head);
-        b.jump(walk, &[head]);
-        b.switch_to(walk);
-        let frame = b.block_params(walk)[0];
-        let is_new = b.is_equal(frame, new_entry);
-        let look = b.new_block(&[]);
-        b.branch(is_new, done, &[], look, &[]);
-        b.switch_to(look);
-        let next = self.frame_field(b, frame, FrameField::Next);
-        let is_old = b.is_equal(next, old_entry);
-        let relink = b.new_block(&[]);
-        b.branch(is_old, relink, &[], walk, &[next]);
-        b.switch_to(relink);
-        self.set_frame_field(b, frame, FrameField::Next, new_entry);
-        b.jump(done, &[]);
-        b.switch_to(done);
-    }
-
-    /// Memory that nothing used before: zero but for what is written to it.
-    fn bump(&self, b: &mut Builder<'_>, m: MemoryStore, bytes: Value) -> Value {
-        let fits = b.new_block(&[ValType::I32]);
-        let address = m.load_cell(b, cells::BUMP);
-        let uninitialised = b.is_zero(address);
-        b.when(uninitialised, |b| {
-            let heap = b.i32(m.base + cells::HEAP);
-            m.store_cell(b, cells::BUMP, heap);
-            let end = b.i32(m.base + 65536);
-            m.store_cell(b, cells::BUMP_END, end);
-        });
-        let address = m.load_cell(b, cells::BUMP);
-        let end = m.load_cell(b, cells::BUMP_END);
+        let bytes = b.params()[0];
+        let address = b.global(m.bump, ValType::I32);
+        let end = b.global(m.bump_end, ValType::I32);
         let left = b.i32_op(Operator::I32Sub, &[end, address]);
-        let enough = b.i32_op(Operator::I32GeU, &[left, bytes]);
-        let grow = b.new_block(&[]);
-        b.branch(enough, fits, &[address], grow, &[]);
-        b.switch_to(grow);
-        // As many pages as the request needs, and a sixteenth of what there is, so that growing is rare.
+        let short = b.i32_op(Operator::I32LtU, &[left, bytes]);
+        let address = b.choose(short, ValType::I32, |b| self.grow(b, m, bytes, address, end), |_| address);
+        let next = b.i32_op(Operator::I32Add, &[address, bytes]);
+        b.set_global(m.bump, next);
+        b.ret(&[address]);
+        func
+    }
+
+    /// Grows the memory by as many pages as the request needs and a sixteenth of what there is, so that growing is rare; by what is needed, if
+    /// there is no more. Returns where to allocate from.
+    fn grow(&self, b: &mut Builder<'_>, m: MemoryStore, bytes: Value, address: Value, end: Value) -> Value {
+        let shift = b.i32(16);
         let ones = b.i32(65535);
         let needed = b.i32_op(Operator::I32Add, &[bytes, ones]);
-        let shift = b.i32(16);
         let needed = b.i32_op(Operator::I32ShrU, &[needed, shift]);
         let size = b.i32_op(Operator::MemorySize { mem: m.memory }, &[]);
         let four = b.i32(4);
         let share = b.i32_op(Operator::I32ShrU, &[size, four]);
         let more = b.i32_op(Operator::I32Add, &[needed, share]);
-        let old = b.i32_op(Operator::MemoryGrow { mem: m.memory }, &[more]);
+        let grow = Operator::MemoryGrow { mem: m.memory };
         let minus_one = b.i32(u32::MAX);
+        let old = b.i32_op(grow.clone(), &[more]);
         let failed = b.is_equal(old, minus_one);
-        let (retry, grown) = b.fork(failed);
-        let begin = b.new_block(&[ValType::I32, ValType::I32]);
-        b.switch_to(retry);
-        let again = b.i32_op(Operator::MemoryGrow { mem: m.memory }, &[needed]);
-        let failed = b.is_equal(again, minus_one);
-        let (give_up, small) = b.fork(failed);
-        b.switch_to(give_up);
-        // A trap leaves nothing that the next call into the instance would stumble over.
-        let zero = b.i32(0);
-        b.set_global(self.items.unwinding, zero);
-        b.end(wasmfx_ir::func::Terminator::Unreachable);
-        b.switch_to(small);
-        b.jump(begin, &[again, needed]);
-        b.switch_to(grown);
-        b.jump(begin, &[old, more]);
-        b.switch_to(begin);
-        let [page, pages] = b.block_params(begin)[..] else { unreachable!("two parameters were given") };
-        let start = b.i32_op(Operator::I32Shl, &[page, shift]);
-        let length = b.i32_op(Operator::I32Shl, &[pages, shift]);
-        let new_end = b.i32_op(Operator::I32Add, &[start, length]);
-        m.store_cell(b, cells::BUMP_END, new_end);
-        // Where nobody else grew the memory in between, what was left goes on.
+        b.when(failed, |b| {
+            let old = b.i32_op(grow, &[needed]);
+            let failed = b.is_equal(old, minus_one);
+            let (give_up, rest) = b.fork(failed);
+            b.switch_to(give_up);
+            // A trap leaves nothing that the next call into the instance would stumble over.
+            let zero = b.i32(0);
+            b.set_global(self.items.unwinding, zero);
+            b.end(Terminator::Unreachable);
+            b.switch_to(rest);
+        });
+        let new_size = b.i32_op(Operator::MemorySize { mem: m.memory }, &[]);
+        let new_end = b.i32_op(Operator::I32Shl, &[new_size, shift]);
+        b.set_global(m.bump_end, new_end);
+        if m.own {
+            return address;
+        }
+        // Where somebody else grew the memory in between, what was left is given up.
+        let start = b.i32_op(Operator::I32Shl, &[size, shift]);
         let adjacent = b.is_equal(start, end);
-        let address = b.value(Operator::Select, &[address, start, adjacent], ValType::I32);
-        b.jump(fits, &[address]);
-        b.switch_to(fits);
-        let address = b.block_params(fits)[0];
-        let next = b.i32_op(Operator::I32Add, &[address, bytes]);
-        m.store_cell(b, cells::BUMP, next);
-        address
+        b.value(Operator::Select, &[address, start, adjacent], ValType::I32)
+    }
+
+    /// `new_record() -> record`: from fresh memory, with generation 1.
+    pub(super) fn build_allocate_record(&self, m: MemoryStore, ty: TypeId) -> Func {
+        let mut func = new_function(ty, &[], &[ValType::I32]);
+        let b = &mut Builder::new(&mut func);
+        let bytes = b.i32(m.record_bytes());
+        let record = self.call(b, self.items.allocate, &[bytes], &[ValType::I32])[0];
+        let address = b.value(Operator::I64ExtendI32U, &[record], ValType::I64);
+        let first = b.i64(1 << 32);
+        let continuation = b.value(Operator::I64Or, &[address, first], ValType::I64);
+        m.store_continuation(b, record, continuation);
+        b.ret(&[record]);
+        func
+    }
+
+    /// `retire(record) -> handle`: moves a stack whose record has no generation left to another record. The old one is never used again.
+    pub(super) fn build_retire(&self, ty: TypeId) -> Func {
+        let mut func = new_function(ty, &[ValType::I32], &[ValType::I64]);
+        let b = &mut Builder::new(&mut func);
+        let old = b.params()[0];
+        let Running { stack: new, handle } = self.new_stack(b);
+        // A frame of the entry function stays in the old record, whose memory is given up.
+        for &field in self.stack_fields() {
+            let value = self.stack_field(b, old, field);
+            self.set_stack_field(b, new, field, value);
+        }
+        b.ret(&[handle.expect("a running stack of the memory store has its handle")]);
+        func
     }
 }

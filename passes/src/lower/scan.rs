@@ -175,15 +175,12 @@ impl Summary {
             Operator::RefFunc { function_index } => self.references.push(FunctionId::from_u32(function_index)),
             _ => {}
         }
-        if let Operator::Resume { resume_table, .. }
-        | Operator::ResumeThrow { resume_table, .. }
-        | Operator::ResumeThrowRef { resume_table, .. } = operator
-        {
-            let site = resume_site(resume_table);
-            self.point_bound += site.suspensions.len();
-            self.resumes.push(site);
-        }
         self.mentions_continuations |= mentions.operator(module, operator);
+    }
+
+    fn add_resume(&mut self, site: ResumeSite) {
+        self.point_bound += site.suspensions.len();
+        self.resumes.push(site);
     }
 
     fn of_lazy(module: &Module, mentions: &Mentions, body: &LazyBody) -> wasmparser::Result<Self> {
@@ -203,6 +200,12 @@ impl Summary {
                 map_operator(&mut operator, &mut |space, number| renumbering.map(space, number));
             }
             summary.add(module, mentions, &operator, before);
+            if let Operator::Resume { resume_table, .. }
+            | Operator::ResumeThrow { resume_table, .. }
+            | Operator::ResumeThrowRef { resume_table, .. } = &operator
+            {
+                summary.add_resume(ResumeSite::of_table(resume_table));
+            }
             before = match operator {
                 Operator::RefFunc { function_index } => Some(FunctionId::from_u32(function_index)),
                 _ => None,
@@ -230,22 +233,40 @@ impl Summary {
             }
             if let Terminator::Invoke(invoke) = &block.terminator {
                 summary.catches |= invoke.handlers.iter().any(Handler::is_exception_handler);
+                if super::is_resume(&func.operators[invoke.operator]) {
+                    summary.add_resume(ResumeSite::of_handlers(&invoke.handlers));
+                }
             }
         }
         summary
     }
 }
 
-/// The tags of a resume table.
-pub(super) fn resume_site(table: &ResumeTable) -> ResumeSite {
-    let mut site = ResumeSite { suspensions: Vec::new(), switches: Vec::new() };
-    for handler in &table.handlers {
-        match *handler {
-            Handle::OnLabel { tag, .. } => site.suspensions.push(TagId::from_u32(tag)),
-            Handle::OnSwitch { tag } => site.switches.push(TagId::from_u32(tag)),
+impl ResumeSite {
+    /// Of an instruction of a body that is bytes.
+    fn of_table(table: &ResumeTable) -> Self {
+        let mut site = Self { suspensions: Vec::new(), switches: Vec::new() };
+        for handler in &table.handlers {
+            match *handler {
+                Handle::OnLabel { tag, .. } => site.suspensions.push(TagId::from_u32(tag)),
+                Handle::OnSwitch { tag } => site.switches.push(TagId::from_u32(tag)),
+            }
         }
+        site
     }
-    site
+
+    /// Of an instruction of a lifted body, whose clauses are handlers of its block.
+    pub(super) fn of_handlers(handlers: &[Handler]) -> Self {
+        let mut site = Self { suspensions: Vec::new(), switches: Vec::new() };
+        for handler in handlers {
+            match *handler {
+                Handler::Suspension { tag, .. } => site.suspensions.push(tag),
+                Handler::Switch { tag } => site.switches.push(tag),
+                _ => {}
+            }
+        }
+        site
+    }
 }
 
 /// The function type of a continuation type.

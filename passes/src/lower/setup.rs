@@ -5,7 +5,7 @@ use super::builder::{Builder, zero_operator};
 use super::runtime::{Passing, exception_type};
 use super::scan::Mentions;
 use super::shared::RUNTIME_MODULE;
-use super::store::{FIRST_CLAUSE_ENTRY, GcStore, Items, Kind, MemoryStore, Store};
+use super::store::{GcStore, Items, Kind, MemoryStore, Store, cells};
 use super::types::{Translation, function_type};
 use super::values::{Class, Values, concrete_heap};
 use super::{Error, Lowering, Options, Report, Runtime};
@@ -14,8 +14,9 @@ use rustc_hash::FxHashMap;
 use wasmfx_ir::entity::{Entity, SecondaryMap};
 use wasmfx_ir::func::{Func, Value};
 use wasmfx_ir::module::{
-    Body, ConstExpr, ElementItems, ElementKind, ElementSegment, Function, FunctionId, Global, GlobalId, Import, Item,
-    Memory, Module, Origin, RecursionGroup, Table, TableId, TagId, TypeDefinition, TypeId,
+    Body, Bytes, ConstExpr, DataSegment, ElementItems, ElementKind, ElementSegment, Function, FunctionId, Global,
+    GlobalId, Import, Item, Memory, MemoryId, Module, Origin, RecursionGroup, Table, TableId, TagId, TypeDefinition,
+    TypeId,
 };
 use wasmfx_ir::wasmparser::{
     AbstractHeapType, CompositeInnerType, CompositeType, FieldType, FuncType, GlobalType, HeapType, MemoryType,
@@ -72,7 +73,7 @@ fn add_table(module: &mut Module, element_type: RefType, initial: u64, name: &st
 }
 
 /// Adds a function whose body is made later, since the functions of the runtime call each other.
-fn declare_function(module: &mut Module, ty: u32, name: &str) -> u32 {
+pub(super) fn declare_function(module: &mut Module, ty: u32, name: &str) -> u32 {
     let id = module.functions.push(Function {
         ty: TypeId::from_u32(ty),
         body: Body::Removed,
@@ -131,15 +132,16 @@ fn runtime_function(module: &mut Module, shared: bool, ty: u32, name: &str) -> u
     function
 }
 
-fn memory_store(module: &mut Module, options: &Options, wide: bool) -> Result<MemoryStore, Error> {
+fn memory_store(module: &mut Module, options: &Options, wide: bool, markers: bool) -> Result<MemoryStore, Error> {
     if options.runtime == Runtime::Shared {
         let ty = MemoryType { memory64: false, shared: false, initial: 1, maximum: None, page_size_log2: None };
         let name = "wasmfx.frames";
         let memory = module.memories.push(Memory { ty, origin: Origin::Import, name: Some(name.to_owned()) });
         add_import(module, name, Item::Memory(memory));
         module.features.insert(WasmFeatures::MULTI_MEMORY);
-        // Function numbers of all modules together may need more than 16 bits.
-        return Ok(MemoryStore { memory: memory.as_u32(), base: 0, wide: true });
+        // Function numbers of all modules together may need more than 16 bits. Only the runtime itself allocates from fresh memory.
+        let memory = memory.as_u32();
+        return Ok(MemoryStore { memory, base: 0, own: true, wide: true, markers, bump: 0, bump_end: 0 });
     }
     let has_memory = module.memories.values().any(|memory| memory.origin != Origin::Removed);
     if !has_memory || options.multi_memory {
@@ -149,7 +151,11 @@ fn memory_store(module: &mut Module, options: &Options, wide: bool) -> Result<Me
         if has_memory {
             module.features.insert(WasmFeatures::MULTI_MEMORY);
         }
-        return Ok(MemoryStore { memory: memory.as_u32(), base: 0, wide });
+        make_null_stale(module, memory);
+        return Ok(with_bump(
+            module,
+            MemoryStore { memory: memory.as_u32(), base: 0, own: true, wide, markers, bump: 0, bump_end: 0 },
+        ));
     }
     let (id, memory) = module
         .memories
@@ -173,7 +179,28 @@ fn memory_store(module: &mut Module, options: &Options, wide: bool) -> Result<Me
     let base = u32::try_from(memory.ty.initial * 65536).map_err(|_| Error::internal("lowering: memory too large"))?;
     memory.ty.initial += 1;
     memory.ty.maximum = memory.ty.maximum.map(|maximum| (maximum + 1).min(65536));
-    Ok(MemoryStore { memory: id.as_u32(), base, wide })
+    if base == 0 {
+        make_null_stale(module, id);
+    }
+    Ok(with_bump(module, MemoryStore { memory: id.as_u32(), base, own: false, wide, markers, bump: 0, bump_end: 0 }))
+}
+
+/// Adds the globals that say where there is fresh memory: at first, in the reserved page.
+fn with_bump(module: &mut Module, m: MemoryStore) -> MemoryStore {
+    let mut global = |name: &str, address: u32| {
+        let value = address.cast_signed();
+        add_global(module, ValType::I32, true, Operator::I32Const { value }, name)
+    };
+    let bump = global("wasmfx.bump", m.base + cells::HEAP);
+    let bump_end = global("wasmfx.bump_end", m.base + 65536);
+    MemoryStore { bump, bump_end, ..m }
+}
+
+/// The null continuation names address 0, where something must stand that it is not equal to.
+fn make_null_stale(module: &mut Module, memory: MemoryId) {
+    let offset = ConstExpr { operators: vec![Operator::I32Const { value: 0 }] };
+    let bytes = Bytes::from(vec![1]);
+    module.data.push(DataSegment { active: Some((memory, offset)), bytes, name: None, removed: false });
 }
 
 fn gc_store(module: &mut Module, shared: bool) -> GcStore {
@@ -218,7 +245,9 @@ pub(super) fn set_up<'m>(
 
     let shared = options.runtime == Runtime::Shared;
     let kind = match options.store {
-        super::Store::Memory | super::Store::Auto => Kind::Memory(memory_store(module, options, wide)?),
+        super::Store::Memory | super::Store::Auto => {
+            Kind::Memory(memory_store(module, options, wide, analysis.markers)?)
+        }
         super::Store::Gc => Kind::Gc(gc_store(module, shared)),
     };
     let translation = Translation { module: &module.clone_types(), kind };
@@ -252,11 +281,12 @@ pub(super) fn set_up<'m>(
         exception: None,
         resume_base: None,
         matcher_base: None,
+        markers: analysis.markers,
         drive: 0,
         forward: 0,
         thrown: 0,
         identity: 0,
-        allocate_frame: 0,
+        allocate: 0,
         allocate_record: 0,
         retire: 0,
     };
@@ -286,15 +316,15 @@ pub(super) fn set_up<'m>(
         }
     };
     if let Kind::Memory(m) = kind {
-        let frame_type = add_function_type(module, &[i32, i32], &[i32], "wasmfx.allocate_frame");
+        let allocate_type = add_function_type(module, &[i32], &[i32], "wasmfx.allocate");
         let record_type = add_function_type(module, &[], &[i32], "wasmfx.allocate_record");
         let retire_type = add_function_type(module, &[i32], &[ValType::I64], "wasmfx.retire");
-        store.items.allocate_frame = runtime_function(module, shared, frame_type, "wasmfx.allocate_frame");
+        store.items.allocate = runtime_function(module, shared, allocate_type, "wasmfx.allocate");
         store.items.allocate_record = runtime_function(module, shared, record_type, "wasmfx.allocate_record");
         store.items.retire = runtime_function(module, shared, retire_type, "wasmfx.retire");
-        define(module, store.items.allocate_frame, store.build_allocate_frame(m, TypeId::from_u32(frame_type)));
+        define(module, store.items.allocate, store.build_allocate(m, TypeId::from_u32(allocate_type)));
         define(module, store.items.allocate_record, store.build_allocate_record(m, TypeId::from_u32(record_type)));
-        define(module, store.items.retire, store.build_retire(m, TypeId::from_u32(retire_type)));
+        define(module, store.items.retire, store.build_retire(TypeId::from_u32(retire_type)));
     }
     if let Some(thrown_type) = thrown_type {
         store.items.thrown = runtime_function(module, shared, thrown_type, "wasmfx.thrown");
@@ -325,6 +355,7 @@ pub(super) fn set_up<'m>(
         passing,
         values,
         resume_slots: Vec::new(),
+        innermost: Vec::new(),
         matchers: IndexMap::new(),
         identity_number: 0,
         function_types: FxHashMap::default(),
@@ -365,11 +396,12 @@ impl CloneTypes for Module {
 
 impl Lowering<'_> {
     fn add_identity(&mut self) {
-        self.identity_number = self.reserve_resume_slots(FIRST_CLAUSE_ENTRY);
+        let slots = self.store.first_clause_entry();
+        self.identity_number = self.reserve_resume_slots(slots);
         let ty = TypeId::from_u32(self.store.items.resume_type);
         let func = self.store.build_identity_resume(ty, self.identity_number);
         let function = self.add_function(func, "wasmfx.hand_on".to_owned());
-        self.fill_resume_slots(self.identity_number, FIRST_CLAUSE_ENTRY, function);
+        self.fill_resume_slots(self.identity_number, slots, function);
     }
 
     /// Globals, tables, tags and segments.

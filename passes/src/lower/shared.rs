@@ -38,6 +38,7 @@ pub fn runtime_module(store: Store) -> Result<Module, Error> {
     let options = Options { store, multi_memory: true, runtime: Runtime::Closed, host_imports: Vec::new() };
     let mut analysis = Analysis::new(&module, &SecondaryMap::new(), FxHashSet::default(), false);
     analysis.exceptions_cross = true;
+    analysis.markers = true;
     let mut lowering = set_up(&mut module, &options, Mentions::default(), analysis, true)?;
     for class in shared_classes() {
         for index in 0..SHARED_VALUES {

@@ -2,7 +2,7 @@
 
 use wasmfx_ir::analysis::{ControlFlowGraph, Liveness};
 use wasmfx_ir::func::{Block, Func, Handler, Invoke, Terminator, Value};
-use wasmfx_ir::wasmparser::Operator;
+use wasmfx_ir::wasmparser::{Operator, ValType};
 
 /// What the lowering does at a point.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -39,10 +39,17 @@ pub(super) struct Point {
     pub(super) first_slot: u32,
 }
 
+impl Point {
+    /// Whether the function needs a frame when it is suspended here.
+    pub(super) fn needs_frame(&self) -> bool {
+        self.suspends && !self.tail
+    }
+}
+
 /// Cuts a body at the points that `treatment` finds. The blocks of points are left without terminator.
 pub(super) fn split(
     func: &mut Func,
-    treatment: &mut dyn FnMut(&Operator<'static>) -> Treatment,
+    treatment: &mut dyn FnMut(&Operator<'static>, &[Handler]) -> Treatment,
 ) -> (Vec<Point>, Liveness) {
     func.resolve_aliases();
     let mut points = Vec::new();
@@ -54,11 +61,11 @@ pub(super) fn split(
         let found = func.blocks[block]
             .insts
             .iter()
-            .position(|&inst| !matches!(treatment(func.operator(inst)), Treatment::Keep));
+            .position(|&inst| !matches!(treatment(func.operator(inst), &[]), Treatment::Keep));
         if let Some(at) = found {
             let inst = func.blocks[block].insts[at];
             let operator = func.operator(inst).clone();
-            let suspends = matches!(treatment(&operator), Treatment::Suspend);
+            let suspends = matches!(treatment(&operator, &[]), Treatment::Suspend);
             let args = func.operands(inst).to_vec();
             let rest = func.add_block();
             for result in func.inst_results(inst) {
@@ -73,7 +80,7 @@ pub(super) fn split(
         }
         let Terminator::Invoke(invoke) = &func.blocks[block].terminator else { continue };
         let operator = func.operators[invoke.operator].clone();
-        let suspends = match treatment(&operator) {
+        let suspends = match treatment(&operator, &invoke.handlers) {
             Treatment::Keep => continue,
             Treatment::Expand => false,
             Treatment::Suspend => true,
@@ -94,7 +101,7 @@ pub(super) fn split(
         ) {
             point.tail = false;
         }
-        if !point.suspends || point.tail {
+        if !point.needs_frame() {
             continue;
         }
         let landings = point.clauses.iter().chain(&point.catches).filter_map(Handler::block);
@@ -162,10 +169,12 @@ pub(super) fn is_rematerialised(func: &Func, value: Value) -> bool {
     )
 }
 
-/// Whether the block does nothing but return its parameters, if by way of other blocks.
+/// Whether the block does nothing but return its parameters, if by way of other blocks, or nothing at all. Values that are given up stay where the
+/// next frame does not look for them; references are not left there, since that would keep alive what they refer to.
 fn returns(func: &Func, block: Block) -> bool {
     let mut at = block;
     let mut values = func.blocks[block].params.clone();
+    let may_give_up = !values.iter().any(|&value| matches!(func.value_type(value), ValType::Ref(_)));
     for _ in 0..4 {
         let data = &func.blocks[at];
         if !data.insts.is_empty() {
@@ -173,10 +182,15 @@ fn returns(func: &Func, block: Block) -> bool {
         }
         let place = |value: &Value| data.params.iter().position(|param| param == value);
         match &data.terminator {
+            Terminator::Return(returned) if returned.is_empty() && may_give_up => return true,
             Terminator::Return(returned) => {
                 return returned.len() == values.len()
                     && returned.iter().enumerate().all(|(index, value)| place(value) == Some(index))
                     && data.params.len() == values.len();
+            }
+            Terminator::Jump(call) if call.args.is_empty() && may_give_up => {
+                at = call.block;
+                values = func.blocks[at].params.clone();
             }
             Terminator::Jump(call) => {
                 let same = call.args.len() == values.len()

@@ -7,8 +7,11 @@
 //! | | memory | gc |
 //! |---|---|---|
 //! | frame | address of {next, function, class, [marker fields], slots} | a struct, a subtype of {next, function} |
-//! | stack | address of a record {generation, head, tail, first marker, last marker, entry frame, spare} | a struct of the four ends |
+//! | stack | address of a record {continuation, head, [tail, first marker, last marker,] entry frame, spare} | a struct of the four ends |
 //! | continuation | i64: generation above the record's address; 0 is null | a struct around the stack, emptied when it is consumed |
+//!
+//! A record of the memory store holds the one continuation that is not stale. Where the runtime's memory begins at address 0, there is something
+//! else than 0 there, so that null is stale as well.
 //!
 //! The record of the memory store embeds the frame of a continuation's entry function, so that `cont.new` allocates nothing else. A record is never
 //! used for anything but records, and its generation only grows: a stale handle never reaches newer state.
@@ -17,23 +20,20 @@ use super::builder::{Builder, memory_argument};
 use wasmfx_ir::func::{Handler, Value};
 use wasmfx_ir::wasmparser::{AbstractHeapType, HeapType, Operator, RefType, UnpackedIndex, ValType};
 
-/// The slot of a resumption point that raises the pending exception, relative to the point's first slot.
+/// The slot of a resumption point that raises the pending exception, relative to the point's first slot; there only where exceptions cross
+/// continuations.
 pub(super) const THROW_ENTRY: u32 = 1;
-/// The slot of a resumption point for the first handler clause, relative to the point's first slot.
-pub(super) const FIRST_CLAUSE_ENTRY: u32 = 2;
 /// Marks a status that only the driver can deal with: the chain of new markers is not empty.
 pub(super) const SPECIAL: u32 = 1 << 31;
-/// The status "start the pending continuation from here": always special.
-pub(super) const START_STATUS: u32 = SPECIAL | 0x7fff_fffe;
+/// Marks the status of a resumed frame that was suspended by its own instruction: the frame is where it was, and nothing was appended.
+pub(super) const IN_PLACE: u32 = 1 << 30;
+/// The status "start the pending continuation from here": always special, never in place.
+pub(super) const START_STATUS: u32 = SPECIAL | (IN_PLACE - 2);
 
 /// Offsets in the reserved first kilobyte of the memory store.
 pub(super) mod cells {
-    /// Heads of the free lists of frames: four bytes for each size class.
+    /// Heads of the free lists of frames: four bytes for each size class. No frame in a list has class 0, so the first four are used otherwise.
     pub(in super::super) const FREE_FRAMES: u32 = 0;
-    /// The next address to allocate from.
-    pub(in super::super) const BUMP: u32 = 704;
-    /// Where the memory that may be allocated from ends.
-    pub(in super::super) const BUMP_END: u32 = 708;
     /// Head of the free list of records.
     pub(in super::super) const FREE_RECORDS: u32 = 712;
     /// A frame that is in no stack: a suspension's new frames are appended to it.
@@ -49,8 +49,16 @@ pub(super) struct MemoryStore {
     pub(super) memory: u32,
     /// Where the reserved kilobyte is.
     pub(super) base: u32,
+    /// Whether the memory is the runtime's alone.
+    pub(super) own: bool,
     /// Whether function numbers need more than 16 bits.
     pub(super) wide: bool,
+    /// Whether records have room for markers.
+    pub(super) markers: bool,
+    /// The global with the next address to allocate from.
+    pub(super) bump: u32,
+    /// The global with the address where the memory that may be allocated from ends.
+    pub(super) bump_end: u32,
 }
 
 /// The types of the gc store.
@@ -122,12 +130,14 @@ pub(super) struct Items {
     /// Added to numbers of resume functions and matchers: the part of the shared tables that is this module's.
     pub(super) resume_base: Option<u32>,
     pub(super) matcher_base: Option<u32>,
+    /// Whether a resume site may be suspended itself, and so become a marker.
+    pub(super) markers: bool,
     pub(super) drive: u32,
     pub(super) forward: u32,
     pub(super) thrown: u32,
     pub(super) identity: u32,
     /// Memory store only.
-    pub(super) allocate_frame: u32,
+    pub(super) allocate: u32,
     pub(super) allocate_record: u32,
     pub(super) retire: u32,
 }
@@ -228,8 +238,8 @@ impl MemoryStore {
     }
 
     /// Where a record's entry frame is.
-    fn entry_offset(self) -> u32 {
-        20
+    pub(super) fn entry_offset(self) -> u32 {
+        if self.markers { 24 } else { 12 }
     }
 
     /// From a record's entry frame to the word that the record has to spare.
@@ -239,7 +249,7 @@ impl MemoryStore {
 
     /// The size of a record.
     pub(super) fn record_bytes(self) -> u32 {
-        if self.wide { 48 } else { 32 }
+        (self.entry_offset() + self.spare_offset() + 4).next_multiple_of(8)
     }
 
     /// The free list that a frame of this many bytes is kept in, and the bytes that frames of this list have.
@@ -258,6 +268,15 @@ impl MemoryStore {
 
     pub(super) fn store(self, b: &mut Builder<'_>, address: Value, offset: u32, value: Value) {
         b.run(Operator::I32Store { memarg: memory_argument(self.memory, offset, 2) }, &[address, value]);
+    }
+
+    /// The continuation of a record that is not stale.
+    pub(super) fn load_continuation(self, b: &mut Builder<'_>, record: Value) -> Value {
+        b.value(Operator::I64Load { memarg: memory_argument(self.memory, 0, 3) }, &[record], ValType::I64)
+    }
+
+    pub(super) fn store_continuation(self, b: &mut Builder<'_>, record: Value, continuation: Value) {
+        b.run(Operator::I64Store { memarg: memory_argument(self.memory, 0, 3) }, &[record, continuation]);
     }
 
     /// The address of the reserved kilobyte, to which cells are offsets.
@@ -291,25 +310,6 @@ impl MemoryStore {
         b.run(Operator::I32Store16 { memarg }, &[frame, class]);
     }
 
-    /// A frame of a size class.
-    pub(super) fn allocate(self, b: &mut Builder<'_>, items: &Items, class: u32, bytes: u32) -> Value {
-        let cell = cells::FREE_FRAMES + 4 * class;
-        let free = self.load_cell(b, cell);
-        b.choose(
-            free,
-            ValType::I32,
-            |b| {
-                let next = self.load(b, free, 0);
-                self.store_cell(b, cell, next);
-                free
-            },
-            |b| {
-                let (bytes, class) = (b.i32(bytes), b.i32(class));
-                b.value(Operator::Call { function_index: items.allocate_frame }, &[bytes, class], ValType::I32)
-            },
-        )
-    }
-
     /// Frees a frame of a known size class.
     pub(super) fn free(self, b: &mut Builder<'_>, frame: Value, class: u32) {
         let cell = cells::FREE_FRAMES + 4 * class;
@@ -320,10 +320,10 @@ impl MemoryStore {
 
     fn stack_offset(field: StackField) -> u32 {
         match field {
-            StackField::Head => 4,
-            StackField::Tail => 8,
-            StackField::FirstMarker => 12,
-            StackField::LastMarker => 16,
+            StackField::Head => 8,
+            StackField::Tail => 12,
+            StackField::FirstMarker => 16,
+            StackField::LastMarker => 20,
         }
     }
 
@@ -502,25 +502,24 @@ impl Store {
         match self.kind {
             Kind::Memory(m) => {
                 let record = b.i32_op(Operator::I32WrapI64, &[continuation]);
-                let is_null = b.is_zero(record);
-                b.trap_if(is_null);
-                let generation = m.load(b, record, 0);
-                let shift = b.i64(32);
-                let expected = b.value(Operator::I64ShrU, &[continuation, shift], ValType::I64);
-                let expected = b.i32_op(Operator::I32WrapI64, &[expected]);
-                let is_stale = b.i32_op(Operator::I32Ne, &[generation, expected]);
+                if m.base != 0 {
+                    let is_null = b.is_zero(record);
+                    b.trap_if(is_null);
+                }
+                let current = m.load_continuation(b, record);
+                let is_stale = b.value(Operator::I64Ne, &[continuation, current], ValType::I32);
                 b.trap_if(is_stale);
-                let generation = b.add(generation, 1);
-                m.store(b, record, 0, generation);
-                let wrapped = b.is_zero(generation);
+                let one = b.i64(1 << 32);
+                let next = b.value(Operator::I64Add, &[continuation, one], ValType::I64);
+                m.store_continuation(b, record, next);
+                let shift = b.i64(32);
+                let generation = b.value(Operator::I64ShrU, &[next, shift], ValType::I64);
+                let wrapped = b.value(Operator::I64Eqz, &[generation], ValType::I32);
                 let handle = b.choose(
                     wrapped,
                     ValType::I64,
                     |b| b.value(Operator::Call { function_index: self.items.retire }, &[record], ValType::I64),
-                    |b| {
-                        let one = b.i64(1 << 32);
-                        b.value(Operator::I64Add, &[continuation, one], ValType::I64)
-                    },
+                    |_| next,
                 );
                 let stack = b.i32_op(Operator::I32WrapI64, &[handle]);
                 Running { stack, handle: Some(handle) }
@@ -535,6 +534,45 @@ impl Store {
                 self.set(b, gc.continuation, 0, continuation, null);
                 Running { stack, handle: None }
             }
+        }
+    }
+
+    /// A frame of a size class of the memory store.
+    pub(super) fn allocate_frame(&self, b: &mut Builder<'_>, m: MemoryStore, class: u32, bytes: u32) -> Value {
+        let cell = cells::FREE_FRAMES + 4 * class;
+        let free = m.load_cell(b, cell);
+        b.choose(
+            free,
+            ValType::I32,
+            |b| {
+                let next = m.load(b, free, 0);
+                m.store_cell(b, cell, next);
+                free
+            },
+            |b| {
+                let bytes = b.i32(bytes);
+                let frame = self.call(b, self.items.allocate, &[bytes], &[ValType::I32])[0];
+                // Who recycles a frame without knowing its function's layout is led by an exception.
+                if self.items.exception.is_some() {
+                    let class = b.i32(class);
+                    m.store_class(b, frame, class);
+                }
+                frame
+            },
+        )
+    }
+
+    /// The fields of a stack that are used.
+    pub(super) fn stack_fields(&self) -> &'static [StackField] {
+        let all = &[StackField::Head, StackField::Tail, StackField::FirstMarker, StackField::LastMarker];
+        if self.items.markers { all } else { &all[..1] }
+    }
+
+    /// Makes `frame` the only one of a stack without frames.
+    pub(super) fn set_only_frame(&self, b: &mut Builder<'_>, stack: Value, frame: Value) {
+        self.set_stack_field(b, stack, StackField::Head, frame);
+        if self.items.markers {
+            self.set_stack_field(b, stack, StackField::Tail, frame);
         }
     }
 
@@ -553,13 +591,7 @@ impl Store {
     /// The running form of a stack whose continuation was consumed elsewhere.
     pub(super) fn running(&self, b: &mut Builder<'_>, stack: Value) -> Running {
         let Kind::Memory(m) = self.kind else { return Running { stack, handle: None } };
-        let extend = |b: &mut Builder<'_>, value| b.value(Operator::I64ExtendI32U, &[value], ValType::I64);
-        let generation = m.load(b, stack, 0);
-        let generation = extend(b, generation);
-        let shift = b.i64(32);
-        let generation = b.value(Operator::I64Shl, &[generation, shift], ValType::I64);
-        let address = extend(b, stack);
-        let handle = b.value(Operator::I64Or, &[generation, address], ValType::I64);
+        let handle = m.load_continuation(b, stack);
         Running { stack, handle: Some(handle) }
     }
 
@@ -629,9 +661,13 @@ impl Store {
                 b.value(operator, &[null, function], concrete(false, gc.frame))
             }
         };
-        self.set_stack_field(b, running.stack, StackField::Head, frame);
-        self.set_stack_field(b, running.stack, StackField::Tail, frame);
+        self.set_only_frame(b, running.stack, frame);
         (running, frame)
+    }
+
+    /// The slot of a resumption point for the first handler clause, relative to the point's first slot.
+    pub(super) fn first_clause_entry(&self) -> u32 {
+        if self.items.exception.is_some() { THROW_ENTRY + 1 } else { THROW_ENTRY }
     }
 
     /// The number of a resume function, as a value.

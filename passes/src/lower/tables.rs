@@ -3,7 +3,7 @@
 use super::builder::{Builder, memory_argument};
 use super::store::{Kind, MemoryStore};
 use super::{Error, Lowering};
-use wasmfx_ir::func::{Func, Value};
+use wasmfx_ir::func::{Func, Terminator, Value};
 use wasmfx_ir::module::{ElementItems, TableId};
 use wasmfx_ir::wasmparser::{Operator, ValType};
 
@@ -24,9 +24,12 @@ pub(super) enum TableFunction {
 /// The globals of an emulated table.
 #[derive(Copy, Clone, Debug)]
 pub(super) struct EmulatedTable {
-    /// Where its elements are; 0 until one is written.
+    /// Where its elements are.
     base: u32,
     size: u32,
+    /// How many elements have memory: all of them, or none as long as nothing but null was in the table that the module begins with. The global of
+    /// the size, where that table is empty.
+    ready: u32,
     /// For how many elements there is room.
     capacity: u32,
     maximum: u32,
@@ -54,7 +57,8 @@ impl Lowering<'_> {
         let base = self.add_i32_global(format!("wasmfx.table.{name}"));
         let size = self.add_i32_global_with(format!("wasmfx.table.{name}.size"), initial);
         let capacity = self.add_i32_global(format!("wasmfx.table.{name}.capacity"));
-        let emulated = EmulatedTable { base, size, capacity, maximum, index64 };
+        let ready = if initial == 0 { size } else { self.add_i32_global(format!("wasmfx.table.{name}.ready")) };
+        let emulated = EmulatedTable { base, size, ready, capacity, maximum, index64 };
         self.emulated_tables.insert(table, emulated);
         Ok(emulated)
     }
@@ -108,23 +112,35 @@ impl Lowering<'_> {
         match what {
             TableFunction::Get => {
                 let index = narrow(b, args[0]);
-                self.check_index(b, t, index);
+                let ready = b.global(t.ready, ValType::I32);
+                let outside = b.i32_op(Operator::I32GeU, &[index, ready]);
+                let (outside, inside) = b.fork(outside);
+                b.switch_to(inside);
                 let base = b.global(t.base, ValType::I32);
-                let value = b.choose(
-                    base,
-                    handle,
-                    |b| {
-                        let address = element(b, base, index);
-                        b.value(Operator::I64Load { memarg: memory_argument(m.memory, 0, 3) }, &[address], handle)
-                    },
-                    |b| b.i64(0),
-                );
+                let address = element(b, base, index);
+                let value = b.value(Operator::I64Load { memarg: memory_argument(m.memory, 0, 3) }, &[address], handle);
                 b.ret(&[value]);
+                b.switch_to(outside);
+                if t.ready == t.size {
+                    b.end(Terminator::Unreachable);
+                } else {
+                    self.check_index(b, t, index);
+                    let null = b.i64(0);
+                    b.ret(&[null]);
+                }
             }
             TableFunction::Set => {
                 let index = narrow(b, args[0]);
-                self.check_index(b, t, index);
-                self.ensure_room(b, m, t);
+                if t.ready == t.size {
+                    self.check_index(b, t, index);
+                } else {
+                    let ready = b.global(t.ready, ValType::I32);
+                    let outside = b.i32_op(Operator::I32GeU, &[index, ready]);
+                    b.when(outside, |b| {
+                        self.check_index(b, t, index);
+                        self.ensure_room(b, m, t);
+                    });
+                }
                 let base = b.global(t.base, ValType::I32);
                 let address = element(b, base, index);
                 b.run(Operator::I64Store { memarg: memory_argument(m.memory, 0, 3) }, &[address, args[1]]);
@@ -148,8 +164,9 @@ impl Lowering<'_> {
                 b.ret(&[minus_one]);
                 b.switch_to(grow);
                 let size = b.i32_op(Operator::I32Add, &[old, more]);
+                // Where there is no room this traps: with the table as it was.
+                self.ensure_room_for(b, m, t, size);
                 b.set_global(t.size, size);
-                self.ensure_room(b, m, t);
                 let base = b.global(t.base, ValType::I32);
                 fill_loop(b, m, base, old, args[0], more);
                 let old = widen(b, old, t.index64);
@@ -230,6 +247,10 @@ impl Lowering<'_> {
     /// Makes room for as many elements as the table has.
     fn ensure_room(&self, b: &mut Builder<'_>, m: MemoryStore, t: EmulatedTable) {
         let size = b.global(t.size, ValType::I32);
+        self.ensure_room_for(b, m, t, size);
+    }
+
+    fn ensure_room_for(&self, b: &mut Builder<'_>, m: MemoryStore, t: EmulatedTable, size: Value) {
         let capacity = b.global(t.capacity, ValType::I32);
         let full = b.i32_op(Operator::I32GtU, &[size, capacity]);
         let store = self.store;
@@ -239,11 +260,7 @@ impl Lowering<'_> {
             let double = b.i32_op(Operator::I32Mul, &[size, two]);
             let three = b.i32(3);
             let bytes = b.i32_op(Operator::I32Shl, &[double, three]);
-            let class = b.i32(0);
-            // Allocation is in units of sixteen bytes.
-            let new = store.call(b, store.items.allocate_frame, &[bytes, class], &[ValType::I32])[0];
-            let zero64 = b.i64(0);
-            b.run(Operator::I64Store { memarg: memory_argument(m.memory, 0, 3) }, &[new, zero64]);
+            let new = store.call(b, store.items.allocate, &[bytes], &[ValType::I32])[0];
             let old = b.global(t.base, ValType::I32);
             let used = b.i32_op(Operator::I32Shl, &[capacity, three]);
             b.when(capacity, |b| {
@@ -252,6 +269,9 @@ impl Lowering<'_> {
             b.set_global(t.base, new);
             b.set_global(t.capacity, double);
         });
+        if t.ready != t.size {
+            b.set_global(t.ready, size);
+        }
     }
 }
 

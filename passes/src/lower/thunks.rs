@@ -189,8 +189,7 @@ impl Lowering<'_> {
                 let frame = self.new_frame(b, &layout);
                 self.store.set_frame_field(b, frame, FrameField::Function, number);
                 self.save(b, &layout, frame, slots[0], reference);
-                self.store.set_stack_field(b, running.stack, StackField::Head, frame);
-                self.store.set_stack_field(b, running.stack, StackField::Tail, frame);
+                self.store.set_only_frame(b, running.stack, frame);
                 running
             }
         };
@@ -446,8 +445,7 @@ impl Lowering<'_> {
         let total = b.i32_op(Operator::I32Add, &[size, more]);
         let two = b.i32(2);
         let bytes = b.i32_op(Operator::I32Shl, &[total, two]);
-        let class = b.i32(0);
-        let list = self.store.call(b, self.store.items.allocate_frame, &[bytes, class], &[ValType::I32])[0];
+        let list = self.store.call(b, self.store.items.allocate, &[bytes], &[ValType::I32])[0];
         b.set_global(base, list);
         b.set_global(count, more);
         let fill = b.new_block(&[ValType::I32]);

@@ -1,0 +1,74 @@
+//! Which resumable copies can be the innermost frame of a suspended continuation: the functions that suspend themselves, and callers of functions
+//! that leave no frame when they do. Where these are few, a resume site need not call through the table.
+
+use super::Lowering;
+use super::function::{Prepared, Resumable, callee};
+use super::scan::Callee;
+use rustc_hash::FxHashSet;
+use wasmfx_ir::func::Terminator;
+use wasmfx_ir::module::FunctionId;
+use wasmfx_ir::wasmparser::Operator;
+
+/// With more candidates than this the table is as good as a guess.
+const MOST_GUESSES: usize = 2;
+
+fn suspends_itself(operator: &Operator<'_>) -> bool {
+    matches!(operator, Operator::Suspend { .. } | Operator::Switch { .. })
+}
+
+impl Lowering<'_> {
+    /// The resumable copies that a resume site calls directly. Any choice is right: what is none of them goes through the table.
+    pub(super) fn likely_innermost(&self, prepared: &[Prepared]) -> Vec<Resumable> {
+        // The part of a shared table that is this module's is known only when the module starts.
+        if self.store.items.resume_base.is_some() {
+            return Vec::new();
+        }
+        let frameless = self.frameless(prepared);
+        let reaches_frameless =
+            |callee: Callee| self.analysis.targets(callee).any(|target| frameless.contains(&target));
+        let mut found = Vec::new();
+        for function in prepared {
+            let Some(resumable) = function.resumable else { continue };
+            let innermost = function.points.iter().filter(|point| point.needs_frame()).any(|point| {
+                suspends_itself(&point.operator) || callee(&point.operator).is_some_and(reaches_frameless)
+            });
+            if innermost {
+                found.push(resumable);
+            }
+        }
+        if found.len() > MOST_GUESSES {
+            found.clear();
+        }
+        found
+    }
+
+    /// The functions that may be suspended without leaving a frame.
+    fn frameless(&self, prepared: &[Prepared]) -> FxHashSet<FunctionId> {
+        let mut frameless: FxHashSet<FunctionId> = FxHashSet::default();
+        let mut changed = true;
+        while changed {
+            changed = false;
+            for function in prepared {
+                if frameless.contains(&function.function) {
+                    continue;
+                }
+                let reaches = |callee: Callee| self.analysis.targets(callee).any(|target| frameless.contains(&target));
+                let points = function.points.iter().filter(|point| point.suspends && point.tail);
+                let mut is_frameless = points
+                    .map(|point| &point.operator)
+                    .any(|operator| suspends_itself(operator) || callee(operator).is_some_and(reaches));
+                is_frameless |= function.func.blocks.values().any(|block| match block.terminator {
+                    Terminator::TailCall { operator, .. } => {
+                        callee(&function.func.operators[operator]).is_some_and(reaches)
+                    }
+                    _ => false,
+                });
+                if is_frameless {
+                    frameless.insert(function.function);
+                    changed = true;
+                }
+            }
+        }
+        frameless
+    }
+}
