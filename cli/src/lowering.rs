@@ -2,13 +2,14 @@
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
 use wasmfx_ir::encode::{EncodeOptions, encode_module_with};
 use wasmfx_ir::parse::{ParseOptions, parse_module};
 use wasmfx_passes::lower::{self, RUNTIME_MODULE, Report, Runtime, lower_module, runtime_module};
 use wasmfx_passes::parallel::Parallel;
 
 /// Where frames of suspended functions are kept.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub enum Frames {
     /// What suits the module best
     #[default]

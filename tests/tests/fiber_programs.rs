@@ -19,10 +19,10 @@ fn fixtures() -> PathBuf {
 
 /// What the program prints; a text program's result is printed by whoever runs it.
 fn output(workload: &Workload, variant: &Variant, module: &Path) -> String {
-    let engine = EngineOptions { stack_switching: variant.stack_switching, ..EngineOptions::for_tests() };
+    let engine = EngineOptions { stack_switching: variant.stack_switching(), ..EngineOptions::for_tests() };
     let engine = engine.build().unwrap();
     let binary = Input::read(module).unwrap();
-    let binary = (variant.transform)(&binary.to_binary().unwrap()).unwrap();
+    let binary = variant.transform(&binary.to_binary().unwrap()).unwrap();
     let (parameters, _) = workload.case(true);
     let (entry, arguments) = match workload.source {
         Source::Fiber => (Entry::Command, [vec![workload.program.to_string()], parameters].concat()),
@@ -43,13 +43,13 @@ fn output(workload: &Workload, variant: &Variant, module: &Path) -> String {
 
 fn check_variant(name: &str) {
     let variant = VARIANTS.iter().find(|variant| variant.name == name).unwrap();
-    if variant.stack_switching && !STACK_SWITCHING_SUPPORTED {
+    if variant.stack_switching() && !STACK_SWITCHING_SUPPORTED {
         eprintln!("skipped: this machine's engine has no stack switching");
         return;
     }
     let mut checked = 0;
     for workload in &WORKLOADS {
-        let Some(module) = workload.module(&fixtures(), variant.asyncify) else { continue };
+        let Some(module) = workload.module(&fixtures(), variant.build) else { continue };
         if !module.exists() {
             assert_eq!(workload.program, BUILT_ON_DEMAND, "{} is not there", module.display());
             eprintln!("skipped: rows, which fixtures/fiber/build.sh makes");
@@ -86,10 +86,10 @@ fn programs_print_their_results_with_frames_in_gc_structs() {
 fn hello_says_hello_in_turns() {
     let hello = WORKLOADS.iter().find(|workload| workload.program == "hello").unwrap();
     for variant in VARIANTS {
-        if variant.stack_switching && !STACK_SWITCHING_SUPPORTED {
+        if variant.stack_switching() && !STACK_SWITCHING_SUPPORTED {
             continue;
         }
-        let module = hello.module(&fixtures(), variant.asyncify).unwrap();
+        let module = hello.module(&fixtures(), variant.build).unwrap();
         assert_eq!(output(hello, variant, &module), "hello world\nhello: 7920\n", "{}", variant.name);
     }
 }

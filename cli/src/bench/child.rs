@@ -8,12 +8,25 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use wasmfx_passes::lower;
+
 use crate::engine::EngineOptions;
 use crate::engine::program::{Entry, Outcome, Program, Run};
+use crate::lowering::{Frames, lower_binary};
 
-/// What the process is to do; written to a file, whose name it gets.
+/// What a process is to do; written to a file, whose name it gets.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Job {
+#[serde(tag = "job", rename_all = "lowercase")]
+pub enum Job {
+    /// Run a program.
+    Run(RunJob),
+    /// Lower a module, and nothing else.
+    Lower(LowerJob),
+}
+
+/// A program to run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunJob {
     /// The module, in the binary format.
     pub module: PathBuf,
     /// The program's name, which a command sees as its first argument.
@@ -28,6 +41,17 @@ pub struct Job {
     pub measurement: PathBuf,
 }
 
+/// A module to lower.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LowerJob {
+    /// The module, in the binary format.
+    pub module: PathBuf,
+    /// Where frames are kept.
+    pub frames: Frames,
+    /// Where the result goes.
+    pub output: PathBuf,
+}
+
 /// What one run cost.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Measurement {
@@ -35,23 +59,34 @@ pub struct Measurement {
     pub compile_s: f64,
     /// The call of `_start` or `run`, in seconds.
     pub run_s: f64,
+    /// What of that its thread spent on a processor, where the system tells.
+    pub processor_s: Option<f64>,
     /// The most memory that the process had since compilation ended, where the system tells.
     pub peak_rss_bytes: Option<u64>,
     /// Why the run did not succeed.
     pub failure: Option<String>,
 }
 
-/// The body of a process that runs a job on wasmtime.
-pub fn run_job(job: &Path) -> Result<ExitCode> {
+/// The body of a process that does a job, on wasmtime where it is to run something.
+pub fn do_job(job: &Path) -> Result<ExitCode> {
     let job = fs::read(job).with_context(|| format!("cannot read the job {}", job.display()))?;
-    let job: Job = serde_json::from_slice(&job).context("the job is not well-formed")?;
-    let measurement = run(&job)?;
-    fs::write(&job.measurement, serde_json::to_vec(&measurement)?)
-        .with_context(|| format!("cannot write the measurement {}", job.measurement.display()))?;
+    match serde_json::from_slice(&job).context("the job is not well-formed")? {
+        Job::Run(job) => {
+            let measurement = run(&job)?;
+            fs::write(&job.measurement, serde_json::to_vec(&measurement)?)
+                .with_context(|| format!("cannot write the measurement {}", job.measurement.display()))?;
+        }
+        Job::Lower(job) => {
+            let binary = fs::read(&job.module).with_context(|| format!("cannot read {}", job.module.display()))?;
+            let options = lower::Options { store: job.frames.into(), ..lower::Options::default() };
+            fs::write(&job.output, lower_binary(&binary, &options)?.0)
+                .with_context(|| format!("cannot write {}", job.output.display()))?;
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-fn run(job: &Job) -> Result<Measurement> {
+fn run(job: &RunJob) -> Result<Measurement> {
     // Where stack switching is on, wasmtime compiles differently (without inlining, for one): only what needs it has it.
     let options = EngineOptions { stack_switching: job.stack_switching, ..EngineOptions::default() };
     let engine = options.build()?;
@@ -77,7 +112,14 @@ fn run(job: &Job) -> Result<Measurement> {
         Outcome::Exited(code) => Some(format!("exit code {code}")),
         Outcome::Failed(failure) => Some(failure.kind.to_string()),
     };
-    Ok(Measurement { compile_s, run_s: completion.call_time.as_secs_f64(), peak_rss_bytes: peak_memory(), failure })
+    let time = completion.call_time;
+    Ok(Measurement {
+        compile_s,
+        run_s: time.wall.as_secs_f64(),
+        processor_s: time.processor.map(|time| time.as_secs_f64()),
+        peak_rss_bytes: peak_memory(),
+        failure,
+    })
 }
 
 /// The value of a result that the engine shows as `TYPE:VALUE`, as every engine prints it.

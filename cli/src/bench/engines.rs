@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 
-use super::child::{Job, Measurement, resident_memory};
+use super::child::{Job, Measurement, RunJob, resident_memory};
 
 /// The first version of Node.js whose V8 has the proposal's present instructions.
 const NODE_VERSION: u32 = 26;
@@ -19,7 +19,7 @@ const NODE_FLAG: &str = "--experimental-wasm-wasmfx";
 /// How often a running process is looked at.
 const WATCH_INTERVAL: Duration = Duration::from_millis(2);
 
-/// The option with which a program that uses this module runs a job, see [`super::child::run_job`].
+/// The option with which a program that uses this module does a job, see [`super::child::do_job`].
 pub const RUN_JOB: &str = "--run-job";
 
 /// Which engine.
@@ -77,7 +77,7 @@ impl Engine {
         }
     }
 
-    fn command(&self, job: &Job, job_file: &Path) -> Result<Command> {
+    fn command(&self, job: &RunJob, job_file: &Path) -> Result<Command> {
         let mut command = Command::new(&self.program);
         match self.kind {
             EngineKind::Wasmtime => {
@@ -97,8 +97,8 @@ impl Engine {
     }
 
     /// Runs a job in a process of its own; `job_file` is overwritten. Errors are about the process, not about the program in it.
-    pub fn run(&self, job: &Job, job_file: &Path, limits: Limits) -> Result<Ended> {
-        fs::write(job_file, serde_json::to_vec(job)?)
+    pub fn run(&self, job: &RunJob, job_file: &Path, limits: Limits) -> Result<Ended> {
+        fs::write(job_file, serde_json::to_vec(&Job::Run(job.clone()))?)
             .with_context(|| format!("cannot write {}", job_file.display()))?;
         // That of the previous run must not be taken for this one's.
         let _ = fs::remove_file(&job.measurement);

@@ -1,14 +1,18 @@
 //! Measuring: everything is prepared first, then runs are interleaved, so that what else happens on the machine meets all variants alike.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::child::Job;
+use super::child::RunJob;
 use super::engines::{Engine, EngineKind, Limits, command_line};
+use super::goals;
 use super::programs::{Source, Workload};
-use super::report::{EngineVersion, Record, Report, Status, median};
+use super::report::{Clock, EngineVersion, Record, Report, Status, median};
+use super::tools::measure_tools;
 use super::variants::{NotPrepared, Prepared, Variant};
 
 /// What to measure, and how.
@@ -23,19 +27,20 @@ pub struct Plan {
     pub repetitions: usize,
     /// With the parameters that only try whether it works.
     pub small: bool,
+    /// Which clock times are from.
+    pub clock: Clock,
     /// What each run may use.
     pub limits: Limits,
+    /// Whether the lowering's goals are looked at, for which the tools' own time is measured too.
+    pub goals: bool,
     /// Where the programs are.
     pub fixtures: PathBuf,
 }
 
-/// A program and a variant, and the number of the prepared module or why there is none.
-type PreparedProgram<'a> = (&'a str, &'a str, Result<usize, (Status, String)>);
-
 /// A record in the making.
 struct Measured {
     record: Record,
-    prepared: Option<usize>,
+    prepared: Option<Rc<Prepared>>,
     engine: Option<usize>,
     stack_switching: bool,
     compile: Vec<f64>,
@@ -63,7 +68,7 @@ impl Measured {
             record,
             prepared: None,
             engine: None,
-            stack_switching: variant.stack_switching,
+            stack_switching: variant.stack_switching(),
             compile: Vec::new(),
             run: Vec::new(),
         }
@@ -90,87 +95,40 @@ impl Measured {
 pub fn measure(plan: &Plan, notice: &mut dyn FnMut(&str)) -> Result<Report> {
     let directory = tempfile::tempdir().context("cannot make a temporary directory")?;
     let mut engines = Vec::new();
-    let mut missing_engines = Vec::new();
     for (name, kind) in &plan.engines {
         match Engine::find(name, *kind) {
             Ok(engine) => engines.push(engine),
-            Err(error) => {
-                notice(&format!("{name} is skipped: {error:#}"));
-                missing_engines.push(*name);
-            }
+            Err(error) => notice(&format!("{name} is skipped: {error:#}")),
         }
     }
-
-    let mut modules: Vec<Prepared> = Vec::new();
-    let mut groups: Vec<(&Workload, Vec<Measured>)> = Vec::new();
     let progress = progress_bar(plan);
-    progress.set_message("preparing modules");
-    let mut prepared_programs: Vec<PreparedProgram<'_>> = Vec::new();
-    for workload in &plan.workloads {
-        let mut group = Vec::new();
-        for variant in &plan.variants {
-            let known = prepared_programs
-                .iter()
-                .find(|(program, name, _)| *program == workload.program && *name == variant.name)
-                .map(|(_, _, prepared)| prepared.clone());
-            let prepared = match known {
-                Some(prepared) => prepared,
-                None => {
-                    let prepared = match variant.prepare(workload, &plan.fixtures, directory.path()) {
-                        Ok(module) => {
-                            modules.push(module);
-                            Ok(modules.len() - 1)
-                        }
-                        Err(NotPrepared::NotApplicable) => continue,
-                        Err(NotPrepared::Missing(reason)) => {
-                            progress.suspend(|| notice(&reason));
-                            Err((Status::Missing, reason))
-                        }
-                        Err(NotPrepared::Failed(error)) => {
-                            progress.suspend(|| notice(&format!("{error:#}")));
-                            Err((Status::Failed, error.root_cause().to_string()))
-                        }
-                    };
-                    prepared_programs.push((workload.program, variant.name, prepared.clone()));
-                    prepared
-                }
-            };
-            for (name, _) in &plan.engines {
-                let mut measured = Measured::new(workload, variant, name, plan.small);
-                measured.engine = engines.iter().position(|engine| engine.name == *name);
-                match &prepared {
-                    Ok(module) => {
-                        measured.prepared = Some(*module);
-                        measured.record.module_bytes = Some(modules[*module].bytes);
-                    }
-                    Err((status, reason)) => measured.give_up(*status, reason.clone()),
-                }
-                if missing_engines.contains(name) {
-                    measured.give_up(Status::Missing, format!("{name} is not there"));
-                }
-                group.push(measured);
-            }
-        }
-        groups.push((workload, group));
-    }
-
+    let mut groups = prepare(plan, &engines, directory.path(), &progress, notice);
     for (workload, group) in &mut groups {
+        // What the first run that ends well prints, all others must print too.
+        let mut output = None;
         for _ in 0..plan.repetitions {
             for measured in group.iter_mut() {
                 let record = &measured.record;
                 progress.set_message(format!("{} {} on {}", record.program, record.variant, record.engine));
                 if record.status == Status::Ok
-                    && let (Some(engine), Some(module)) = (measured.engine, measured.prepared)
+                    && let Some(engine) = measured.engine
                 {
-                    run_once(plan, workload, measured, &engines[engine], &modules[module], directory.path())?;
+                    run_once(plan, workload, measured, &engines[engine], directory.path(), &mut output)?;
                 }
                 progress.inc(1);
             }
         }
     }
+    let tools = if plan.goals {
+        progress.set_message("timing the tools");
+        let notice = &mut |line: &str| progress.suspend(|| notice(line));
+        measure_tools(&plan.fixtures, plan.repetitions, directory.path(), notice)?
+    } else {
+        Vec::new()
+    };
     progress.finish_and_clear();
 
-    Ok(Report {
+    let mut report = Report {
         command: command_line(std::env::args_os()),
         machine: machine(),
         engines: engines
@@ -178,8 +136,66 @@ pub fn measure(plan: &Plan, notice: &mut dyn FnMut(&str)) -> Result<Report> {
             .map(|engine| EngineVersion { name: engine.name, version: engine.version })
             .collect(),
         repetitions: plan.repetitions,
+        clock: plan.clock,
         runs: groups.into_iter().flat_map(|(_, group)| group).map(Measured::finish).collect(),
-    })
+        tools,
+        goals: Vec::new(),
+    };
+    if plan.goals {
+        report.goals = goals::evaluate(&report);
+    }
+    Ok(report)
+}
+
+/// Makes all modules, and a record for each of them on each engine. A program's module is made once for all its parameters.
+fn prepare(
+    plan: &Plan,
+    engines: &[Engine],
+    directory: &Path,
+    progress: &ProgressBar,
+    notice: &mut dyn FnMut(&str),
+) -> Vec<(&'static Workload, Vec<Measured>)> {
+    let mut known: FxHashMap<(&str, &str), Result<Rc<Prepared>, (Status, String)>> = FxHashMap::default();
+    let mut noticed = FxHashSet::default();
+    let mut groups = Vec::new();
+    for workload in &plan.workloads {
+        let mut group = Vec::new();
+        for variant in plan.variants.iter().filter(|variant| workload.module(&plan.fixtures, variant.build).is_some()) {
+            progress.set_message(format!("making {} {}", workload.program, variant.name));
+            let prepared = known.entry((workload.program, variant.name)).or_insert_with(|| {
+                variant.prepare(workload, &plan.fixtures, directory).map(Rc::new).map_err(|error| match error {
+                    NotPrepared::Missing(reason) => {
+                        // One line says how to get all of a program's modules.
+                        if noticed.insert(workload.program) {
+                            progress.suspend(|| notice(&reason));
+                        }
+                        (Status::Missing, reason)
+                    }
+                    NotPrepared::Failed(error) => {
+                        progress.suspend(|| notice(&format!("{error:#}")));
+                        (Status::Failed, error.root_cause().to_string())
+                    }
+                })
+            });
+            for (name, _) in &plan.engines {
+                let mut measured = Measured::new(workload, variant, name, plan.small);
+                measured.engine = engines.iter().position(|engine| engine.name == *name);
+                match prepared {
+                    Ok(module) => {
+                        measured.record.module_bytes = Some(module.bytes);
+                        measured.prepared = Some(Rc::clone(module));
+                    }
+                    Err((status, reason)) => measured.give_up(*status, reason.clone()),
+                }
+                if measured.engine.is_none() {
+                    measured.give_up(Status::Missing, format!("{name} is not there"));
+                }
+                group.push(measured);
+            }
+        }
+        groups.push((*workload, group));
+    }
+    groups
 }
 
 fn run_once(
@@ -187,11 +203,12 @@ fn run_once(
     workload: &Workload,
     measured: &mut Measured,
     engine: &Engine,
-    module: &Prepared,
-    directory: &std::path::Path,
+    directory: &Path,
+    output: &mut Option<String>,
 ) -> Result<()> {
+    let Some(module) = &measured.prepared else { return Ok(()) };
     let (arguments, last_line) = workload.case(plan.small);
-    let job = Job {
+    let job = RunJob {
         module: module.path.clone(),
         program: workload.program.to_string(),
         arguments,
@@ -202,15 +219,26 @@ fn run_once(
     let ended = engine.run(&job, &directory.join("job.json"), plan.limits)?;
     match ended.measurement {
         Ok(measurement) => {
-            let right = ended.stdout.lines().last() == Some(last_line.as_str());
+            let expected = output.as_deref().unwrap_or(&last_line);
+            let right = match output.as_deref() {
+                Some(output) => ended.stdout == output,
+                None => ended.stdout.lines().last() == Some(last_line.as_str()),
+            };
             let record = &mut measured.record;
             record.output_ok = right && (measured.run.is_empty() || record.output_ok);
             if !right {
-                record.reason = Some(format!("printed '{}' instead of '{last_line}'", ended.stdout.trim_end()));
+                let (printed, expected) = (ended.stdout.trim_end(), expected.trim_end());
+                record.reason = Some(format!("printed '{printed}' instead of '{expected}'"));
             }
             record.peak_rss_bytes = record.peak_rss_bytes.max(measurement.peak_rss_bytes);
+            if right && output.is_none() {
+                *output = Some(ended.stdout);
+            }
             measured.compile.push(measurement.compile_s);
-            measured.run.push(measurement.run_s);
+            measured.run.push(match plan.clock {
+                Clock::Wall => measurement.run_s,
+                Clock::Processor => measurement.processor_s.unwrap_or(measurement.run_s),
+            });
         }
         Err(reason) => {
             let printed = ended.stdout.lines().last().map(|line| format!(", after '{line}'")).unwrap_or_default();
@@ -222,7 +250,7 @@ fn run_once(
 
 fn progress_bar(plan: &Plan) -> ProgressBar {
     let applicable = |workload: &Workload| {
-        plan.variants.iter().filter(|variant| workload.module(&plan.fixtures, variant.asyncify).is_some()).count()
+        plan.variants.iter().filter(|variant| workload.module(&plan.fixtures, variant.build).is_some()).count()
     };
     let measurements: usize = plan.workloads.iter().map(|workload| applicable(workload)).sum();
     let total = (measurements * plan.engines.len() * plan.repetitions) as u64;

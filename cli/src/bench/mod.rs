@@ -1,14 +1,18 @@
 //! `wasmfx-bench`: programs in all variants on all engines, compared.
 
+mod axes;
 pub mod child;
+pub mod command;
 pub mod engines;
 mod format;
+pub mod goals;
 pub mod measure;
 mod page;
 mod plots;
 pub mod programs;
 pub mod report;
 mod table;
+pub mod tools;
 pub mod variants;
 
 use anyhow::Result;

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use anyhow::{Result, bail};
 
 use super::format;
+use super::goals;
 use super::plots;
 use super::report::{Baseline, EngineVersion, Record, Report, Status};
 
@@ -24,17 +25,18 @@ pub(super) fn render(report: &Report) -> Result<String> {
         body,
         "<header><h1>wasmfx-bench</h1><p>{}</p><p class=\"command\"><code>{}</code></p></header>",
         escape(&format!(
-            "{} · {} · median of {}",
+            "{} · {} · {}",
             report.machine,
             report.engines.iter().map(|engine| engine.version.as_str()).collect::<Vec<_>>().join(" · "),
-            report.repetitions
+            report.method()
         )),
         escape(&report.command)
     )?;
+    goals_table(&mut body, report)?;
     for engine in &report.engines {
         writeln!(body, "<section><h2>{}</h2>", escape(&engine.version))?;
         means(&mut body, report, engine)?;
-        let times = plots::relative_times(report, engine.name)?;
+        let times = plots::relative_times(report, &[(engine.name, None)])?;
         figure(&mut body, "Time relative to native (where native fails: *, relative to Asyncify)", times)?;
         let sizes = plots::size_against_speed(report, engine.name, Baseline::Asyncify)?;
         figure(&mut body, "Size against speed, relative to Asyncify", sizes)?;
@@ -52,15 +54,15 @@ pub(super) fn render(report: &Report) -> Result<String> {
     ))
 }
 
-/// The bars of the first engine that has any, with the themes inside.
+/// The bars of all engines, with the themes inside.
 pub(super) fn render_figure(report: &Report) -> Result<String> {
-    for engine in &report.engines {
-        if let Some(svg) = plots::relative_times(report, engine.name)? {
-            let Some(start) = svg.find('>') else { bail!("a figure is not well-formed") };
-            return Ok(format!("{}><style>{}</style>{}", &svg[..start], plots::theme(), &svg[start + 1..]));
-        }
-    }
-    bail!("there is nothing to draw: no program ran in a variant and in its baseline")
+    let engines: Vec<(&str, Option<&str>)> =
+        report.engines.iter().map(|engine| (engine.name, Some(engine.version.as_str()))).collect();
+    let Some(svg) = plots::relative_times(report, &engines)? else {
+        bail!("there is nothing to draw: no program ran in a variant and in its baseline");
+    };
+    let Some(start) = svg.find('>') else { bail!("a figure is not well-formed") };
+    Ok(format!("{}><style>{}</style>{}", &svg[..start], plots::theme(), &svg[start + 1..]))
 }
 
 fn means(body: &mut String, report: &Report, engine: &EngineVersion) -> Result<()> {
@@ -116,6 +118,49 @@ fn table(body: &mut String, report: &Report, engine: &EngineVersion) -> Result<(
     Ok(())
 }
 
+/// Goals, limits, and what the variants reached.
+fn goals_table(body: &mut String, report: &Report) -> Result<()> {
+    let Some(first) = report.goals.first() else { return Ok(()) };
+    write!(
+        body,
+        "<section><h2>Goals of the lowering</h2><p>{}</p><div class=\"scroll\"><table class=\"goals\">\n\
+         <thead><tr><th>goal</th><th>engine</th><th>at most</th>",
+        goals::summary(&report.goals)
+    )?;
+    for reached in &first.reached {
+        write!(body, "<th>{}</th>", reached.variant)?;
+    }
+    *body += "</tr></thead>\n";
+    let mut previous = "";
+    for row in &report.goals {
+        let class = if row.goal == previous { "" } else { " class=\"first\"" };
+        let goal = if row.goal == previous { "" } else { row.goal };
+        previous = row.goal;
+        write!(body, "<tr{class}><td>{}</td><td>{}</td><td>{}</td>", escape(goal), row.engine, row.limit)?;
+        for reached in &row.reached {
+            let class = match reached.met {
+                Some(true) => "good",
+                Some(false) => "bad",
+                None => "absent",
+            };
+            write!(body, "<td class=\"{class}\">{}</td>", escape(&reached.text()))?;
+        }
+        *body += "</tr>\n";
+    }
+    *body += "</table></div>\n";
+    for tool in &report.tools {
+        writeln!(
+            body,
+            "<p><small>{} on {}: {}</small></p>",
+            escape(&tool.tool),
+            tool.program,
+            format::time(tool.median_s)
+        )?;
+    }
+    *body += "</section>\n";
+    Ok(())
+}
+
 fn time_cell(record: &Record) -> String {
     let reason = record.reason.as_deref().map(|reason| format!(" title=\"{}\"", escape(reason))).unwrap_or_default();
     match (record.status, record.median_s) {
@@ -133,40 +178,17 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn record(program: &str, variant: &'static str, status: Status, median: Option<f64>) -> Record {
-        Record {
-            program: program.to_string(),
-            variant,
-            engine: "wasmtime",
-            status,
-            median_s: median,
-            min_s: median,
-            max_s: median,
-            peak_rss_bytes: None,
-            module_bytes: Some(1000),
-            output_ok: median.is_some(),
-            compile_s: None,
-            arguments: vec!["10".to_string(), "1000".to_string()],
-            reason: (status == Status::Failed).then(|| "a <reason> & \"more\"".to_string()),
-        }
-    }
+    use crate::bench::report::tests::{record, report as report_of};
 
     fn report() -> Report {
-        Report {
-            command: "wasmfx-bench".to_string(),
-            machine: "a machine".to_string(),
-            engines: vec![EngineVersion { name: "wasmtime", version: "wasmtime 48".to_string() }],
-            repetitions: 1,
-            runs: vec![
-                record("itersum", "native", Status::Ok, Some(0.5)),
-                record("itersum", "asyncify", Status::Ok, Some(1.0)),
-                record("c10m", "native", Status::Failed, None),
-                record("c10m", "asyncify", Status::Ok, Some(1.0)),
-                record("depth/10", "native", Status::Ok, Some(0.1)),
-                record("depth/10", "asyncify", Status::Ok, Some(0.3)),
-            ],
-        }
+        report_of(vec![
+            record("itersum", "native", Some(0.5)),
+            record("itersum", "asyncify", Some(1.0)),
+            record("c10m", "native", None),
+            record("c10m", "asyncify", Some(1.0)),
+            record("depth/10", "native", Some(0.1)),
+            record("depth/10", "asyncify", Some(0.3)),
+        ])
     }
 
     #[test]

@@ -2,14 +2,17 @@
 
 use anyhow::{Result, anyhow};
 use plotters::coord::Shift;
+use plotters::coord::ranged1d::Ranged;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use super::axes::{Axis, tick_label};
 use super::format;
 use super::report::{Baseline, Record, Report};
-use super::variants::{ASYNCIFY, NATIVE};
+use super::variants::{ASYNCIFY, NATIVE, PLAIN};
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<Axis, Axis>>;
 
 /// Colours in the light and in the dark theme: text, secondary text, lines of the grid, bands.
 const TEXT: (RGBColor, &str) = (RGBColor(31, 41, 55), "#e5e7eb");
@@ -18,11 +21,12 @@ const GRID: (RGBColor, &str) = (RGBColor(229, 231, 235), "#30363f");
 const BAND: (RGBColor, &str) = (RGBColor(246, 247, 249), "#1c2129");
 
 /// One colour for each variant, told apart by colour-blind readers too. Variants beyond these share the last.
-const VARIANT_COLOURS: [(&str, RGBColor, &str); 4] = [
+const VARIANT_COLOURS: [(&str, RGBColor, &str); 5] = [
     (NATIVE, RGBColor(100, 116, 139), "#94a3b8"),
     ("lowered-memory", RGBColor(37, 99, 235), "#60a5fa"),
     ("lowered-gc", RGBColor(147, 51, 234), "#c084fc"),
     (ASYNCIFY, RGBColor(234, 88, 12), "#fb923c"),
+    (PLAIN, RGBColor(13, 148, 136), "#2dd4bf"),
 ];
 
 const WIDTH: u32 = 960;
@@ -93,104 +97,186 @@ struct Group<'r> {
     bars: Vec<(&'r Record, f64)>,
 }
 
-/// Bars of all programs on an engine: time relative to native, faster to the left; where native fails, relative to Asyncify.
-pub(super) fn relative_times(report: &Report, engine: &str) -> Result<Option<String>> {
-    let mut groups = Vec::new();
-    for program in report.programs() {
-        let records: Vec<&Record> =
-            report.runs.iter().filter(|record| record.program == program && record.engine == engine).collect();
-        // Programs with a parameter have figures of their own.
-        if records.iter().any(|record| record.parameter().is_some()) {
-            continue;
-        }
-        for baseline in [Baseline::Native, Baseline::Asyncify] {
-            let bars: Vec<(&Record, f64)> = records
-                .iter()
-                .filter(|record| record.variant != baseline.variant())
-                .filter_map(|record| Some((*record, report.time_ratio(record, baseline)?)))
-                .collect();
-            if !bars.is_empty() {
-                groups.push(Group { program, baseline, bars });
-                break;
+/// The bars of one engine.
+struct Panel<'r> {
+    title: Option<&'r str>,
+    groups: Vec<Group<'r>>,
+    axis: Axis,
+}
+
+/// Heights of a panel's title, of what stands above its bars, and of its axis below them.
+const TITLE_HEIGHT: i32 = 30;
+const DIRECTIONS_HEIGHT: i32 = 20;
+const AXIS_HEIGHT: i32 = 36;
+/// Where bars begin and end.
+const BARS: (i32, i32) = (160, WIDTH as i32 - 20);
+
+impl<'r> Panel<'r> {
+    /// Nothing where no program ran in a variant and in its baseline.
+    fn new(report: &'r Report, engine: &str, title: Option<&'r str>) -> Option<Panel<'r>> {
+        let mut groups = Vec::new();
+        for program in report.programs() {
+            let records: Vec<&Record> =
+                report.runs.iter().filter(|record| record.program == program && record.engine == engine).collect();
+            // Programs with a parameter have figures of their own.
+            if records.iter().any(|record| record.parameter().is_some()) {
+                continue;
+            }
+            for baseline in [Baseline::Native, Baseline::Asyncify] {
+                let bars: Vec<(&Record, f64)> = records
+                    .iter()
+                    .filter(|record| record.variant != baseline.variant())
+                    .filter_map(|record| Some((*record, report.time_ratio(record, baseline)?)))
+                    .collect();
+                if !bars.is_empty() {
+                    groups.push(Group { program, baseline, bars });
+                    break;
+                }
             }
         }
+        if groups.is_empty() {
+            return None;
+        }
+        let ratios = groups.iter().flat_map(|group| group.bars.iter().map(|(_, ratio)| *ratio));
+        let (low, high) = ratios.fold((0.5f64, 2.0f64), |(low, high), ratio| (low.min(ratio), high.max(ratio)));
+        // Room for the values beside the bars.
+        Some(Panel { title, groups, axis: Axis::logarithmic(low / 1.6, high * 1.6) })
     }
-    if groups.is_empty() {
-        return Ok(None);
+
+    fn height(&self) -> i32 {
+        let title = if self.title.is_some() { TITLE_HEIGHT } else { 0 };
+        title + DIRECTIONS_HEIGHT + self.groups.iter().map(Group::height).sum::<i32>() + AXIS_HEIGHT
     }
-    let ratios = groups.iter().flat_map(|group| group.bars.iter().map(|(_, ratio)| *ratio));
-    let (low, high) = ratios.fold((0.5f64, 2.0f64), |(low, high), ratio| (low.min(ratio), high.max(ratio)));
-    // Room for the values beside the bars.
-    let range = (low / 1.6).log10()..(high * 1.6).log10();
-    let left = 160;
-    let right = WIDTH as i32 - 20;
-    let top = 48;
-    let x_of = |ratio: f64| {
-        let position = (ratio.log10() - range.start) / (range.end - range.start);
-        left + (position * f64::from(right - left)).round() as i32
-    };
-    let height = groups.iter().map(|group| group.bars.len() as i32 * BAR + GROUP_GAP).sum::<i32>() + top + 40;
-    let variants: Vec<&str> = report.variants().into_iter().filter(|variant| *variant != NATIVE).collect();
-    picture(height as u32, |area| {
-        legend(area, &variants, left, 14)?;
-        area.draw_text("← faster", &label(12, FAINT.0, HPos::Right), (x_of(1.0) - 8, 36)).map_err(drawing)?;
-        area.draw_text("slower →", &label(12, FAINT.0, HPos::Left), (x_of(1.0) + 8, 36)).map_err(drawing)?;
-        let bottom = height - 36;
-        let mut y = top;
-        for (index, group) in groups.iter().enumerate() {
-            let group_height = group.bars.len() as i32 * BAR + GROUP_GAP;
+
+    fn draw(&self, area: &Area, mut top: i32) -> Result<()> {
+        if let Some(title) = self.title {
+            let y = top + TITLE_HEIGHT / 2;
+            area.draw_text(title, &label(15, TEXT.0, HPos::Left), (0, y)).map_err(drawing)?;
+            top += TITLE_HEIGHT;
+        }
+        let x_of = |ratio: f64| self.axis.map(&ratio, BARS);
+        let y = top + DIRECTIONS_HEIGHT / 2 - 2;
+        area.draw_text("← faster", &label(12, FAINT.0, HPos::Right), (x_of(1.0) - 8, y)).map_err(drawing)?;
+        area.draw_text("slower →", &label(12, FAINT.0, HPos::Left), (x_of(1.0) + 8, y)).map_err(drawing)?;
+        top += DIRECTIONS_HEIGHT;
+        let mut bottom = top;
+        for (index, group) in self.groups.iter().enumerate() {
             if index % 2 == 0 {
-                area.draw(&Rectangle::new([(0, y), (WIDTH as i32, y + group_height)], BAND.0.filled()))
-                    .map_err(drawing)?;
+                let band = Rectangle::new([(0, bottom), (WIDTH as i32, bottom + group.height())], BAND.0.filled());
+                area.draw(&band).map_err(drawing)?;
             }
-            y += group_height;
+            bottom += group.height();
         }
-        for tick in ticks(range.start, range.end) {
+        for tick in self.axis.ticks() {
             let x = x_of(tick);
-            let colour = if tick == 1.0 { FAINT.0 } else { GRID.0 };
+            let (colour, text) = if tick == 1.0 {
+                (FAINT.0, "native".to_string())
+            } else {
+                (GRID.0, format!("{} ×", tick_label(tick)))
+            };
             area.draw(&PathElement::new([(x, top), (x, bottom)], colour.stroke_width(1))).map_err(drawing)?;
-            let text = if tick == 1.0 { "native".to_string() } else { format!("{tick} ×") };
             area.draw_text(&text, &label(12, FAINT.0, HPos::Center), (x, bottom + 14)).map_err(drawing)?;
         }
         let mut y = top;
-        for group in &groups {
-            let group_height = group.bars.len() as i32 * BAR + GROUP_GAP;
-            let name = match group.baseline {
-                Baseline::Native => group.program.to_string(),
-                Baseline::Asyncify => format!("{} *", group.program),
-            };
-            area.draw_text(&name, &label(13, TEXT.0, HPos::Right), (left - 12, y + group_height / 2))
-                .map_err(drawing)?;
-            let mut bar_top = y + GROUP_GAP / 2;
-            for (record, ratio) in &group.bars {
-                let (from, to) = (x_of(1.0).min(x_of(*ratio)), x_of(1.0).max(x_of(*ratio)));
-                let shape = [(from, bar_top + 1), (to.max(from + 1), bar_top + BAR - 1)];
-                area.draw(&Rectangle::new(shape, variant_colour(record.variant).filled())).map_err(drawing)?;
-                let (x, side) = if *ratio < 1.0 { (from - 4, HPos::Right) } else { (to + 4, HPos::Left) };
-                area.draw_text(&format::ratio(*ratio), &label(11, FAINT.0, side), (x, bar_top + BAR / 2))
-                    .map_err(drawing)?;
-                bar_top += BAR;
-            }
-            y += group_height;
+        for group in &self.groups {
+            group.draw(area, y, x_of)?;
+            y += group.height();
+        }
+        Ok(())
+    }
+}
+
+impl Group<'_> {
+    fn height(&self) -> i32 {
+        self.bars.len() as i32 * BAR + GROUP_GAP
+    }
+
+    fn draw(&self, area: &Area, top: i32, x_of: impl Fn(f64) -> i32) -> Result<()> {
+        let name = match self.baseline {
+            Baseline::Native => self.program.to_string(),
+            Baseline::Asyncify => format!("{} *", self.program),
+        };
+        let middle = (BARS.0 - 12, top + self.height() / 2);
+        area.draw_text(&name, &label(13, TEXT.0, HPos::Right), middle).map_err(drawing)?;
+        let mut y = top + GROUP_GAP / 2;
+        for (record, ratio) in &self.bars {
+            let (from, to) = (x_of(1.0).min(x_of(*ratio)), x_of(1.0).max(x_of(*ratio)));
+            let shape = [(from, y + 1), (to.max(from + 1), y + BAR - 1)];
+            area.draw(&Rectangle::new(shape, variant_colour(record.variant).filled())).map_err(drawing)?;
+            let (x, side) = if *ratio < 1.0 { (from - 4, HPos::Right) } else { (to + 4, HPos::Left) };
+            area.draw_text(&format::ratio(*ratio), &label(11, FAINT.0, side), (x, y + BAR / 2)).map_err(drawing)?;
+            y += BAR;
+        }
+        Ok(())
+    }
+}
+
+/// Bars of all programs: time relative to native, faster to the left; where native fails, relative to Asyncify. One panel for each engine, with
+/// its title if it has one.
+pub(super) fn relative_times(report: &Report, engines: &[(&str, Option<&str>)]) -> Result<Option<String>> {
+    let panels: Vec<Panel<'_>> =
+        engines.iter().filter_map(|(engine, title)| Panel::new(report, engine, *title)).collect();
+    if panels.is_empty() {
+        return Ok(None);
+    }
+    let legend_height = 28;
+    let height = legend_height + panels.iter().map(Panel::height).sum::<i32>();
+    let drawn = |variant: &&str| {
+        panels.iter().any(|panel| {
+            panel.groups.iter().any(|group| group.bars.iter().any(|(record, _)| record.variant == *variant))
+        })
+    };
+    let variants: Vec<&str> = report.variants().into_iter().filter(drawn).collect();
+    picture(height as u32, |area| {
+        legend(area, &variants, BARS.0, 14)?;
+        let mut top = legend_height;
+        for panel in &panels {
+            panel.draw(area, top)?;
+            top += panel.height();
         }
         Ok(())
     })
     .map(Some)
 }
 
-/// 0.1, 0.2, 0.5, 1, … within a range of logarithms; only powers of ten where that is much.
-fn ticks(from: f64, to: f64) -> Vec<f64> {
-    let mantissas: &[f64] = if to - from > 2.5 { &[1.0] } else { &[1.0, 2.0, 5.0] };
-    let mut ticks = Vec::new();
-    for exponent in from.floor() as i32..=to.ceil() as i32 {
-        for mantissa in mantissas {
-            let tick = if exponent < 0 { mantissa / 10f64.powi(-exponent) } else { mantissa * 10f64.powi(exponent) };
-            if tick.log10() >= from && tick.log10() <= to {
-                ticks.push(tick);
-            }
-        }
-    }
-    ticks
+/// A legend, and below it a chart with named axes, drawn by `draw`.
+fn chart(
+    height: u32,
+    variants: &[&str],
+    (x, x_name): (Axis, &str),
+    (y, y_name): (Axis, &str),
+    draw: impl FnOnce(&mut Chart) -> Result<()>,
+) -> Result<String> {
+    picture(height, |area| {
+        legend(area, variants, 60, 14)?;
+        let (_, plot) = area.split_vertically(30);
+        let mut chart = ChartBuilder::on(&plot)
+            .margin_right(20)
+            .margin_top(6)
+            .x_label_area_size(44)
+            .y_label_area_size(60)
+            .build_cartesian_2d(x, y)
+            .map_err(drawing)?;
+        chart
+            .configure_mesh()
+            .x_desc(x_name)
+            .y_desc(y_name)
+            .x_label_formatter(&|value| tick_label(*value))
+            .y_label_formatter(&|value| tick_label(*value))
+            .label_style((FONT, 12).into_font().color(&FAINT.0))
+            .axis_desc_style((FONT, 12).into_font().color(&TEXT.0))
+            .axis_style(GRID.0)
+            .bold_line_style(GRID.0)
+            .light_line_style(TRANSPARENT)
+            .draw()
+            .map_err(drawing)?;
+        draw(&mut chart)
+    })
+}
+
+/// The least and the greatest, `start` included.
+fn extent(values: impl Iterator<Item = f64>, start: f64) -> (f64, f64) {
+    values.fold((start, start), |(low, high), value| (low.min(value), high.max(value)))
 }
 
 /// Lines over a program's parameter: nanoseconds for each suspension. Both axes are logarithmic, but for a parameter that can be 0.
@@ -200,16 +286,12 @@ pub(super) fn over_parameter(report: &Report, program: &str, parameter: &str, en
         .iter()
         .filter(|record| record.program_name() == program && record.engine == engine && record.median_s.is_some())
         .collect();
-    let logarithmic = records.iter().all(|record| record.parameter() != Some(0));
-    let position = |value: f64| if logarithmic { value.log10() } else { value };
     let mut lines: Vec<(&str, Vec<(f64, f64)>)> = Vec::new();
     for variant in report.variants() {
         let points: Vec<(f64, f64)> = records
             .iter()
             .filter(|record| record.variant == variant)
-            .filter_map(|record| {
-                Some((position(f64::from(record.parameter()?)), record.nanoseconds_per_suspension()?.log10()))
-            })
+            .filter_map(|record| Some((f64::from(record.parameter()?), record.nanoseconds_per_suspension()?)))
             .collect();
         if !points.is_empty() {
             lines.push((variant, points));
@@ -217,35 +299,17 @@ pub(super) fn over_parameter(report: &Report, program: &str, parameter: &str, en
     }
     let all = || lines.iter().flat_map(|(_, points)| points.iter().copied());
     let Some((first_x, first_y)) = all().next() else { return Ok(None) };
-    let (x_low, x_high) = all().fold((first_x, first_x), |(low, high), (x, _)| (low.min(x), high.max(x)));
-    let (y_low, y_high) = all().fold((first_y, first_y), |(low, high), (_, y)| (low.min(y), high.max(y)));
-    let x_margin = (x_high - x_low).max(1.0) * 0.03;
+    let (x_low, x_high) = extent(all().map(|(x, _)| x), first_x);
+    let (y_low, y_high) = extent(all().map(|(_, y)| y), first_y);
+    let x = if x_low > 0.0 {
+        Axis::logarithmic(x_low / 1.3, x_high * 1.3)
+    } else {
+        let margin = x_high.max(1.0) * 0.03;
+        Axis::linear(x_low - margin, x_high + margin)
+    };
+    let y = Axis::logarithmic(y_low / 1.5, y_high * 1.5);
     let variants: Vec<&str> = lines.iter().map(|(variant, _)| *variant).collect();
-    picture(340, |area| {
-        legend(area, &variants, 60, 14)?;
-        let (_, plot) = area.split_vertically(30);
-        let mut chart = ChartBuilder::on(&plot)
-            .margin_right(20)
-            .margin_top(6)
-            .x_label_area_size(44)
-            .y_label_area_size(60)
-            .build_cartesian_2d(x_low - x_margin..x_high + x_margin, y_low.floor()..y_high.ceil())
-            .map_err(drawing)?;
-        chart
-            .configure_mesh()
-            .x_desc(parameter)
-            .y_desc("ns per suspension")
-            .x_labels(6)
-            .y_labels((y_high.ceil() - y_low.floor()) as usize + 1)
-            .x_label_formatter(&|value| tick_label(*value, logarithmic))
-            .y_label_formatter(&|value| tick_label(*value, true))
-            .label_style((FONT, 12).into_font().color(&FAINT.0))
-            .axis_desc_style((FONT, 12).into_font().color(&TEXT.0))
-            .axis_style(GRID.0)
-            .bold_line_style(GRID.0)
-            .light_line_style(TRANSPARENT)
-            .draw()
-            .map_err(drawing)?;
+    chart(340, &variants, (x, parameter), (y, "ns per suspension"), |chart| {
         for (variant, points) in &lines {
             let colour = variant_colour(variant);
             chart.draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2))).map_err(drawing)?;
@@ -256,16 +320,7 @@ pub(super) fn over_parameter(report: &Report, program: &str, parameter: &str, en
     .map(Some)
 }
 
-/// The value at a tick of an axis; nothing at the fractions that a logarithmic one may have.
-fn tick_label(tick: f64, logarithmic: bool) -> String {
-    if (tick - tick.round()).abs() > 1e-6 {
-        return String::new();
-    }
-    let value = if logarithmic { 10f64.powf(tick.round()) } else { tick.round() };
-    format!("{value}")
-}
-
-/// Each program's size and time relative to Asyncify's, or to native where `baseline` says so.
+/// Each program's size and time relative to the baseline's.
 pub(super) fn size_against_speed(report: &Report, engine: &str, baseline: Baseline) -> Result<Option<String>> {
     let mut points = Vec::new();
     for record in report.runs.iter().filter(|record| record.engine == engine && record.parameter().is_none()) {
@@ -279,72 +334,75 @@ pub(super) fn size_against_speed(report: &Report, engine: &str, baseline: Baseli
     if points.is_empty() {
         return Ok(None);
     }
-    let extent = |values: &dyn Fn(&(&Record, f64, f64)) -> f64| {
-        points.iter().map(values).fold((1.0f64, 1.0f64), |(low, high), value| (low.min(value), high.max(value)))
-    };
-    let (size_low, size_high) = extent(&|point| point.1);
-    let (time_low, time_high) = extent(&|point| point.2);
+    let (size_low, size_high) = extent(points.iter().map(|point| point.1), 1.0);
+    let (time_low, time_high) = extent(points.iter().map(|point| point.2), 1.0);
+    // Room on the right for the names.
+    let (left, right) = (size_low - 0.1, size_high + 0.15);
+    let (bottom, top) = (time_low / 1.4, time_high * 1.4);
     let variants: Vec<&str> = report
         .variants()
         .into_iter()
         .filter(|variant| points.iter().any(|(record, ..)| record.variant == *variant))
         .collect();
-    picture(420, |area| {
-        legend(area, &variants, 60, 14)?;
-        let (_, plot) = area.split_vertically(30);
-        let mut chart = ChartBuilder::on(&plot)
-            .margin_right(20)
-            .margin_top(6)
-            .x_label_area_size(44)
-            .y_label_area_size(60)
-            .build_cartesian_2d(size_low - 0.1..size_high + 0.15, (time_low / 1.4..time_high * 1.4).log_scale())
-            .map_err(drawing)?;
-        let name = baseline.variant();
-        chart
-            .configure_mesh()
-            .x_desc(format!("code size / {name}"))
-            .y_desc(format!("time / {name}"))
-            .x_label_formatter(&|value| format!("{value:.1}"))
-            .y_label_formatter(&|value| format!("{value}"))
-            .label_style((FONT, 12).into_font().color(&FAINT.0))
-            .axis_desc_style((FONT, 12).into_font().color(&TEXT.0))
-            .axis_style(GRID.0)
-            .bold_line_style(GRID.0)
-            .light_line_style(TRANSPARENT)
-            .draw()
-            .map_err(drawing)?;
+    let name = baseline.variant();
+    let x = (Axis::linear(left, right), format!("code size / {name}"));
+    let y = (Axis::logarithmic(bottom, top), format!("time / {name}"));
+    chart(420, &variants, (x.0, &x.1), (y.0, &y.1), |chart| {
         let cross = [
-            PathElement::new([(1.0, time_low / 1.4), (1.0, time_high * 1.4)], FAINT.0.stroke_width(1)),
-            PathElement::new([(size_low - 0.1, 1.0), (size_high + 0.15, 1.0)], FAINT.0.stroke_width(1)),
+            PathElement::new([(1.0, bottom), (1.0, top)], FAINT.0.stroke_width(1)),
+            PathElement::new([(left, 1.0), (right, 1.0)], FAINT.0.stroke_width(1)),
         ];
         chart.draw_series(cross).map_err(drawing)?;
-        for (record, size, time) in &points {
-            let colour = variant_colour(record.variant);
-            let style = label(11, FAINT.0, HPos::Left);
-            let mark = EmptyElement::at((*size, *time))
-                + Circle::new((0, 0), 5, colour.filled())
-                + Text::new(record.program.clone(), (8, 0), style);
-            chart.draw_series([mark]).map_err(drawing)?;
-        }
-        Ok(())
+        let marks = points
+            .iter()
+            .map(|(record, size, time)| Circle::new((*size, *time), 5, variant_colour(record.variant).filled()));
+        chart.draw_series(marks).map_err(drawing)?;
+        let spots: Vec<(&str, (i32, i32))> = points
+            .iter()
+            .map(|(record, size, time)| (record.program.as_str(), chart.backend_coord(&(*size, *time))))
+            .collect();
+        name_spots(chart.plotting_area(), &spots)
     })
     .map(Some)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ticks_of_a_logarithmic_axis_are_powers_of_ten() {
-        assert_eq!(tick_label(3.0, true), "1000");
-        assert_eq!(tick_label(0.5, true), "");
-        assert_eq!(tick_label(4.0, false), "4");
+/// Writes names beside spots, where they cover neither spots nor each other; a name for which there is no such place is left out.
+fn name_spots(area: &DrawingArea<SVGBackend<'_>, Cartesian2d<Axis, Axis>>, spots: &[(&str, (i32, i32))]) -> Result<()> {
+    const SIZE: i32 = 11;
+    const RADIUS: i32 = 6;
+    let mut taken: Vec<Bounds> =
+        spots.iter().map(|(_, (x, y))| Bounds { x: (x - RADIUS, x + RADIUS), y: (y - RADIUS, y + RADIUS) }).collect();
+    let pixels = area.strip_coord_spec();
+    let (base_x, base_y) = area.get_base_pixel();
+    for (name, (x, y)) in spots {
+        let width = (name.len() as f64 * f64::from(SIZE) * CHARACTER) as i32;
+        let places = [
+            (HPos::Left, x + 8, *y, x + 8),
+            (HPos::Right, x - 8, *y, x - 8 - width),
+            (HPos::Center, *x, y - 12, x - width / 2),
+            (HPos::Center, *x, y + 12, x - width / 2),
+        ];
+        for (side, at, middle, left) in places {
+            let wanted = Bounds { x: (left, left + width), y: (middle - SIZE / 2, middle + SIZE / 2) };
+            if wanted.x.1 < WIDTH as i32 && !taken.iter().any(|other| other.overlaps(&wanted)) {
+                let place = (at - base_x, middle - base_y);
+                pixels.draw_text(name, &label(SIZE, FAINT.0, side), place).map_err(drawing)?;
+                taken.push(wanted);
+                break;
+            }
+        }
     }
+    Ok(())
+}
 
-    #[test]
-    fn ticks_are_round_numbers_within_the_range() {
-        assert_eq!(ticks(0.04f64.log10(), 3f64.log10()), [0.05, 0.1, 0.2, 0.5, 1.0, 2.0]);
-        assert_eq!(ticks(-2.0, 1.0), [0.01, 0.1, 1.0, 10.0]);
+/// A rectangle of the picture, in pixels.
+struct Bounds {
+    x: (i32, i32),
+    y: (i32, i32),
+}
+
+impl Bounds {
+    fn overlaps(&self, other: &Bounds) -> bool {
+        self.x.0 < other.x.1 && other.x.0 < self.x.1 && self.y.0 < other.y.1 && other.y.0 < self.y.1
     }
 }

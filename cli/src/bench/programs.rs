@@ -11,6 +11,20 @@ pub enum Source {
     Text,
 }
 
+/// Which of a program's modules, as a producer left it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Build {
+    /// For stack switching.
+    WasmFx,
+    /// For Asyncify.
+    Asyncify,
+    /// Without fibers.
+    Plain,
+}
+
+/// Fiber programs that are also built without fibers.
+const WITHOUT_FIBERS: [&str; 1] = ["rows"];
+
 /// Parameters and the result that belongs to them.
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
@@ -84,14 +98,17 @@ impl Workload {
         (case.arguments(), line)
     }
 
-    /// The module as a producer left it: for the WasmFX implementation, or for Asyncify if there is one.
-    pub fn module(&self, fixtures: &Path, asyncify: bool) -> Option<PathBuf> {
-        match (self.source, asyncify) {
-            (Source::Fiber, false) => Some(fixtures.join(format!("fiber/modules/{}.wasmfx.wasm", self.program))),
-            (Source::Fiber, true) => Some(fixtures.join(format!("fiber/modules/{}.asyncify.wasm", self.program))),
-            (Source::Text, false) => Some(fixtures.join(format!("bench/{}.wat", self.program))),
-            (Source::Text, true) => None,
-        }
+    /// The module as a producer left it, if there is such a build of the program.
+    pub fn module(&self, fixtures: &Path, build: Build) -> Option<PathBuf> {
+        let suffix = match (self.source, build) {
+            (Source::Text, Build::WasmFx) => return Some(fixtures.join(format!("bench/{}.wat", self.program))),
+            (Source::Text, _) => return None,
+            (Source::Fiber, Build::WasmFx) => "wasmfx",
+            (Source::Fiber, Build::Asyncify) => "asyncify",
+            (Source::Fiber, Build::Plain) if WITHOUT_FIBERS.contains(&self.program) => "plain",
+            (Source::Fiber, Build::Plain) => return None,
+        };
+        Some(fixtures.join(format!("fiber/modules/{}.{suffix}.wasm", self.program)))
     }
 }
 

@@ -1,7 +1,10 @@
 //! What was measured, and what follows from it.
 
+use clap::ValueEnum;
 use serde::Serialize;
 
+use super::goals::Row;
+use super::tools::ToolTime;
 use super::variants::{ASYNCIFY, NATIVE};
 
 /// How a measurement went.
@@ -14,6 +17,17 @@ pub enum Status {
     Failed,
     /// There was no module, or no engine, to run.
     Missing,
+}
+
+/// Which clock the times of runs are from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Clock {
+    /// What the thread that runs the program spends on a processor: other load on the machine hardly counts
+    #[default]
+    Processor,
+    /// From begin to end
+    Wall,
 }
 
 /// One program in one variant on one engine.
@@ -81,8 +95,16 @@ pub struct Report {
     pub engines: Vec<EngineVersion>,
     /// How often each measurement was repeated.
     pub repetitions: usize,
+    /// The clock that times of runs are from.
+    pub clock: Clock,
     /// The measurements.
     pub runs: Vec<Record>,
+    /// How long the tools took, where that was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<ToolTime>,
+    /// What the lowering is to reach and does, where that was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub goals: Vec<Row>,
 }
 
 /// An engine that took part.
@@ -141,6 +163,15 @@ impl Report {
         Some(record.module_bytes? as f64 / base as f64)
     }
 
+    /// How the figures came about.
+    pub(super) fn method(&self) -> String {
+        let clock = match self.clock {
+            Clock::Processor => "processor time",
+            Clock::Wall => "wall-clock time",
+        };
+        format!("{clock}, median of {}", self.repetitions)
+    }
+
     /// Programs in the order of the records.
     pub fn programs(&self) -> Vec<&str> {
         in_order(self.runs.iter().map(|record| record.program.as_str()))
@@ -151,9 +182,13 @@ impl Report {
         in_order(self.runs.iter().map(|record| record.variant))
     }
 
-    /// Geometric mean of a variant's time over the baseline's on an engine, and over how many programs.
+    /// Geometric mean of a variant's time over the baseline's on an engine, and over how many programs. Those that are measured against a parameter
+    /// would count several times, and are left out.
     pub fn mean_time_ratio(&self, variant: &str, engine: &str, baseline: Baseline) -> Option<(f64, usize)> {
-        let records = self.runs.iter().filter(|record| record.variant == variant && record.engine == engine);
+        let records = self
+            .runs
+            .iter()
+            .filter(|record| record.variant == variant && record.engine == engine && record.parameter().is_none());
         let logarithms: Vec<f64> = records.filter_map(|record| Some(self.time_ratio(record, baseline)?.ln())).collect();
         let count = logarithms.len();
         (count > 0).then(|| ((logarithms.iter().sum::<f64>() / count as f64).exp(), count))
@@ -188,8 +223,40 @@ pub(super) fn median(values: &[f64]) -> Option<f64> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// A record of wasmtime's; without a time it is one of a failure.
+    pub(in super::super) fn record(program: &str, variant: &'static str, median: Option<f64>) -> Record {
+        Record {
+            program: program.to_string(),
+            variant,
+            engine: "wasmtime",
+            status: if median.is_some() { Status::Ok } else { Status::Failed },
+            median_s: median,
+            min_s: median,
+            max_s: median,
+            peak_rss_bytes: None,
+            module_bytes: Some(1000),
+            output_ok: median.is_some(),
+            compile_s: None,
+            arguments: vec!["10".to_string(), "1000".to_string()],
+            reason: median.is_none().then(|| "a <reason> & \"more\"".to_string()),
+        }
+    }
+
+    pub(in super::super) fn report(runs: Vec<Record>) -> Report {
+        Report {
+            command: "wasmfx-bench".to_string(),
+            machine: "a machine".to_string(),
+            engines: vec![EngineVersion { name: "wasmtime", version: "wasmtime 48".to_string() }],
+            repetitions: 1,
+            clock: Clock::Processor,
+            runs,
+            tools: Vec::new(),
+            goals: Vec::new(),
+        }
+    }
 
     #[test]
     fn the_median_of_an_even_number_lies_between_the_middle_two() {

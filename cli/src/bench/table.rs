@@ -3,6 +3,7 @@
 use comfy_table::{CellAlignment, Table, presets};
 
 use super::format;
+use super::goals;
 use super::report::{Baseline, Record, Report, Status};
 
 /// Longest reason of a failure that is printed in a table.
@@ -16,7 +17,7 @@ pub(super) fn render(report: &Report) -> String {
         if records.is_empty() {
             continue;
         }
-        text += &format!("{}, median of {}, on {}\n", engine.version, report.repetitions, report.machine);
+        text += &format!("{}, {}, on {}\n", engine.version, report.method(), report.machine);
         text += &engine_table(report, &records);
         text += "\n";
         for variant in report.variants() {
@@ -31,6 +32,35 @@ pub(super) fn render(report: &Report) -> String {
             }
         }
         text += "\n";
+    }
+    if !report.goals.is_empty() {
+        text += &goals_table(report);
+    }
+    text
+}
+
+/// Goals, limits, and what the variants reached.
+fn goals_table(report: &Report) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    let variants = report.goals[0].reached.iter().map(|reached| reached.variant);
+    table.set_header(["goal", "engine", "at most"].into_iter().chain(variants));
+    for row in &report.goals {
+        let reached = row.reached.iter().map(|reached| {
+            let mark = match reached.met {
+                Some(true) => "✓",
+                Some(false) => "✗",
+                None => " ",
+            };
+            format!("{mark} {}", reached.text())
+        });
+        table.add_row(
+            [row.goal.to_string(), row.engine.to_string(), format!("{}", row.limit)].into_iter().chain(reached),
+        );
+    }
+    let mut text = format!("Goals of the lowering: {}\n{table}\n", goals::summary(&report.goals));
+    for tool in &report.tools {
+        text += &format!(" {} on {}: {}\n", tool.tool, tool.program, format::time(tool.median_s));
     }
     text
 }

@@ -4,38 +4,39 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use wasmfx_passes::lower::{self, Store};
+use wasmfx_passes::lower;
 use wasmfx_passes::optimizer::Optimizer;
 use wasmfx_passes::options::Options;
 use wasmfx_passes::pipeline::Pipeline;
 
-use super::programs::{Source, Workload};
+use super::programs::{Build, Source, Workload};
 use crate::input_output::Input;
-use crate::lowering::lower_binary;
+use crate::lowering::{Frames, lower_binary};
 
 /// One way to run programs.
 pub struct Variant {
     /// Its name on the command line and in reports.
     pub name: &'static str,
-    /// Whether it begins with the module that was built for Asyncify.
-    pub asyncify: bool,
-    /// Whether the engine runs continuations itself.
-    pub stack_switching: bool,
-    /// What becomes of the module, in the binary format.
-    pub transform: fn(&[u8]) -> Result<Vec<u8>>,
+    /// Which of the program's modules it begins with.
+    pub build: Build,
+    /// Where frames are kept, if it is lowered.
+    pub frames: Option<Frames>,
 }
 
 /// The variant that others are compared with.
 pub const NATIVE: &str = "native";
 /// The other one.
 pub const ASYNCIFY: &str = "asyncify";
+/// What a program is without fibers.
+pub const PLAIN: &str = "plain";
 
 /// All of them, in the order of reports.
 pub static VARIANTS: &[Variant] = &[
-    Variant { name: NATIVE, asyncify: false, stack_switching: true, transform: optimized },
-    Variant { name: "lowered-memory", asyncify: false, stack_switching: false, transform: lowered_to_memory },
-    Variant { name: "lowered-gc", asyncify: false, stack_switching: false, transform: lowered_to_gc },
-    Variant { name: ASYNCIFY, asyncify: true, stack_switching: false, transform: unchanged },
+    Variant { name: NATIVE, build: Build::WasmFx, frames: None },
+    Variant { name: "lowered-memory", build: Build::WasmFx, frames: Some(Frames::Memory) },
+    Variant { name: "lowered-gc", build: Build::WasmFx, frames: Some(Frames::Gc) },
+    Variant { name: ASYNCIFY, build: Build::Asyncify, frames: None },
+    Variant { name: PLAIN, build: Build::Plain, frames: None },
 ];
 
 /// At -O2.
@@ -43,26 +44,6 @@ fn optimized(binary: &[u8]) -> Result<Vec<u8>> {
     let options = Options::default();
     let optimizer = Optimizer { pipeline: Pipeline::for_level(&options), options, ..Optimizer::default() };
     Ok(optimizer.run(binary)?.bytes)
-}
-
-fn lowered_to_memory(binary: &[u8]) -> Result<Vec<u8>> {
-    lowered(binary, Store::Memory)
-}
-
-fn lowered_to_gc(binary: &[u8]) -> Result<Vec<u8>> {
-    lowered(binary, Store::Gc)
-}
-
-/// Optimised while continuations are visible, and again when they are gone.
-fn lowered(binary: &[u8], store: Store) -> Result<Vec<u8>> {
-    let options = lower::Options { store, ..lower::Options::default() };
-    let (lowered, _) = lower_binary(&optimized(binary)?, &options)?;
-    optimized(&lowered)
-}
-
-/// Binaryen has optimised it.
-fn unchanged(binary: &[u8]) -> Result<Vec<u8>> {
-    Ok(binary.to_vec())
 }
 
 /// A program's module in one variant, ready to run.
@@ -75,28 +56,53 @@ pub struct Prepared {
 
 /// Why there is nothing to run.
 pub enum NotPrepared {
-    /// The variant does not exist for this program.
-    NotApplicable,
     /// A file is not there; how to get it.
     Missing(String),
     /// Something went wrong.
     Failed(anyhow::Error),
 }
 
+/// How to get the modules of a fiber program that are not there.
+pub fn how_to_build(program: &str) -> String {
+    format!(
+        "make it with `fixtures/fiber/build.sh {program}` (WASM_CC, WASM_OPT and WASM_MERGE say with what; see fixtures/fiber/README.md)"
+    )
+}
+
 impl Variant {
-    /// Makes the module of `workload`, and writes it into `directory`.
+    /// Whether the engine runs continuations itself.
+    pub fn stack_switching(&self) -> bool {
+        self.build == Build::WasmFx && self.frames.is_none()
+    }
+
+    /// What becomes of a program's module.
+    pub fn transform(&self, binary: &[u8]) -> Result<Vec<u8>> {
+        match (self.build, self.frames) {
+            // Binaryen has optimised it.
+            (Build::Asyncify, _) => Ok(binary.to_vec()),
+            (_, None) => optimized(binary),
+            // Optimised while continuations are visible, and again when they are gone.
+            (_, Some(frames)) => {
+                let options = lower::Options { store: frames.into(), ..lower::Options::default() };
+                optimized(&lower_binary(&optimized(binary)?, &options)?.0)
+            }
+        }
+    }
+
+    /// Makes the module of `workload`, which must have one for this variant, and writes it into `directory`.
     pub fn prepare(&self, workload: &Workload, fixtures: &Path, directory: &Path) -> Result<Prepared, NotPrepared> {
-        let source = workload.module(fixtures, self.asyncify).ok_or(NotPrepared::NotApplicable)?;
+        let source = workload.module(fixtures, self.build).expect("only variants that a program has are prepared");
         if !source.exists() {
             let hint = match workload.source {
-                Source::Fiber => format!("; make it with fixtures/fiber/build.sh {}", workload.program),
+                Source::Fiber => format!("; {}", how_to_build(workload.program)),
                 Source::Text => String::new(),
             };
             return Err(NotPrepared::Missing(format!("{} is not there{hint}", source.display())));
         }
         let prepare = || {
             let input = Input::read(&source)?;
-            let binary = (self.transform)(&input.to_binary()?)
+            let binary = self
+                .transform(&input.to_binary()?)
                 .with_context(|| format!("making '{}' of {}", self.name, source.display()))?;
             let path = directory.join(format!("{}.{}.wasm", workload.program, self.name));
             std::fs::write(&path, &binary).with_context(|| format!("cannot write {}", path.display()))?;

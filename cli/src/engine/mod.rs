@@ -5,6 +5,7 @@
 //! * [`script`] runs the `.wast` scripts of the conformance suites, applying any transformation to their modules on the way.
 //! * [`compare`] runs two versions of a module side by side and reports the first difference.
 
+pub mod clock;
 pub mod compare;
 pub mod failure;
 pub mod options;

@@ -1,7 +1,7 @@
 //! Running one module: a WASI command, or one of its exports.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use wasmtime::{ExternType, Instance, Linker, Module, Store, Val};
@@ -9,6 +9,7 @@ use wasmtime_wasi::p1::{WasiP1Ctx, add_to_linker_sync};
 use wasmtime_wasi::p2::pipe::{MemoryInputPipe, MemoryOutputPipe};
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
+use super::clock::{CallTime, timed};
 use super::failure::{CallFailure, FailureKind};
 use super::values::{display_value, parse_value};
 use super::{WasmEngine, compile, engine_error, spectest};
@@ -85,7 +86,7 @@ pub struct Completion {
     /// How it ended.
     pub outcome: Outcome,
     /// How long the call took, without compilation and instantiation.
-    pub call_time: Duration,
+    pub call_time: CallTime,
     /// Captured standard output, with what `spectest` printed.
     pub stdout: Vec<u8>,
     /// Captured standard error.
@@ -152,7 +153,7 @@ impl<'b> Program<'b> {
 
         let (outcome, call_time) = match linker.instantiate(&mut store, module) {
             Ok(instance) => call(&mut store, &instance, module, binary, &run.entry)?,
-            Err(error) => (failed(&error, &mut store, binary), Duration::ZERO),
+            Err(error) => (failed(&error, &mut store, binary), CallTime::default()),
         };
         // The store holds the other ends of the pipes.
         drop(store);
@@ -216,7 +217,7 @@ fn call(
     module: &Module,
     binary: &[u8],
     entry: &Entry,
-) -> Result<(Outcome, Duration)> {
+) -> Result<(Outcome, CallTime)> {
     let (name, arguments) = match entry {
         Entry::Command => (COMMAND_START, &[][..]),
         Entry::Export { name, arguments } => (name.as_str(), arguments.as_slice()),
@@ -242,12 +243,10 @@ fn call(
         && name != REACTOR_START
         && let Err(error) = initialize.call(&mut *store, ())
     {
-        return Ok((failed(&error, store, binary), Duration::ZERO));
+        return Ok((failed(&error, store, binary), CallTime::default()));
     }
     let mut results = vec![Val::null_any_ref(); ty.results().len()];
-    let start = Instant::now();
-    let ended = function.call(&mut *store, &parameters, &mut results);
-    let call_time = start.elapsed();
+    let (ended, call_time) = timed(|| function.call(&mut *store, &parameters, &mut results));
     let outcome = match ended {
         Ok(()) => Outcome::Returned(results.iter().map(|result| display_value(store, result)).collect()),
         Err(error) => failed(&error, store, binary),
