@@ -66,6 +66,11 @@ impl Escapes {
         self.0.iter().all(|&word| word == 0)
     }
 
+    /// Whether nothing may escape but a request to start a continuation.
+    fn is_only_start(&self) -> bool {
+        self.0.iter().enumerate().all(|(index, &word)| word == if index == 0 { 1 << START } else { 0 }) && self.starts()
+    }
+
     /// Whether a request to start a continuation may escape.
     pub(super) fn starts(&self) -> bool {
         self.contains(START)
@@ -93,6 +98,8 @@ pub(super) struct Analysis {
     pub(super) exceptions_cross: bool,
     /// Functions whose resume sites may be nested in themselves without bound.
     pub(super) nests: SecondaryMap<FunctionId, bool>,
+    /// Functions that may run inside a continuation, and so under any number of resume sites.
+    inside: SecondaryMap<FunctionId, bool>,
     /// Whether a resume site may be suspended itself.
     pub(super) markers: bool,
     /// The functions that an indirect call of a type may reach.
@@ -208,6 +215,7 @@ impl Analysis {
             continuation_escapes: Escapes::default(),
             exceptions_cross: false,
             nests: SecondaryMap::with_default_and_len(false, module.functions.len()),
+            inside: SecondaryMap::with_default_and_len(open_world, module.functions.len()),
             markers: open_world,
             callees,
             foreign_calls: open_world,
@@ -251,6 +259,12 @@ impl Analysis {
     pub(super) fn call_suspends(&self, callee: Callee) -> bool {
         (self.foreign_calls && matches!(callee, Callee::Typed(_)))
             || self.targets(callee).any(|target| !self.escapes[target].is_empty())
+    }
+
+    /// Whether a call in `caller` may ask for a start if its resume sites find themselves too deep, and never does, if the depth is counted from
+    /// this call on.
+    pub(super) fn is_outermost_call(&self, caller: FunctionId, callee: Callee) -> bool {
+        self.escapes[caller].is_empty() && self.call_suspends(callee)
     }
 
     /// What may escape a resume that handles these tags.
@@ -306,6 +320,10 @@ impl Analysis {
                 for site in &summary.resumes {
                     escapes.union(&self.resume_escapes(site, self.nests[id]));
                 }
+                // Outside of all continuations no resume site is nested, so that the limit is out of reach: see `is_outermost_call`.
+                if !self.inside[id] && escapes.is_only_start() {
+                    escapes = Escapes::default();
+                }
                 if escapes != self.escapes[id] {
                     self.escapes[id] = escapes;
                     changed = true;
@@ -335,7 +353,8 @@ impl Analysis {
         }
         // Any continuation may run under any site, so every site that a continuation reaches may be nested in itself.
         for id in module.functions.keys() {
-            self.nests[id] = (reached.contains(&id) || self.foreign_calls) && !summaries[id].resumes.is_empty();
+            self.inside[id] |= reached.contains(&id);
+            self.nests[id] = self.inside[id] && !summaries[id].resumes.is_empty();
         }
     }
 

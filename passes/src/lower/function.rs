@@ -86,6 +86,9 @@ impl Lowering<'_> {
             }
             Operator::Call { .. } | Operator::CallIndirect { .. } | Operator::CallRef { .. } => {
                 let callee = callee(operator).expect("a call has a callee");
+                if self.analysis.is_outermost_call(function, callee) {
+                    return Treatment::Expand;
+                }
                 if self.analysis.call_suspends(callee) { Treatment::Suspend } else { Treatment::Keep }
             }
             _ => Treatment::Keep,
@@ -179,9 +182,23 @@ impl Lowering<'_> {
             self.expand_point(&mut fast, point)?;
         }
         let mut func = fast.func;
+        self.count_depth_from_tail_calls(function, &mut func);
         finish(&mut func);
         self.module.functions[function].body = Body::Lifted(Box::new(func));
         Ok(())
+    }
+
+    /// Outside of all continuations, where nothing is left to restore behind a tail call.
+    fn count_depth_from_tail_calls(&self, function: FunctionId, func: &mut Func) {
+        for block in func.blocks.keys() {
+            let Terminator::TailCall { operator, .. } = func.blocks[block].terminator else { continue };
+            let callee = callee(&func.operators[operator]);
+            if callee.is_some_and(|callee| self.analysis.is_outermost_call(function, callee)) {
+                let b = &mut Builder::at(func, block);
+                let zero = b.i32(0);
+                b.set_global(self.store.items.depth, zero);
+            }
+        }
     }
 
     fn resumable_copy(&mut self, mut copy: Copy<'_>, points: &[Point], resumable: Resumable) -> Result<Func, Error> {
@@ -449,6 +466,16 @@ impl Lowering<'_> {
         let types: Vec<ValType> =
             copy.func.blocks[point.normal].params.iter().map(|&param| copy.func.value_type(param)).collect();
         let b = &mut Builder::at(&mut copy.func, point.block);
+        if !point.suspends {
+            let depth = self.store.items.depth;
+            let outer = b.global(depth, ValType::I32);
+            let zero = b.i32(0);
+            b.set_global(depth, zero);
+            let results = b.call(point.operator.clone(), &point.args, &types, &point.catches);
+            b.set_global(depth, outer);
+            b.jump(point.normal, &results);
+            return Ok(());
+        }
         let results = b.call(point.operator.clone(), &point.args, &types, &point.catches);
         if point.tail && matches!(copy.flavour, Flavour::Fast) {
             // The caller sees that unwinding goes on; this function has nothing to save.

@@ -8,6 +8,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | [`scan`] | what each body does that concerns continuations |
+//! | [`inline_suspending`] | small functions that suspend go into their callers |
 //! | [`analysis`] | which functions may suspend, and on which tags |
 //! | [`types`], [`translate`], [`tables`] | continuation references become what the store has for them |
 //! | [`store`], [`runtime`] | frames and stacks, and the functions that drive them |
@@ -21,6 +22,7 @@
 mod analysis;
 mod builder;
 mod function;
+mod inline_suspending;
 mod innermost;
 mod layout;
 mod report;
@@ -152,7 +154,10 @@ struct Lowering<'m> {
 /// If the module needs what the lowering cannot express; the message names the item and the remedy. The module is then unusable.
 pub fn lower_module(module: &mut Module, options: &Options) -> Result<Report, Error> {
     let mentions = Mentions::new(module);
-    let summaries = scan::scan(module, &mentions).map_err(|error| Error::input(error.to_string()))?;
+    let mut summaries = scan::scan(module, &mentions).map_err(|error| Error::input(error.to_string()))?;
+    if inline_suspending::inline_suspending(module, &summaries)? {
+        summaries = scan::scan(module, &mentions).map_err(|error| Error::input(error.to_string()))?;
+    }
     let suspends = module.functions.keys().any(|id| !summaries[id].suspends.is_empty());
     if mentions.is_empty() && !suspends && options.runtime == Runtime::Closed {
         return Ok(Report::default());
@@ -172,7 +177,9 @@ pub fn lower_module(module: &mut Module, options: &Options) -> Result<Report, Er
         .filter(|(id, function)| {
             let summary = &summaries[*id];
             function.origin() == wasmfx_ir::module::Origin::Definition
-                && (summary.mentions_continuations || !analysis.escapes[*id].is_empty())
+                && (summary.mentions_continuations
+                    || !analysis.escapes[*id].is_empty()
+                    || summary.calls.iter().any(|&callee| analysis.is_outermost_call(*id, callee)))
         })
         .map(|(id, _)| id)
         .collect();

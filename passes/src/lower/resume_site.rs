@@ -3,6 +3,7 @@
 use super::builder::Builder;
 use super::function::Copy;
 use super::runtime::exception_type;
+use super::scan::ResumeSite;
 use super::split::Point;
 use super::store::{FrameField, MarkerField, Running, SPECIAL, START_STATUS, StackField};
 use super::{Error, Lowering};
@@ -200,7 +201,9 @@ impl Lowering<'_> {
             drive(b, null, status);
             b.switch_to(unhandled);
         }
-        if point.suspends {
+        // A site that is only suspended to be started from further out never forwards.
+        let site = ResumeSite::of_handlers(&point.clauses);
+        if !self.analysis.resume_escapes(&site, false).is_empty() {
             store.call(b, store.items.forward, &[stack], &[]);
             let marker = self.prompt(b, &point.clauses);
             let special = b.i32(SPECIAL);
