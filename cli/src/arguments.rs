@@ -10,7 +10,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Command, Parser};
 use clap_complete::Shell;
 
@@ -49,12 +49,29 @@ pub enum Positionals {
 
 /// The body of every program's `main`: parses the command line into `A`, runs, reports errors, and chooses the exit code.
 pub fn run_tool<A: Parser>(positionals: Positionals, run: impl FnOnce(A) -> anyhow::Result<ExitCode>) -> ExitCode {
+    run_tool_with_hints(positionals, |_| None, run)
+}
+
+/// Like [`run_tool`]; `explain` may know more of an option that the program does not have than that it does not have it.
+pub fn run_tool_with_hints<A: Parser>(
+    positionals: Positionals,
+    explain: impl Fn(&str) -> Option<String>,
+    run: impl FnOnce(A) -> anyhow::Result<ExitCode>,
+) -> ExitCode {
     let command = command_of::<A>();
     let tool = command.get_name().to_string();
     let arguments = normalize_arguments(&command, std::env::args_os(), positionals);
     let mut matches = match command.try_get_matches_from(arguments) {
         Ok(matches) => matches,
-        Err(error) => return report_clap_error(&tool, &error),
+        Err(error) => {
+            let explained = unknown_argument(&error).and_then(|argument| {
+                Some(UsageError(format!("unexpected argument '{argument}': {}", explain(argument)?)))
+            });
+            return match explained {
+                Some(error) => report_error(&tool, &error.into()),
+                None => report_clap_error(&tool, &error),
+            };
+        }
     };
     if let Some(shell) = matches.get_one::<Shell>(COMPLETIONS) {
         clap_complete::generate(*shell, &mut command_of::<A>(), &tool, &mut io::stdout());
@@ -82,6 +99,14 @@ pub fn report_error(tool: &str, error: &anyhow::Error) -> ExitCode {
         return ExitCode::from(EXIT_USAGE);
     }
     ExitCode::from(EXIT_ERROR)
+}
+
+/// The option that an error says there is none of.
+fn unknown_argument(error: &clap::Error) -> Option<&str> {
+    match (error.kind(), error.get(ContextKind::InvalidArg)) {
+        (ErrorKind::UnknownArgument, Some(ContextValue::String(argument))) => Some(argument),
+        _ => None,
+    }
 }
 
 fn is_broken_pipe(cause: &(dyn Error + 'static)) -> bool {

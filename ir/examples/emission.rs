@@ -94,7 +94,7 @@ fn run(file: &str, bytes: &[u8], options: &Options, report: &Report<'_>) {
             }
         };
         if dump == Some(id.as_u32()) {
-            println!("{func:#?}");
+            println!("{func}");
         }
         let start = Instant::now();
         let emitted = emit_with(&mut func, &module, options);

@@ -15,24 +15,32 @@
 //!  9. Conditions and indices are i32; results of the function match its type, those of a tail call too.
 //! 10. A resume table in an operator is empty; suspension and switch clauses are on `resume*` only and come before catch clauses; nothing comes after a `catch_all`.
 //! 11. The operator of a [`Terminator::BranchOnReference`] is one of the four, with label 0.
+//! 12. What operators and handlers refer to is in the module, and was not removed.
+//!
+//! For a module besides: what exports, the start function, segments and initial values refer to is there and was not removed either.
 
 use crate::analysis::{ControlFlowGraph, DominatorTree};
 use crate::entity::Entity;
 use crate::error::{Error, Result};
 use crate::func::{Block, BlockCall, Func, Handler, Inst, Invoke, OperatorId, Terminator, Value, ValueDefinition};
-use crate::module::{Body, Module, TagId};
+use crate::module::{
+    Body, DataId, ElementId, ElementItems, ElementKind, FunctionId, GlobalId, Item, MemoryId, Module, Origin, TableId,
+    TagId, TypeId,
+};
 use crate::opcode::Opcode;
 use crate::print::{OperatorText, TypeText};
+use crate::references::{IndexSpace, visit_const_expr, visit_operator};
 use crate::signature::{fixed_arity, func_type, signature};
 use crate::subtype::Subtyping;
 use std::fmt::Display;
 use wasmparser::{FuncType, HeapType, Operator, RefType, ValType};
 
-/// Checks all bodies of a module that are in SSA form.
+/// Checks a module, and all of its bodies that are in SSA form.
 ///
 /// # Errors
 /// An internal error that names the function, the block and the instruction.
 pub fn verify_module(module: &Module) -> Result<()> {
+    verify_items(module)?;
     let subtyping = Subtyping::new(&module.types);
     for (id, function) in module.functions.iter() {
         if let Body::Lifted(func) = &function.body {
@@ -43,12 +51,108 @@ pub fn verify_module(module: &Module) -> Result<()> {
     Ok(())
 }
 
+/// Checks what is in a module besides bodies.
+///
+/// # Errors
+/// An internal error that names the item.
+pub fn verify_items(module: &Module) -> Result<()> {
+    let check = |what: &dyn Display, space: IndexSpace, number: u32| match absence(module, space, number) {
+        None => Ok(()),
+        Some(absence) => Err(Error::internal(format!("{what} refers to {absence}"))),
+    };
+    for export in &module.exports {
+        let (space, number) = match export.item {
+            Item::Function(id) => (IndexSpace::Function, id.as_u32()),
+            Item::Table(id) => (IndexSpace::Table, id.as_u32()),
+            Item::Memory(id) => (IndexSpace::Memory, id.as_u32()),
+            Item::Global(id) => (IndexSpace::Global, id.as_u32()),
+            Item::Tag(id) => (IndexSpace::Tag, id.as_u32()),
+        };
+        check(&format_args!("the export '{}'", export.name), space, number)?;
+    }
+    if let Some(start) = module.start {
+        check(&"the start function", IndexSpace::Function, start.as_u32())?;
+    }
+    let check_expression = |what: &dyn Display, expression| {
+        let mut outcome = Ok(());
+        visit_const_expr(expression, &mut |space, number| {
+            if outcome.is_ok() {
+                outcome = check(what, space, number);
+            }
+        });
+        outcome
+    };
+    for (id, global) in module.globals.iter() {
+        if let (Origin::Definition, Some(init)) = (global.origin, &global.init) {
+            check_expression(&id, init)?;
+        }
+    }
+    for (id, table) in module.tables.iter() {
+        if let (Origin::Definition, Some(init)) = (table.origin, &table.init) {
+            check_expression(&id, init)?;
+        }
+    }
+    for (id, segment) in module.elements.iter().filter(|(_, segment)| !segment.removed) {
+        if let ElementKind::Active { table, offset } = &segment.kind {
+            check(&id, IndexSpace::Table, table.as_u32())?;
+            check_expression(&id, offset)?;
+        }
+        match &segment.items {
+            ElementItems::Functions(functions) => {
+                functions.iter().try_for_each(|item| check(&id, IndexSpace::Function, item.as_u32()))?;
+            }
+            ElementItems::Expressions(_, expressions) => {
+                expressions.iter().try_for_each(|expression| check_expression(&id, expression))?;
+            }
+        }
+    }
+    for (id, segment) in module.data.iter().filter(|(_, segment)| !segment.removed) {
+        if let Some((memory, offset)) = &segment.active {
+            check(&id, IndexSpace::Memory, memory.as_u32())?;
+            check_expression(&id, offset)?;
+        }
+    }
+    Ok(())
+}
+
+/// What is wrong with a reference, if it leads to nothing.
+fn absence(module: &Module, space: IndexSpace, number: u32) -> Option<String> {
+    let is_removed = |origin: Option<Origin>| origin.map(|origin| origin == Origin::Removed);
+    let (kind, removed) = match space {
+        IndexSpace::Type => ("type", module.types.definitions.get(TypeId::from_u32(number)).map(|_| false)),
+        IndexSpace::Function => {
+            ("function", is_removed(module.functions.get(FunctionId::from_u32(number)).map(|item| item.origin())))
+        }
+        IndexSpace::Table => {
+            ("table", is_removed(module.tables.get(TableId::from_u32(number)).map(|item| item.origin)))
+        }
+        IndexSpace::Memory => {
+            ("memory", is_removed(module.memories.get(MemoryId::from_u32(number)).map(|item| item.origin)))
+        }
+        IndexSpace::Global => {
+            ("global", is_removed(module.globals.get(GlobalId::from_u32(number)).map(|item| item.origin)))
+        }
+        IndexSpace::Tag => ("tag", is_removed(module.tags.get(TagId::from_u32(number)).map(|item| item.origin))),
+        IndexSpace::Element => {
+            ("element segment", module.elements.get(ElementId::from_u32(number)).map(|segment| segment.removed))
+        }
+        IndexSpace::Data => ("data segment", module.data.get(DataId::from_u32(number)).map(|segment| segment.removed)),
+    };
+    match removed {
+        Some(false) => None,
+        Some(true) => Some(format!("{kind} {number}, which was removed")),
+        None => Some(format!("{kind} {number}, which does not exist")),
+    }
+}
+
 /// Checks one body. The error does not name the function; the caller knows it.
 ///
 /// # Errors
 /// An internal error that names the block and the instruction.
 pub fn verify_func(module: &Module, subtyping: &Subtyping<'_>, func: &Func) -> Result<()> {
-    Verifier { module, subtyping, func, definitions: vec![None; func.value_count()] }.verify()
+    let definitions = vec![None; func.value_count()];
+    let refers_well = vec![false; func.operators.len()];
+    Verifier { module, subtyping, func, definitions, refers_well }.verify()
 }
 
 /// The place of a definition or a use: a block, and a position in it. Parameters are at 0, the first instruction at 1.
@@ -59,6 +163,8 @@ struct Verifier<'a> {
     subtyping: &'a Subtyping<'a>,
     func: &'a Func,
     definitions: Vec<Option<Place>>,
+    /// Operators whose references were found to be good.
+    refers_well: Vec<bool>,
 }
 
 impl Verifier<'_> {
@@ -73,8 +179,14 @@ impl Verifier<'_> {
         self.check_entry(&cfg)?;
         for &block in blocks {
             for &inst in &func.blocks[block].insts {
-                self.check_inst(inst).map_err(|problem| self.at_inst(block, inst, &problem))?;
+                self.check_references(func.operator_id(inst))
+                    .and_then(|()| self.check_inst(inst))
+                    .map_err(|problem| self.at_inst(block, inst, &problem))?;
             }
+            let operator = func.blocks[block].terminator.operator();
+            operator
+                .map_or(Ok(()), |operator| self.check_references(operator))
+                .map_err(|problem| self.at_terminator(block, &problem))?;
             self.check_terminator(block, &cfg).map_err(|problem| self.at_terminator(block, &problem))?;
         }
         Ok(())
@@ -235,6 +347,22 @@ impl Verifier<'_> {
     }
 
     // Operators.
+
+    /// Invariant 12 for an operator; handlers' tags are looked up where handlers are checked.
+    fn check_references(&mut self, operator: OperatorId) -> Result<(), String> {
+        self.operator(operator)?;
+        if self.refers_well[operator.index()] {
+            return Ok(());
+        }
+        let mut outcome = Ok(());
+        visit_operator(&self.func.operators[operator], &mut |space, number| {
+            if let Some(absence) = absence(self.module, space, number) {
+                outcome = Err(format!("it refers to {absence}"));
+            }
+        });
+        self.refers_well[operator.index()] = outcome.is_ok();
+        outcome
+    }
 
     /// Invariants 7 and 8 for an instruction.
     fn check_inst(&self, inst: Inst) -> Result<(), String> {
@@ -435,6 +563,9 @@ impl Verifier<'_> {
 
     fn check_handler(&self, handler: &Handler, cfg: &ControlFlowGraph) -> Result<(), String> {
         let payload = |tag: TagId| {
+            if let Some(absence) = absence(self.module, IndexSpace::Tag, tag.as_u32()) {
+                return Err(format!("a handler refers to {absence}"));
+            }
             let ty = self.module.tags.get(tag).and_then(|tag| func_type(self.module, tag.ty));
             ty.map(|ty| ty.params().to_vec()).ok_or_else(|| format!("there is no {tag}"))
         };

@@ -12,5 +12,7 @@ pub mod optimizer;
 pub mod options;
 pub mod order;
 pub mod parallel;
+pub mod pass_arguments;
 pub mod pass_table;
 pub mod pipeline;
+pub mod progress;

@@ -5,6 +5,7 @@ use crate::options::Options;
 use crate::order::order_by_use;
 use crate::parallel::Parallel;
 use crate::pipeline::{Pipeline, Timings};
+use crate::progress::{Progress, Silent};
 use rayon::prelude::*;
 use wasmfx_ir::encode::{EncodeOptions, Order, encode_module_with};
 use wasmfx_ir::error::{Error, Result};
@@ -33,6 +34,11 @@ pub struct Remark {
 /// # Errors
 /// If a body is not valid: the first one in the order of the module.
 pub fn lift_all(module: &mut Module) -> Result<Vec<Remark>> {
+    lift_all_with(module, &Silent)
+}
+
+fn lift_all_with(module: &mut Module, progress: &dyn Progress) -> Result<Vec<Remark>> {
+    progress.begin("reading", module.functions.len());
     let ids: Vec<FunctionId> = module.functions.keys().collect();
     let lifted: Vec<Result<Option<Remark>>> = module
         .functions
@@ -40,6 +46,7 @@ pub fn lift_all(module: &mut Module) -> Result<Vec<Remark>> {
         .par_iter_mut()
         .zip(ids)
         .map_init(Lifter::new, |lifter, (function, id)| {
+            progress.advance();
             let Body::Lazy(body) = &function.body else { return Ok(None) };
             match lifter.lift(body, function.ty, &function.local_names) {
                 Ok(mut func) => {
@@ -66,13 +73,18 @@ pub struct Stripping {
     pub debug: bool,
     /// The producers section.
     pub producers: bool,
+    /// The section that lists the features of the target.
+    pub target_features: bool,
 }
 
 impl Stripping {
     fn apply(self, module: &mut Module) {
         module.custom_sections.retain(|section| {
             let is_debug = section.name.starts_with(".debug_") || section.name == "sourceMappingURL";
-            !(self.debug && is_debug || self.producers && section.name == "producers")
+            let is_removed = self.debug && is_debug
+                || self.producers && section.name == "producers"
+                || self.target_features && section.name == "target_features";
+            !is_removed
         });
         if self.names {
             module.remove_names();
@@ -110,8 +122,17 @@ impl Optimizer {
     /// Optimises a module in the binary format.
     ///
     /// # Errors
-    /// If the input is malformed, invalid or a component; or, naming the function, if the output were invalid, which is an error of ours.
+    /// If the input is malformed, invalid or a component; or, naming the function, if the output were invalid, or if a check
+    /// that [`Options`] asks for fails, which is an error of ours.
     pub fn run(&self, bytes: &[u8]) -> Result<Outcome> {
+        self.run_with(bytes, &Silent)
+    }
+
+    /// Like [`Self::run`], telling `progress` how far it is.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn run_with(&self, bytes: &[u8], progress: &dyn Progress) -> Result<Outcome> {
         let parse_options = match self.features {
             Some(features) => ParseOptions { features },
             None => ParseOptions::default(),
@@ -119,18 +140,20 @@ impl Optimizer {
         let mut module = parse_module(bytes, &parse_options)?;
         // The output is validated with these, and so uses nothing that the input did not.
         module.features = features::used(&module, &Parallel)?;
-        let remarks = lift_all(&mut module)?;
+        let remarks = lift_all_with(&mut module, progress)?;
         let mut timings = Timings::default();
-        let mut changed = self.pipeline.run(&mut module, &self.options, &mut timings);
+        let mut changed = self.pipeline.run(&mut module, &self.options, &mut timings, progress)?;
         self.stripping.apply(&mut module);
         declare_function_references(&mut module);
+        progress.begin("writing", 1);
         let mut output = self.encode(&module)?;
+        progress.advance();
         if self.converge {
             for _ in 1..MAX_CONVERGE_ROUNDS {
                 if !changed.is_yes() {
                     break;
                 }
-                changed = self.pipeline.run(&mut module, &self.options, &mut timings);
+                changed = self.pipeline.run(&mut module, &self.options, &mut timings, progress)?;
                 declare_function_references(&mut module);
                 let next = self.encode(&module)?;
                 if next.len() >= output.len() {
@@ -145,7 +168,9 @@ impl Optimizer {
     fn encode(&self, module: &Module) -> Result<Vec<u8>> {
         // Without a pass nobody asked for anything to move.
         let order = if self.pipeline.is_empty() { Order::default() } else { order_by_use(module) };
-        encode_module_with(module, &EncodeOptions { order, ..EncodeOptions::default() }, &Parallel)
+        let options =
+            EncodeOptions { order, verify_emission: self.options.verify_emission, ..EncodeOptions::default() };
+        encode_module_with(module, &options, &Parallel)
     }
 }
 

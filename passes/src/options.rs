@@ -1,5 +1,7 @@
 //! What a user asks of the optimiser.
 
+use crate::pass_arguments::PassArguments;
+
 /// How much effort goes into speed: what `-O0` … `-O4` set.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "the numbers of the -O options")]
@@ -74,8 +76,12 @@ pub struct Options {
     pub low_memory_unused: bool,
     /// Names of passes that are left out wherever they would run.
     pub skip_passes: Vec<String>,
-    /// Arguments of passes, as given by `--pass-arg NAME@VALUE`.
-    pub pass_arguments: Vec<(String, String)>,
+    /// Arguments of passes that are not at their defaults.
+    pub pass_arguments: PassArguments,
+    /// Whether the IR is [verified](wasmfx_ir::verify) after every pass. On by default in builds with debug assertions, and so in tests.
+    pub verify_passes: bool,
+    /// Whether each emitted body is [proved](wasmfx_ir::check) to do what its function says. On by default in builds with debug assertions.
+    pub verify_emission: bool,
 }
 
 impl Default for Options {
@@ -88,7 +94,9 @@ impl Default for Options {
             traps_never_happen: false,
             low_memory_unused: false,
             skip_passes: Vec::new(),
-            pass_arguments: Vec::new(),
+            pass_arguments: PassArguments::default(),
+            verify_passes: cfg!(debug_assertions),
+            verify_emission: cfg!(debug_assertions),
         }
     }
 }
@@ -97,10 +105,5 @@ impl Options {
     /// These options at another level.
     pub fn at_level(&self, level: Level) -> Self {
         Self { optimize: level.optimize, shrink: level.shrink, ..self.clone() }
-    }
-
-    /// The value given for the argument `name` of a pass.
-    pub fn pass_argument(&self, name: &str) -> Option<&str> {
-        self.pass_arguments.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }

@@ -7,11 +7,15 @@
 use crate::environment::ModuleEnvironment;
 use crate::options::{OptimizeLevel, Options, ShrinkLevel};
 use crate::pass_table::{self, Changed, Pass, PassKind};
+use crate::progress::Progress;
 use indexmap::IndexMap;
 use rayon::prelude::*;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use wasmfx_ir::error::{Error, Result};
 use wasmfx_ir::module::{Body, FunctionId};
+use wasmfx_ir::subtype::Subtyping;
+use wasmfx_ir::verify::{verify_func, verify_items};
 use wasmfx_ir::{Func, Module};
 
 /// How often a stage of function passes goes over one function at most: it stops as soon as a round changes nothing.
@@ -102,23 +106,63 @@ impl Pipeline {
     }
 
     /// Runs the pipeline, and adds up what it takes in `timings`. Bodies must be lifted, but for those that cannot be.
-    pub fn run(&self, module: &mut Module, options: &Options, timings: &mut Timings) -> Changed {
+    ///
+    /// # Errors
+    /// With [`Options::verify_passes`], if a pass broke an invariant of the IR: which pass, and in which function and block.
+    pub fn run(
+        &self,
+        module: &mut Module,
+        options: &Options,
+        timings: &mut Timings,
+        progress: &dyn Progress,
+    ) -> Result<Changed> {
+        if options.verify_passes {
+            verify_after("lifting", module)?;
+        }
         let mut changed = Changed::No;
         for stage in &self.stages {
             match stage {
                 Stage::Function { passes, rounds } => {
-                    changed |= run_function_passes(module, passes, *rounds, options, timings);
+                    changed |= run_function_passes(module, passes, *rounds, options, timings, progress)?;
                 }
                 Stage::Module(pass) => {
                     let PassKind::Module(run) = pass.kind else { unreachable!("a module stage holds a module pass") };
+                    progress.begin(pass.name, 1);
                     let start = Instant::now();
                     changed |= run(module, options);
                     *timings.passes.entry(pass.name).or_default() += start.elapsed();
+                    progress.advance();
+                    if options.verify_passes {
+                        verify_after(pass.name, module)?;
+                    }
                 }
             }
         }
-        changed
+        Ok(changed)
     }
+}
+
+/// Verifies the whole module. The first broken invariant in the order of functions is reported.
+fn verify_after(pass: &str, module: &Module) -> Result<()> {
+    verify_items(module).map_err(|error| broken_by(pass, error))?;
+    let subtyping = Subtyping::new(&module.types);
+    let functions: Vec<_> = module.functions.iter().collect();
+    let verdicts: Vec<Result<()>> = functions
+        .par_iter()
+        .map(|(id, function)| match &function.body {
+            Body::Lifted(func) => verify_func(module, &subtyping, func)
+                .map_err(|error| broken_by(pass, error).in_function(id.as_u32(), function.name.as_deref())),
+            Body::Import | Body::Lazy(_) | Body::Detached | Body::Removed => Ok(()),
+        })
+        .collect();
+    verdicts.into_iter().collect()
+}
+
+#[cold]
+fn broken_by(pass: &str, error: Error) -> Error {
+    Error::internal(format!("after {pass}: {}", error.message())).with_help(
+        "This is a bug in wasmfx-opt, and nothing was written. --skip-pass with the name of the pass avoids it; please report it.",
+    )
 }
 
 fn row(name: &str) -> &'static Pass {
@@ -131,7 +175,8 @@ fn run_function_passes(
     rounds: usize,
     options: &Options,
     timings: &mut Timings,
-) -> Changed {
+    progress: &dyn Progress,
+) -> Result<Changed> {
     let mut bodies: Vec<(FunctionId, Box<Func>)> = Vec::new();
     for (id, function) in module.functions.iter_mut() {
         match std::mem::replace(&mut function.body, Body::Detached) {
@@ -140,10 +185,12 @@ fn run_function_passes(
         }
     }
     let environment = ModuleEnvironment::new(module, options);
+    let subtyping = options.verify_passes.then(|| Subtyping::new(&module.types));
+    progress.begin("function passes", bodies.len());
     let nanoseconds: Vec<AtomicU64> = passes.iter().map(|_| AtomicU64::new(0)).collect();
-    let changed = bodies
+    let outcomes: Vec<Result<Changed>> = bodies
         .par_iter_mut()
-        .map(|(_, func)| {
+        .map(|(id, func)| {
             let mut changed = Changed::No;
             for _ in 0..rounds {
                 let mut round = Changed::No;
@@ -155,20 +202,97 @@ fn run_function_passes(
                     round |= run(func, &environment);
                     let elapsed = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
                     nanoseconds.fetch_add(elapsed, Ordering::Relaxed);
+                    if let Some(subtyping) = &subtyping {
+                        verify_func(module, subtyping, func).map_err(|error| {
+                            let name = module.functions[*id].name.as_deref();
+                            broken_by(pass.name, error).in_function(id.as_u32(), name)
+                        })?;
+                    }
                 }
                 changed |= round;
                 if !round.is_yes() {
                     break;
                 }
             }
-            changed
+            progress.advance();
+            Ok(changed)
         })
-        .reduce(|| Changed::No, |a, b| Changed::from_flag(a.is_yes() || b.is_yes()));
+        .collect();
     for (pass, nanoseconds) in passes.iter().zip(nanoseconds) {
         *timings.passes.entry(pass.name).or_default() += Duration::from_nanos(nanoseconds.into_inner());
     }
     for (id, func) in bodies {
         module.functions[id].body = Body::Lifted(func);
     }
-    changed
+    let mut changed = Changed::No;
+    for outcome in outcomes {
+        changed |= outcome?;
+    }
+    Ok(changed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::optimizer::Optimizer;
+    use wasmfx_ir::error::ErrorKind;
+    use wasmfx_ir::func::Terminator;
+    use wasmfx_ir::module::FunctionId;
+
+    static LOSES_A_DEFINITION: Pass = Pass {
+        name: "loses-a-definition",
+        help: "a pass with a mistake",
+        kind: PassKind::Function(|func, _| {
+            func.blocks[func.entry].insts.clear();
+            Changed::Yes
+        }),
+    };
+    static LOSES_A_TERMINATOR: Pass = Pass {
+        name: "loses-a-terminator",
+        help: "a pass with a mistake",
+        kind: PassKind::Module(|module, _| {
+            for function in module.functions.values_mut() {
+                if let Body::Lifted(func) = &mut function.body {
+                    let entry = func.entry;
+                    func.blocks[entry].terminator = Terminator::Missing;
+                }
+            }
+            Changed::Yes
+        }),
+    };
+    static LOSES_A_FUNCTION: Pass = Pass {
+        name: "loses-a-function",
+        help: "a pass with a mistake",
+        kind: PassKind::Module(|module, _| {
+            module.functions[FunctionId::from_u32(0)].body = Body::Removed;
+            Changed::Yes
+        }),
+    };
+
+    /// What the optimiser says of a pass with a mistake.
+    fn verdict(pass: &'static Pass) -> Error {
+        let text = "(module (func $callee) (func $f (export \"f\") (param i32) (result i32)
+            (call $callee) (i32.add (local.get 0) (i32.const 1))))";
+        let options = Options { verify_passes: true, ..Options::default() };
+        let mut pipeline = Pipeline::default();
+        pipeline.push(pass, &options);
+        let optimizer = Optimizer { pipeline, options, ..Optimizer::default() };
+        optimizer.run(&wat::parse_str(text).unwrap()).unwrap_err()
+    }
+
+    #[test]
+    fn a_pass_that_breaks_an_invariant_is_named_with_function_and_block() {
+        for (pass, what) in [
+            (&LOSES_A_DEFINITION, "no block that is reached defines it"),
+            (&LOSES_A_TERMINATOR, "the block has no end"),
+            (&LOSES_A_FUNCTION, "function 0, which was removed"),
+        ] {
+            let error = verdict(pass);
+            let text = error.to_string();
+            assert_eq!(error.kind(), ErrorKind::Internal);
+            assert!(text.contains(&format!("after {}: block0", pass.name)) && text.contains(what), "{text}");
+            assert_eq!(error.function().and_then(|function| function.name.as_deref()), Some("f"), "{text}");
+            assert!(error.help().is_some_and(|help| help.contains("bug")), "{text}");
+        }
+    }
 }

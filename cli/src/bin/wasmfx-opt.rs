@@ -1,9 +1,10 @@
 //! `wasmfx-opt IN -O2 -o OUT`: optimises any wasm module, and understands continuations.
 
 use std::process::ExitCode;
-use wasmfx::arguments::{Positionals, run_tool};
+use wasmfx::arguments::{Positionals, run_tool_with_hints};
+use wasmfx::optimize::binaryen;
 use wasmfx::optimize::command::run;
 
 fn main() -> ExitCode {
-    run_tool(Positionals::Mixed, run)
+    run_tool_with_hints(Positionals::Mixed, binaryen::explain, run)
 }

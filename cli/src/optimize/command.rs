@@ -1,7 +1,9 @@
 //! The program `wasmfx-opt`.
 
 use super::metrics::{self, Metrics};
+use super::progress::Bar;
 use super::sequence::PassSequence;
+use super::verification;
 use crate::arguments::UsageError;
 use crate::features::FeatureArguments;
 use crate::input_output::{Input, Output};
@@ -14,6 +16,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 use wasmfx_passes::optimizer::{Optimizer, Remark, Stripping};
 use wasmfx_passes::options::Options;
+use wasmfx_passes::pass_arguments::{self, PASS_ARGUMENTS, PassArguments};
 use wasmfx_passes::pass_table::{self, PASSES, PassKind};
 use wasmfx_passes::pipeline::Timings;
 
@@ -41,9 +44,9 @@ pub struct Arguments {
     /// Leave this pass out wherever it would run
     #[arg(long, value_name = "PASS")]
     skip_pass: Vec<String>,
-    /// Set an argument of a pass
-    #[arg(long, value_name = "NAME@VALUE", alias = "pass-arg")]
-    pass_argument: Vec<String>,
+    /// Set an argument of a pass; --list-passes prints them too
+    #[arg(long, value_name = "NAME@VALUE", aliases = ["pass-argument", "pa"])]
+    pass_arg: Vec<String>,
     /// Run everything again until the module gets no smaller
     #[arg(long)]
     converge: bool,
@@ -54,17 +57,35 @@ pub struct Arguments {
     #[arg(long, alias = "tnh")]
     traps_never_happen: bool,
     /// Assume that the program does not use the first 1024 bytes of memory
-    #[arg(long)]
+    #[arg(long, alias = "lmu")]
     low_memory_unused: bool,
     /// Keep names of functions and locals (they are kept in any case if no -O option is given)
     #[arg(short = 'g', long)]
     debuginfo: bool,
     /// Remove names and DWARF sections
-    #[arg(long)]
+    #[arg(long, alias = "strip")]
     strip_debug: bool,
+    /// Remove DWARF sections, but keep names
+    #[arg(long)]
+    strip_dwarf: bool,
     /// Remove the producers section
     #[arg(long)]
     strip_producers: bool,
+    /// Remove the section that lists the features of the target
+    #[arg(long)]
+    strip_target_features: bool,
+    /// Run input and output beside each other on the same calls, and write nothing if they differ
+    #[arg(long)]
+    verify: bool,
+    /// Choose the calls of --verify
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    verify_seed: u64,
+    /// Check the invariants of the intermediate representation after every pass
+    #[arg(long)]
+    verify_passes: bool,
+    /// Prove of each function that its code does what the intermediate representation says
+    #[arg(long)]
+    verify_emission: bool,
     /// Print counts of sections, functions and operators before and after
     #[arg(long)]
     metrics: bool,
@@ -74,10 +95,10 @@ pub struct Arguments {
     /// Print --metrics and --time-passes as JSON
     #[arg(long)]
     json: bool,
-    /// Print the names of all passes, and exit
+    /// Print the names of all passes and of their arguments, and exit
     #[arg(long)]
     list_passes: bool,
-    /// Print no remarks
+    /// Print no remarks and no progress
     #[arg(short, long)]
     quiet: bool,
     /// Say what is done
@@ -113,9 +134,19 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         converge: arguments.converge,
         options,
     };
-    let outcome = optimizer.run(&before).with_context(|| input.name.clone())?;
+    let outcome = {
+        let bar = Bar::new(!arguments.quiet);
+        optimizer.run_with(&before, &bar).with_context(|| input.name.clone())?
+    };
     if !arguments.quiet {
         outcome.remarks.iter().for_each(print_remark);
+    }
+    if arguments.verify {
+        let comparison = verification::verify(&before, &outcome.bytes, &optimizer.options, arguments.verify_seed)
+            .with_context(|| input.name.clone())?;
+        if !arguments.quiet {
+            eprintln!("wasmfx-opt: {}: {}", input.name, verification::summary(&comparison));
+        }
     }
     report(&arguments, &before, &outcome.bytes, &outcome.timings)?;
     let text = || wasmprinter::print_bytes(&outcome.bytes).context("cannot print the output");
@@ -136,20 +167,30 @@ fn options(arguments: &Arguments) -> Result<Options> {
             bail!(UsageError(format!("--skip-pass: there is no pass '{name}'{hint} (--list-passes prints all)")));
         }
     }
-    let mut pass_arguments = Vec::new();
-    for argument in &arguments.pass_argument {
-        let Some((name, value)) = argument.split_once('@') else {
-            bail!(UsageError(format!("--pass-argument: '{argument}' is not of the form NAME@VALUE")));
+    let mut pass_arguments = PassArguments::default();
+    for text in &arguments.pass_arg {
+        let Some((name, value)) = text.split_once('@') else {
+            bail!(UsageError(format!("--pass-arg: '{text}' is not of the form NAME@VALUE")));
         };
-        pass_arguments.push((name.to_string(), value.to_string()));
+        let Some(argument) = pass_arguments::find(name) else {
+            let hint = did_you_mean(name, PASS_ARGUMENTS.iter().map(|argument| argument.name));
+            bail!(UsageError(format!("--pass-arg: no pass has an argument '{name}'{hint} (--list-passes prints all)")));
+        };
+        let Ok(value) = value.parse() else {
+            bail!(UsageError(format!("--pass-arg: '{value}' is not a number, which {name} is")));
+        };
+        pass_arguments.set(argument, value);
     }
+    let defaults = Options::default();
     let options = Options {
         closed_world: arguments.closed_world,
         traps_never_happen: arguments.traps_never_happen,
         low_memory_unused: arguments.low_memory_unused,
         skip_passes: arguments.skip_pass.clone(),
         pass_arguments,
-        ..Options::default()
+        verify_passes: arguments.verify_passes || defaults.verify_passes,
+        verify_emission: arguments.verify_emission || defaults.verify_emission,
+        ..defaults
     };
     Ok(match arguments.sequence.last_level() {
         Some(level) => options.at_level(level),
@@ -164,9 +205,10 @@ fn stripping(arguments: &Arguments) -> Stripping {
         .last_level()
         .is_some_and(|level| level.optimize != wasmfx_passes::options::OptimizeLevel::O0);
     Stripping {
-        names: arguments.strip_debug || (optimizes && !arguments.debuginfo),
-        debug: arguments.strip_debug,
+        names: arguments.strip_debug || (optimizes && !arguments.debuginfo && !arguments.strip_dwarf),
+        debug: arguments.strip_debug || arguments.strip_dwarf,
         producers: arguments.strip_producers,
+        target_features: arguments.strip_target_features,
     }
 }
 
@@ -177,6 +219,10 @@ fn list_passes() {
             PassKind::Module(_) => "module",
         };
         println!("{:<30} {kind:<9} {}", pass.name, pass.help);
+    }
+    println!("\nArguments of passes, for --pass-arg NAME@VALUE:");
+    for argument in PASS_ARGUMENTS {
+        println!("{:<30} {:<9} {} (default: {})", argument.name, argument.pass, argument.help, argument.default);
     }
 }
 

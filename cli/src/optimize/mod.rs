@@ -1,8 +1,11 @@
 //! The optimiser as a program: its command line, its reports.
 
+pub mod binaryen;
 pub mod command;
 pub mod metrics;
+mod progress;
 pub mod sequence;
+mod verification;
 
 use anyhow::Result;
 use wasmfx_passes::optimizer::Optimizer;

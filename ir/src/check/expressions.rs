@@ -1,103 +1,185 @@
 //! Symbolic values: what a local or a slot of the operand stack holds, in terms of the IR.
 
-use crate::analysis::{ControlFlowGraph, DominatorTree};
-use crate::effects::{Effects, EffectsEnvironment, inst_effects};
-use crate::entity::{Entity, SecondaryMap};
-use crate::func::{Block, Func, Inst, OperatorId, Terminator, Value, ValueDefinition};
+use super::function::Facts;
+use crate::effects::Effects;
+use crate::entity::SecondaryMap;
+use crate::func::{Block, Func, OperatorId, Value};
 use crate::opcode::Opcode;
 use crate::operator::OperatorPool;
+use crate::print::OperatorText;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
-use wasmparser::{Operator, ValType};
+use wasmparser::{Operator, RefType, ValType};
 
 /// The number of an expression; equal expressions have equal numbers.
 pub(super) type Expression = u32;
 
-/// The expressions that are known to equal what a place holds. The empty set: nothing is known.
-pub(super) type Known = SmallVec<[Expression; 2]>;
+/// The operands of an expression.
+pub(super) type Operands = SmallVec<[Expression; 3]>;
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Node {
-    /// What an instruction with effects, an edge or the caller gave: only its name is known.
-    Value(Value),
+    /// What an instruction with effects, an edge or the caller gave when it last did: only its name is known.
+    Name(Value),
+    /// What the name meant before the block that defines it was last entered.
+    Previous(Value),
     /// A result of a pure operator.
-    Pure { operator: OperatorId, result: u16, operands: SmallVec<[Expression; 3]> },
+    Pure { operator: OperatorId, result: u16, operands: Operands },
+}
+
+/// Blocks that may be entered again, in which names of an expression are defined.
+#[derive(Clone)]
+enum Blocks {
+    Few(SmallVec<[Block; 2]>),
+    /// More than are worth listing: perhaps all.
+    Many,
+}
+
+impl Blocks {
+    const LIMIT: usize = 16;
+
+    fn none() -> Self {
+        Self::Few(SmallVec::new())
+    }
+
+    fn contains(&self, block: Block) -> bool {
+        match self {
+            Self::Few(blocks) => blocks.contains(&block),
+            Self::Many => true,
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        match (&mut *self, other) {
+            (Self::Few(blocks), Self::Few(others)) => {
+                for block in others {
+                    if !blocks.contains(block) {
+                        blocks.push(*block);
+                    }
+                }
+                if blocks.len() > Self::LIMIT {
+                    *self = Self::Many;
+                }
+            }
+            (Self::Many, _) | (_, Self::Many) => *self = Self::Many,
+        }
+    }
+}
+
+/// What is known of an expression besides what it is.
+struct Properties {
+    blocks: Blocks,
+    /// Whether what a name meant before is part of it.
+    is_about_past: bool,
+    /// Whether the function computes it by an instruction without effects.
+    is_computed_by_function: bool,
+    /// Whether the function has it as a value of a type without null.
+    is_non_null: bool,
 }
 
 /// All expressions of a function.
 pub(super) struct Expressions {
     nodes: Vec<Node>,
+    properties: Vec<Properties>,
     by_node: FxHashMap<Node, Expression>,
-    /// The block in which the last of the values in it is defined; `None` if there are none. All of them dominate that block.
-    deepest: Vec<Option<Block>>,
-    /// Whether it is the result of a pure instruction of the function.
-    is_computed_by_function: Vec<bool>,
-    /// Whether the function has a value of a type without null that it is.
-    is_non_null: Vec<bool>,
     of_value: SecondaryMap<Value, Expression>,
     operators: OperatorPool,
+    /// What expressions become when a block is entered; `None` if nothing can be said of them any more.
+    renamed: FxHashMap<(Block, Expression), Option<Expression>>,
 }
 
-const NONE: Expression = Expression::MAX;
+const NO_EXPRESSION: Expression = Expression::MAX;
+/// How many earlier reads an instruction is compared with.
+const READS_COMPARED: usize = 64;
 
-/// The effects of each instruction.
-pub(super) struct InstEffects(pub SecondaryMap<Inst, Effects>);
+/// A read of a block, for those after it that read the same.
+struct Read {
+    operator: OperatorId,
+    operands: Operands,
+    effects: Effects,
+    result: Expression,
+}
 
 impl Expressions {
-    pub(super) fn new(
-        func: &Func,
-        cfg: &ControlFlowGraph,
-        dominators: &DominatorTree,
-        environment: &impl EffectsEnvironment,
-    ) -> (Self, InstEffects) {
+    pub(super) fn new(func: &Func, facts: &Facts) -> Self {
         let mut this = Self {
             nodes: Vec::new(),
+            properties: Vec::new(),
             by_node: FxHashMap::default(),
-            deepest: Vec::new(),
-            is_computed_by_function: Vec::new(),
-            is_non_null: Vec::new(),
-            of_value: SecondaryMap::with_default_and_len(NONE, func.value_count()),
+            of_value: SecondaryMap::with_default_and_len(NO_EXPRESSION, func.value_count()),
             operators: func.operators.clone(),
+            renamed: FxHashMap::default(),
         };
-        let mut effects = SecondaryMap::with_default_and_len(Effects::NONE, func.inst_count());
         // A parameter that only one edge gives an argument to is that argument.
         let mut argument_of: SecondaryMap<Value, Option<Value>> =
             SecondaryMap::with_default_and_len(None, func.value_count());
-        for &block in cfg.reverse_postorder() {
+        for &block in facts.cfg.reverse_postorder() {
             func.blocks[block].terminator.for_each_block_call(|call| {
-                if cfg.predecessors(call.block).len() == 1 {
+                if facts.cfg.single_predecessor(call.block).is_some() {
                     for (&param, &argument) in func.blocks[call.block].params.iter().zip(&call.args) {
                         argument_of[param] = Some(argument);
                     }
                 }
             });
         }
-        for &block in cfg.reverse_postorder() {
+        let mut reads: Vec<Read> = Vec::new();
+        for &block in facts.cfg.reverse_postorder() {
             for &param in &func.blocks[block].params {
                 let expression = match argument_of[param] {
                     Some(argument) => this.of_value[func.resolve(argument)],
-                    None => this.intern(Node::Value(param), Some(block)),
+                    None => this.name(param, block, facts),
                 };
                 this.define(func, param, expression);
             }
+            reads.clear();
             for &inst in &func.blocks[block].insts {
-                let own = inst_effects(func, inst, environment);
-                effects[inst] = own;
-                let operands: SmallVec<[Expression; 3]> =
-                    func.operands(inst).iter().map(|&value| this.of(func, value)).collect();
-                for (index, result) in func.inst_results(inst).enumerate() {
-                    let expression = if own.is_pure() {
-                        let expression = this.pure(func.operator_id(inst), index, &operands, dominators);
-                        this.is_computed_by_function[expression as usize] = true;
-                        expression
-                    } else {
-                        this.intern(Node::Value(result), Some(block))
-                    };
+                let effects = facts.effects[inst];
+                let operator = func.operator_id(inst);
+                let operands: Operands = func.operands(inst).iter().map(|&value| this.of(func, value)).collect();
+                if effects.is_pure() {
+                    for (index, result) in func.inst_results(inst).enumerate() {
+                        let expression = this.pure(operator, index, &operands);
+                        this.properties[expression as usize].is_computed_by_function = true;
+                        this.define(func, result, expression);
+                        // Emission may compute the opposite to exchange the sides of a branch.
+                        if Opcode::of(func.operator(inst)).inverted_comparison().is_some() {
+                            let negation = this.negation(expression);
+                            this.properties[negation as usize].is_computed_by_function = true;
+                        }
+                    }
+                    continue;
+                }
+                // Reading twice gives the same twice, if nothing was written in between: emission may exchange the two.
+                let is_read = effects.is_idempotent() && func.inst_results(inst).len() == 1;
+                let same = reads.iter().find(|read| is_read && read.operator == operator && read.operands == operands);
+                if let Some(read) = same {
+                    let expression = read.result;
+                    this.define(func, func.first_result(inst), expression);
+                    continue;
+                }
+                reads.retain(|read| !read.effects.conflicts_with(&effects));
+                for result in func.inst_results(inst) {
+                    let expression = this.name(result, block, facts);
                     this.define(func, result, expression);
+                }
+                if is_read {
+                    if reads.len() == READS_COMPARED {
+                        reads.remove(0);
+                    }
+                    let result = this.of(func, func.first_result(inst));
+                    reads.push(Read { operator, operands, effects, result });
                 }
             }
         }
-        (this, InstEffects(effects))
+        this
+    }
+
+    fn name(&mut self, value: Value, block: Block, facts: &Facts) -> Expression {
+        let mut blocks = Blocks::none();
+        if facts.may_be_entered_again[block] {
+            blocks = Blocks::Few(SmallVec::from_slice(&[block]));
+        }
+        self.intern(Node::Name(value), blocks, false)
     }
 
     fn define(&mut self, func: &Func, value: Value, expression: Expression) {
@@ -105,20 +187,18 @@ impl Expressions {
         if let ValType::Ref(reference) = func.value_type(value)
             && !reference.is_nullable()
         {
-            self.is_non_null[expression as usize] = true;
+            self.properties[expression as usize].is_non_null = true;
         }
     }
 
-    fn intern(&mut self, node: Node, deepest: Option<Block>) -> Expression {
+    fn intern(&mut self, node: Node, blocks: Blocks, is_about_past: bool) -> Expression {
         if let Some(&expression) = self.by_node.get(&node) {
             return expression;
         }
         let expression = self.nodes.len() as Expression;
         self.nodes.push(node.clone());
         self.by_node.insert(node, expression);
-        self.deepest.push(deepest);
-        self.is_computed_by_function.push(false);
-        self.is_non_null.push(false);
+        self.properties.push(Properties { blocks, is_about_past, is_computed_by_function: false, is_non_null: false });
         expression
     }
 
@@ -128,28 +208,50 @@ impl Expressions {
     }
 
     /// The expression of a constant or of another operator without operands.
-    pub(super) fn constant(&mut self, operator: Operator<'static>, dominators: &DominatorTree) -> Expression {
+    pub(super) fn constant(&mut self, operator: Operator<'static>) -> Expression {
         let operator = self.operators.intern(operator);
-        self.pure(operator, 0, &[], dominators)
+        self.pure(operator, 0, &[])
     }
 
     /// Whether the expression is zero.
-    pub(super) fn negation(&mut self, operand: Expression, dominators: &DominatorTree) -> Expression {
+    pub(super) fn negation(&mut self, operand: Expression) -> Expression {
         let operator = self.operators.intern(Operator::I32Eqz);
-        self.pure(operator, 0, &[operand], dominators)
+        self.pure(operator, 0, &[operand])
     }
 
-    /// The result of a pure operator, in a normal form in which operands of commutative operators and comparisons are ordered and
-    /// the negation of a comparison is a comparison.
-    pub(super) fn pure(
+    /// The result of a pure operator.
+    pub(super) fn pure(&mut self, operator: OperatorId, result: usize, operands: &[Expression]) -> Expression {
+        let node = self.normal_form(operator, result, operands);
+        if let Some(&expression) = self.by_node.get(&node) {
+            return expression;
+        }
+        let Node::Pure { operands, .. } = &node else { unreachable!("a normal form is one of an operator") };
+        let mut blocks = Blocks::none();
+        let mut is_about_past = false;
+        for &operand in operands {
+            let properties = &self.properties[operand as usize];
+            blocks.add(&properties.blocks);
+            is_about_past |= properties.is_about_past;
+        }
+        self.intern(node, blocks, is_about_past)
+    }
+
+    /// The result of a pure operator, if the function computes it (or its negation).
+    pub(super) fn computed(
         &mut self,
         operator: OperatorId,
         result: usize,
         operands: &[Expression],
-        dominators: &DominatorTree,
-    ) -> Expression {
-        let mut operands: SmallVec<[Expression; 3]> = operands.into();
-        // Equal operators may have several ids after they were rewritten.
+    ) -> Option<Expression> {
+        let node = self.normal_form(operator, result, operands);
+        let expression = *self.by_node.get(&node)?;
+        self.properties[expression as usize].is_computed_by_function.then_some(expression)
+    }
+
+    /// The node of a pure operator's result: operands of commutative operators and comparisons are ordered, the negation of a comparison is
+    /// a comparison, and there is one null.
+    fn normal_form(&mut self, operator: OperatorId, result: usize, operands: &[Expression]) -> Node {
+        let mut operands: Operands = operands.into();
         let mut operator = self.operators[operator].clone();
         if let (Operator::I32Eqz, &[inner]) = (&operator, &operands[..])
             && let Node::Pure { operator: comparison, operands: compared, .. } = &self.nodes[inner as usize]
@@ -157,6 +259,10 @@ impl Expressions {
         {
             operator = inverted.without_immediates().expect("comparisons have no immediates");
             operands = compared.clone();
+        }
+        // Validation keeps nulls of different hierarchies apart; within one they are equal.
+        if let Operator::RefNull { .. } = operator {
+            operator = Operator::RefNull { hty: RefType::ANYREF.heap_type() };
         }
         if operands.len() == 2 && operands[0] > operands[1] {
             let opcode = Opcode::of(&operator);
@@ -167,31 +273,79 @@ impl Expressions {
                 operands.swap(0, 1);
             }
         }
-        let operator = self.operators.intern(operator);
-        let mut deepest: Option<Block> = None;
-        for &operand in &operands {
-            if let Some(block) = self.deepest[operand as usize]
-                && deepest.is_none_or(|deepest| dominators.depth(block) > dominators.depth(deepest))
-            {
-                deepest = Some(block);
+        // Equal operators may have several ids after they were rewritten.
+        Node::Pure { operator: self.operators.intern(operator), result: result as u16, operands }
+    }
+
+    /// What an expression is called once `block` is entered (again): names that the block defines will mean something else then.
+    pub(super) fn rename(&mut self, expression: Expression, block: Block) -> Option<Expression> {
+        let mut work = vec![expression];
+        while let Some(&top) = work.last() {
+            if !self.is_renamed(top, block) || self.renamed.contains_key(&(block, top)) {
+                work.pop();
+                continue;
             }
+            let renamed = match self.nodes[top as usize].clone() {
+                Node::Name(value) => {
+                    let blocks = self.properties[top as usize].blocks.clone();
+                    Some(self.intern(Node::Previous(value), blocks, true))
+                }
+                Node::Previous(_) => None,
+                Node::Pure { operator, result, operands } => {
+                    if let Blocks::Many = self.properties[top as usize].blocks {
+                        None
+                    } else {
+                        let known = work.len();
+                        let unknown = |operand: &Expression| {
+                            self.is_renamed(*operand, block) && !self.renamed.contains_key(&(block, *operand))
+                        };
+                        work.extend(operands.iter().copied().filter(unknown));
+                        if work.len() > known {
+                            continue;
+                        }
+                        let renamed: Option<Operands> =
+                            operands.iter().map(|&operand| self.renamed_already(operand, block)).collect();
+                        renamed.map(|operands| self.pure(operator, usize::from(result), &operands))
+                    }
+                }
+            };
+            if let Some(renamed) = renamed {
+                let Properties { is_computed_by_function, is_non_null, .. } = self.properties[top as usize];
+                let properties = &mut self.properties[renamed as usize];
+                properties.is_computed_by_function |= is_computed_by_function;
+                properties.is_non_null |= is_non_null;
+            }
+            self.renamed.insert((block, top), renamed);
+            work.pop();
         }
-        self.intern(Node::Pure { operator, result: result as u16, operands }, deepest)
+        self.renamed_already(expression, block)
     }
 
-    /// Whether the expression means on entry to `block` what it meant before: all values in it are defined in blocks above.
-    pub(super) fn survives_entering(&self, expression: Expression, block: Block, dominators: &DominatorTree) -> bool {
-        self.deepest[expression as usize].is_none_or(|deepest| deepest != block && dominators.dominates(deepest, block))
+    fn renamed_already(&self, expression: Expression, block: Block) -> Option<Expression> {
+        if self.is_renamed(expression, block) { self.renamed[&(block, expression)] } else { Some(expression) }
     }
 
-    /// Whether the function computes it by an instruction without effects.
-    pub(super) fn is_computed_by_function(&self, expression: Expression) -> bool {
-        self.is_computed_by_function[expression as usize]
+    /// Whether an expression changes its name when `block` is entered.
+    pub(super) fn is_renamed(&self, expression: Expression, block: Block) -> bool {
+        self.properties[expression as usize].blocks.contains(block)
+    }
+
+    /// Whether what a name meant before is part of the expression.
+    pub(super) fn is_about_past(&self, expression: Expression) -> bool {
+        self.properties[expression as usize].is_about_past
     }
 
     /// Whether the function has it as a value of a type without null.
     pub(super) fn is_non_null(&self, expression: Expression) -> bool {
-        self.is_non_null[expression as usize]
+        self.properties[expression as usize].is_non_null
+    }
+
+    /// Whether the expression is not made of others.
+    pub(super) fn is_leaf(&self, expression: Expression) -> bool {
+        match &self.nodes[expression as usize] {
+            Node::Name(_) | Node::Previous(_) => true,
+            Node::Pure { operands, .. } => operands.is_empty(),
+        }
     }
 
     /// The number that the expression is, if it is a constant.
@@ -201,7 +355,7 @@ impl Expressions {
                 Operator::I32Const { value } => Some(value),
                 _ => None,
             },
-            Node::Value(_) => None,
+            Node::Name(_) | Node::Previous(_) => None,
         }
     }
 
@@ -240,57 +394,41 @@ impl Expressions {
         (expression, inverted)
     }
 
-    fn find_inverse(&self, opcode: Opcode, operands: &SmallVec<[Expression; 3]>) -> Option<Expression> {
+    /// An expression as a message shows it.
+    pub(super) fn describe(&self, expression: Expression, depth: u32) -> String {
+        match &self.nodes[expression as usize] {
+            Node::Name(value) => value.to_string(),
+            Node::Previous(value) => format!("previous {value}"),
+            Node::Pure { operator, operands, .. } => {
+                let name = OperatorText(&self.operators[*operator]).to_string();
+                if operands.is_empty() {
+                    return name;
+                }
+                if depth == 0 {
+                    return "…".into();
+                }
+                let operands: Vec<String> = operands.iter().map(|&operand| self.describe(operand, depth - 1)).collect();
+                format!("({name} {})", operands.join(" "))
+            }
+        }
+    }
+
+    fn find_inverse(&self, opcode: Opcode, operands: &Operands) -> Option<Expression> {
         let operator = opcode.without_immediates()?;
         let operator = self.operators.find(&operator)?;
         self.by_node.get(&Node::Pure { operator, result: 0, operands: operands.clone() }).copied()
     }
 }
 
-/// The instructions and parameters that something depends on: what emission must not lose. Worked out here again, so that emission's own idea
-/// of it is not trusted.
-pub(super) fn needed_insts(func: &Func, cfg: &ControlFlowGraph, effects: &InstEffects) -> SecondaryMap<Inst, bool> {
-    let mut incoming: SecondaryMap<Value, SmallVec<[Value; 2]>> =
-        SecondaryMap::with_default_and_len(SmallVec::new(), func.value_count());
-    let mut work: Vec<Value> = Vec::new();
-    let mut needed = SecondaryMap::with_default_and_len(false, func.inst_count());
-    for &block in cfg.reverse_postorder() {
-        let data = &func.blocks[block];
-        for &inst in &data.insts {
-            if !effects.0[inst].is_removable_if_unused() {
-                needed[inst] = true;
-                work.extend_from_slice(func.operands(inst));
-            }
-        }
-        match &data.terminator {
-            Terminator::Missing | Terminator::Unreachable | Terminator::Jump(_) => {}
-            Terminator::Branch { condition: value, .. }
-            | Terminator::Switch { index: value, .. }
-            | Terminator::BranchOnReference { reference: value, .. } => work.push(*value),
-            Terminator::Return(values) | Terminator::TailCall { args: values, .. } => work.extend_from_slice(values),
-            Terminator::Invoke(invoke) => work.extend_from_slice(&invoke.args),
-        }
-        data.terminator.for_each_block_call(|call| {
-            for (&param, &argument) in func.blocks[call.block].params.iter().zip(&call.args) {
-                incoming[param].push(argument);
-            }
-        });
-    }
-    let mut seen = vec![false; func.value_count()];
-    while let Some(value) = work.pop() {
-        let value = func.resolve(value);
-        if std::mem::replace(&mut seen[value.index()], true) {
-            continue;
-        }
-        match func.definition(value) {
-            ValueDefinition::Parameter(_) => work.extend_from_slice(&incoming[value]),
-            ValueDefinition::Result(inst) => {
-                if !std::mem::replace(&mut needed[inst], true) {
-                    work.extend_from_slice(func.operands(inst));
-                }
-            }
-            ValueDefinition::Alias(_) => unreachable!("resolved above"),
-        }
-    }
-    needed
+/// The constant that a local of this type starts with, if it has one.
+pub(super) fn initial_value(ty: ValType) -> Option<Operator<'static>> {
+    Some(match ty {
+        ValType::I32 => Operator::I32Const { value: 0 },
+        ValType::I64 => Operator::I64Const { value: 0 },
+        ValType::F32 => Operator::F32Const { value: 0.0f32.into() },
+        ValType::F64 => Operator::F64Const { value: 0.0f64.into() },
+        ValType::V128 => Operator::V128Const { value: 0i128.into() },
+        ValType::Ref(reference) if reference.is_nullable() => Operator::RefNull { hty: reference.heap_type() },
+        ValType::Ref(_) => return None,
+    })
 }

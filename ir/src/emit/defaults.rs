@@ -3,15 +3,21 @@
 //! `block (br_if …) (br_if …) … end` keeps its `br_if`s that way, each of which would have to be an `if` around a store and a branch otherwise.
 
 use super::dominance::Dominance;
-use super::graph::{Exit, Graph, NONE, Origin, index_u32};
+use super::graph::{Added, EdgeId, Exit, Graph, NONE, NodeId, Origin, index_u32};
 use super::options::Options;
-use super::schedule::constant_length;
+use super::schedule::{constant_length, is_repeated};
 use crate::entity::Entity;
-use crate::func::{Func, OperatorId, Value};
+use crate::func::{Func, Inst, OperatorId, Value};
 use wasmparser::Operator;
 
 /// Stores constants in front of branches where that makes the code smaller.
 pub(super) fn store_defaults(func: &Func, graph: &mut Graph, dominance: &Dominance, options: &Options) {
+    let mut node_of: Vec<NodeId> = vec![NONE; func.inst_count()];
+    for (node, data) in (0..).zip(&graph.nodes) {
+        let insts = data.block.map_or(&[][..], |block| &func.blocks[block].insts);
+        insts.iter().for_each(|inst| node_of[inst.index()] = node);
+    }
+    let context = Context { func, dominance, options, node_of };
     for node in 0..index_u32(graph.nodes.len()) {
         if !dominance.is_reachable(node) || graph.nodes[node as usize].params_on_stack {
             continue;
@@ -28,21 +34,24 @@ pub(super) fn store_defaults(func: &Func, graph: &mut Graph, dominance: &Dominan
             continue;
         }
         for param in params {
-            store_default(func, graph, dominance, options, node, param, &edges);
+            store_default(&context, graph, node, param, &edges);
         }
     }
 }
 
-fn store_default(
-    func: &Func,
-    graph: &mut Graph,
-    dominance: &Dominance,
-    options: &Options,
-    node: u32,
-    param: Value,
-    edges: &[u32],
-) {
+struct Context<'a> {
+    func: &'a Func,
+    dominance: &'a Dominance,
+    options: &'a Options,
+    /// The node that an instruction is in.
+    node_of: Vec<NodeId>,
+}
+
+fn store_default(context: &Context<'_>, graph: &mut Graph, node: NodeId, param: Value, edges: &[EdgeId]) {
+    let &Context { func, dominance, options, .. } = context;
     let constant = |value: Value| match graph.origin(func, value) {
+        // Reading a global that changes is the same operator and another value each time.
+        Origin::Result(inst) if !graph.effects[func.operator_id(inst).index()].is_pure() => None,
         Origin::Result(inst) => constant_length(func.operator(inst)).map(|length| (func.operator_id(inst), length)),
         Origin::I32Const(_) | Origin::Param => None,
     };
@@ -90,7 +99,7 @@ fn store_default(
     }
     if let Some(operator) = lands_with {
         // Locals are zero at first, so this often costs nothing at all.
-        return make_default(func, graph, dominance, node, param, operator, edges);
+        return make_default(context, graph, node, param, operator, edges);
     }
     let Some(&(operator, total, conditional)) = counts
         .iter()
@@ -112,7 +121,7 @@ fn store_default(
         conditional * of_branch + unconditional * (length + 2) - (length + 2)
     };
     if gain > 0 && total > 1 {
-        make_default(func, graph, dominance, node, param, operator, edges);
+        make_default(context, graph, node, param, operator, edges);
     }
 }
 
@@ -127,36 +136,46 @@ fn is_zero(operator: &Operator<'_>) -> bool {
 
 /// Stores a constant at the immediate dominator of `node`, and no longer on the edges that give it.
 fn make_default(
-    func: &Func,
+    context: &Context<'_>,
     graph: &mut Graph,
-    dominance: &Dominance,
-    node: u32,
+    node: NodeId,
     param: Value,
     operator: OperatorId,
-    edges: &[u32],
+    edges: &[EdgeId],
 ) {
-    let mut default = None;
-    for &edge in edges {
-        let Some(value) = argument_of(graph, edge, param) else { continue };
-        let name = graph.name(value);
-        let Origin::Result(inst) = graph.origin(func, name) else { continue };
-        if func.operator_id(inst) != operator {
-            continue;
-        }
+    let func = context.func;
+    let given: Vec<(EdgeId, Value, Inst)> = edges
+        .iter()
+        .filter_map(|&edge| {
+            let value = argument_of(graph, edge, param)?;
+            let Origin::Result(inst) = graph.origin(func, graph.name(value)) else { return None };
+            (func.operator_id(inst) == operator).then_some((edge, value, inst))
+        })
+        .collect();
+    let above = context.dominance.idom[node as usize];
+    // A constant that is kept in a local must be there already; one that is repeated is at hand everywhere.
+    let is_at_hand = |&&(_, value, inst): &&(EdgeId, Value, Inst)| {
+        is_repeated(func, inst, graph.uses[graph.name(value).index()])
+            || context.dominance.dominates(context.node_of[inst.index()], above)
+    };
+    let default = match (given.iter().find(is_at_hand), &func.operators[operator]) {
+        (Some(&(_, value, _)), _) => value,
+        (None, &Operator::I32Const { value }) => graph.add_value(Added::I32Const(value)),
+        (None, _) => return,
+    };
+    for &(edge, value, _) in &given {
         graph.edges[edge as usize].copies.retain(|&mut (copied, _)| copied != param);
-        if default.is_none() {
-            default = Some(value);
-        } else {
-            graph.uses[name.index()] -= 1;
-        }
+        let name = graph.name(value);
+        graph.uses[name.index()] -= 1;
     }
-    let above = dominance.idom[node as usize];
+    let name = graph.name(default);
+    graph.uses[name.index()] += 1;
     if graph.nodes[above as usize].defaults == NONE {
         let stored = graph.add_edge(above, above);
         graph.nodes[above as usize].defaults = stored;
     }
     let stored = graph.nodes[above as usize].defaults;
-    graph.edges[stored as usize].copies.push((param, default.expect("some edge gave the constant")));
+    graph.edges[stored as usize].copies.push((param, default));
 }
 
 fn argument_of(graph: &Graph, edge: u32, param: Value) -> Option<Value> {

@@ -454,10 +454,8 @@ impl Scheduler<'_> {
 
     /// Whether a value is computed anew at each use: a constant that is cheaper than a local.
     fn repeats(&self, value: Value, inst: Inst) -> bool {
-        let Some(length) = constant_length(self.func.operator(inst)) else { return false };
-        let uses = u64::from(self.graph.uses[value.index()]);
         let is_pure = self.graph.effects[self.func.operator_id(inst).index()].is_pure();
-        is_pure && uses * length <= length + 2 + 2 * uses
+        is_pure && is_repeated(self.func, inst, self.graph.uses[value.index()])
     }
 
     /// Uses the result of an instruction from the stack, if it may be.
@@ -688,6 +686,13 @@ impl Scheduler<'_> {
             Origin::Param => false,
         }
     }
+}
+
+/// Whether a constant with so many uses is cheaper than a local.
+pub(super) fn is_repeated(func: &Func, inst: Inst, uses: u32) -> bool {
+    let Some(length) = constant_length(func.operator(inst)) else { return false };
+    let uses = u64::from(uses);
+    uses * length <= length + 2 + 2 * uses
 }
 
 /// The length in bytes of an operator without operands or dependences, roughly where indices are not known.

@@ -3,8 +3,9 @@
 use super::Indices;
 use super::body::{EncodedBody, reencode_within};
 use super::reencode::IndexReencoder;
+use crate::check::check_emission;
 use crate::emit::{self, EmittedBlockType, EmittedBody};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::func::Func;
 use crate::module::{Function, Module};
 use crate::operator::OperatorPool;
@@ -86,6 +87,8 @@ pub(super) struct Context<'a> {
     pub(super) features: WasmFeatures,
     /// Whether the bytes that a body was lifted from may be written instead.
     pub(super) keep_originals: bool,
+    /// Whether emitted bodies are proved.
+    pub(super) verify_emission: bool,
 }
 
 /// Emits a function, and encodes it if the module has the types that its blocks need.
@@ -102,6 +105,12 @@ pub(super) fn prepare<'a>(
         emitted = func.clone();
         let options = emit::Options { block_results: false, ..emit::Options::default() };
         body = emit::emit_with(&mut emitted, context.module, &options);
+    }
+    if context.verify_emission {
+        check_emission(&emitted, &body, context.module).map_err(|error| {
+            Error::internal(format!("emitted code could not be proved: {error}"))
+                .with_help("This is a bug of this toolchain, and nothing was written. Please report it.")
+        })?;
     }
     let pending = Pending { body, operators: emitted.operators };
     if types.has_all(&pending.body) {

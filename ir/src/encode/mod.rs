@@ -40,12 +40,21 @@ impl Executor for Sequential {
 }
 
 /// How to write a module.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct EncodeOptions {
     /// In which order.
     pub order: Order,
     /// The features that the output may use; those of the module by default.
     pub features: Option<WasmFeatures>,
+    /// Whether each emitted body is [proved](crate::check) to do what its function says. On by default in builds with debug assertions,
+    /// and so in tests.
+    pub verify_emission: bool,
+}
+
+impl Default for EncodeOptions {
+    fn default() -> Self {
+        Self { order: Order::default(), features: None, verify_emission: cfg!(debug_assertions) }
+    }
 }
 
 /// Writes a module in the binary format.
@@ -58,7 +67,8 @@ pub fn encode_module_with(module: &Module, options: &EncodeOptions, executor: &i
     let indices = Indices::assign(module, &options.order)?;
     let features = options.features.unwrap_or(module.features);
     let identity = indices.is_identity();
-    let mut context = Context { module, indices: &indices, identity, features, keep_originals: true };
+    let verify_emission = options.verify_emission;
+    let mut context = Context { module, indices: &indices, identity, features, keep_originals: true, verify_emission };
     loop {
         let (bodies, block_types) = encode_bodies(context, executor)?;
         let bytes = sections::write(module, &indices, &block_types, &bodies)?;

@@ -178,7 +178,7 @@ fn an_explicit_order_moves_definitions_and_what_refers_to_them() {
         globals: vec![GlobalId::from_u32(1), GlobalId::from_u32(0)],
         ..Order::default()
     };
-    let bytes = encode_module_with(&module, &EncodeOptions { order, features: None }, &Sequential).unwrap();
+    let bytes = encode_module_with(&module, &EncodeOptions { order, ..EncodeOptions::default() }, &Sequential).unwrap();
     let text = print_module(&bytes).unwrap();
     assert!(text.find("$b").unwrap() < text.find("$a").unwrap(), "{text}");
     assert!(text.find("func $g").unwrap() < text.find("func $f").unwrap(), "{text}");

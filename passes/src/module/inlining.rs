@@ -9,20 +9,13 @@
 
 use crate::inline_body::{direct_callee, inline_call, inline_tail_call};
 use crate::options::{OptimizeLevel, Options, ShrinkLevel};
+use crate::pass_arguments::{INLINING_ALWAYS_SIZE, INLINING_CALLER_SIZE, INLINING_SPEED_SIZE};
 use crate::pass_table::Changed;
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::{Block, Func, Terminator};
 use wasmfx_ir::module::{Body, ElementItems, FunctionId, Item, Module, TypeId};
 use wasmfx_ir::references::{IndexSpace, visit_const_expr};
 use wasmfx_ir::wasmparser::{CompositeInnerType, Operator, ValType};
-
-/// A body of at most this many instructions is no larger than a call of it.
-const ALWAYS_INLINE_SIZE: usize = 2;
-/// At `-O3` and above, a body of at most this many instructions without calls and loops is inlined everywhere.
-const SPEED_INLINE_SIZE: usize = 20;
-/// A caller that has grown to this many instructions gets no more of callees that are called once: engines limit the size of functions, and
-/// their compile time is not linear in it.
-const MAX_CALLER_SIZE: usize = 10_000;
 
 /// Runs the pass.
 pub fn run(module: &mut Module, options: &Options) -> Changed {
@@ -235,9 +228,11 @@ fn worthwhile(
     let size = size(body);
     let called_once = uses[callee].all == 1 && uses[callee].inlinable_calls == 1;
     let for_speed = options.optimize >= OptimizeLevel::O3 && options.shrink == ShrinkLevel::None;
-    let inline = size <= ALWAYS_INLINE_SIZE
-        || (called_once && caller_size + size <= MAX_CALLER_SIZE)
-        || (for_speed && size <= SPEED_INLINE_SIZE && is_straight(body));
+    let limits = &options.pass_arguments;
+    // Callers do not grow without bound: engines limit the size of functions, and their compile time is not linear in it.
+    let inline = size <= limits.get(&INLINING_ALWAYS_SIZE)
+        || (called_once && caller_size.saturating_add(size) <= limits.get(&INLINING_CALLER_SIZE))
+        || (for_speed && size <= limits.get(&INLINING_SPEED_SIZE) && is_straight(body));
     inline.then_some(callee)
 }
 

@@ -1,0 +1,232 @@
+//! `wasmfx-opt` as a process: what a command line prints, writes and exits with.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+const OPT: &str = env!("CARGO_BIN_EXE_wasmfx-opt");
+
+/// A function with something to fold, and one that is not exported.
+const MODULE: &str = r#"(module
+    (func $unused (nop))
+    (func $f (export "f") (param $x i32) (result i32)
+      (i32.add (local.get $x) (i32.add (i32.const 1) (i32.const 2)))))"#;
+
+/// A command line, run in a folder of its own in which `in.wat`, `in.wasm` and `broken.wasm` lie.
+struct Run {
+    folder: tempfile::TempDir,
+    output: Output,
+}
+
+impl Run {
+    fn new(arguments: &str, input: Option<&[u8]>) -> Run {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
+        let binary = wat::parse_str(MODULE).unwrap();
+        write("in.wat", MODULE.as_bytes());
+        write("broken.wasm", &binary[..binary.len() - 3]);
+        write("invalid.wat", b"(module (func $bad (result i32)))");
+        write("in.wasm", &binary);
+        write("old.wasm", b"old");
+        let mut child = Command::new(OPT)
+            .args(arguments.split_whitespace())
+            .current_dir(folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        // A program that reads nothing closes the pipe; that is what the exit code is about.
+        let _ = stdin.write_all(input.unwrap_or_default());
+        drop(stdin);
+        let output = child.wait_with_output().unwrap();
+        Run { folder, output }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn read(&self, name: &str) -> Option<Vec<u8>> {
+        std::fs::read(self.path(name)).ok()
+    }
+
+    fn stdout(&self) -> String {
+        String::from_utf8_lossy(&self.output.stdout).into_owned()
+    }
+
+    fn stderr(&self) -> String {
+        String::from_utf8_lossy(&self.output.stderr).into_owned()
+    }
+}
+
+#[track_caller]
+fn run(arguments: &str, exit_code: i32) -> Run {
+    let run = Run::new(arguments, None);
+    assert_eq!(run.output.status.code(), Some(exit_code), "{arguments}\n{}{}", run.stdout(), run.stderr());
+    run
+}
+
+/// Command lines that make no sense, and what the message must say: exit code 2, and nothing is written.
+const USAGE_ERRORS: &[(&str, &str)] = &[
+    ("in.wasm -O2", "nothing to do: give an output with -o"),
+    ("-O2 -o out.wasm", "<IN>"),
+    ("in.wasm --inlinign -o out.wasm", "--inlining"),
+    ("in.wasm --vacuum -o out.wasm", "what Binaryen calls 'vacuum' is done by --dead-code here"),
+    ("in.wasm --dce -o out.wasm", "--dead-code"),
+    ("in.wasm -O3 --precompute-propagate -o out.wasm", "--simplify"),
+    ("in.wasm --coalesce-locals -o out.wasm", "is not needed here"),
+    ("in.wasm --optimize-level=2 -o out.wasm", "-O0 to -O4"),
+    ("in.wasm --asyncify -o out.wasm", "wasmfx-lower"),
+    ("in.wasm --enable-smid -o out.wasm", "--enable-simd"),
+    ("in.wasm -O7 -o out.wasm", "possible values: 0, 1, 2, 3, 4, s, z"),
+    ("in.wasm -O2 --skip-pass inlinign -o out.wasm", "did you mean 'inlining'?"),
+    ("in.wasm -O2 --pass-arg inlining-alway-size@3 -o out.wasm", "did you mean 'inlining-always-size'?"),
+    ("in.wasm -O2 --pass-arg inlining-always-size -o out.wasm", "is not of the form NAME@VALUE"),
+    ("in.wasm -O2 --pass-arg inlining-always-size@x -o out.wasm", "'x' is not a number"),
+    ("in.wasm -O2 --threads many -o out.wasm", "--threads"),
+    ("in.wasm other.wasm -o out.wasm", "other.wasm"),
+];
+
+#[test]
+fn senseless_command_lines_are_usage_errors_that_help() {
+    for &(arguments, message) in USAGE_ERRORS {
+        let run = run(arguments, 2);
+        assert!(run.stderr().contains(message), "{arguments}\n{}", run.stderr());
+        assert!(run.read("out.wasm").is_none(), "{arguments} wrote something");
+    }
+}
+
+/// Inputs that cannot be processed: exit code 1, the file that was there stays.
+const ERRORS: &[(&str, &str)] = &[
+    ("missing.wasm -O2 -o old.wasm", "missing.wasm"),
+    ("broken.wasm -O2 -o old.wasm", "broken.wasm"),
+    ("invalid.wat -O2 -o old.wasm", "type mismatch"),
+    ("in.wasm -O2 -o nowhere/out.wasm", "nowhere"),
+];
+
+#[test]
+fn errors_name_the_file_and_leave_the_output_as_it_was() {
+    for &(arguments, message) in ERRORS {
+        let run = run(arguments, 1);
+        assert!(run.stderr().starts_with("wasmfx-opt: error: "), "{arguments}\n{}", run.stderr());
+        assert!(run.stderr().contains(message), "{arguments}\n{}", run.stderr());
+        assert_eq!(run.read("old.wasm").unwrap(), b"old", "{arguments}");
+    }
+}
+
+/// Command lines that work, and write a module that is smaller than the input.
+const SUCCESSES: &[&str] = &[
+    "in.wasm -O -o out.wasm",
+    "in.wasm -O0 -O1 -o out.wasm",
+    "-O2 in.wasm -o out.wasm",
+    "in.wasm -o out.wasm -O3",
+    "in.wat -O4 -o out.wasm",
+    "in.wasm -Os --output out.wasm",
+    "in.wasm -Oz --output=out.wasm",
+    "in.wasm --simplify --dead-code -o out.wasm --strip-debug",
+    "in.wasm -O2 -all -o out.wasm",
+    "in.wasm -O2 -mvp -o out.wasm",
+    "in.wasm -O2 --enable-simd --disable-gc -o out.wasm",
+    "in.wasm -O2 --threads 1 -o out.wasm",
+    "in.wasm -O2 --converge -o out.wasm",
+    "in.wasm -O2 --closed-world -tnh -lmu -o out.wasm",
+    "in.wasm -O2 --skip-pass inlining --skip-pass numbering -o out.wasm",
+    "in.wasm -O2 --pass-arg=inlining-always-size@5 -pa inlining-speed-size@1 -o out.wasm",
+    "in.wasm -O2 --strip-dwarf --strip-producers --strip-target-features --strip -o out.wasm",
+    "in.wasm -O2 --verify --verify-passes --verify-emission -q -o out.wasm",
+];
+
+#[test]
+fn command_lines_in_binaryens_manner_work() {
+    for &arguments in SUCCESSES {
+        let run = run(arguments, 0);
+        let output = run.read("out.wasm").unwrap();
+        assert!(output.len() < run.read("in.wasm").unwrap().len(), "{arguments} did not make the module smaller");
+        assert_eq!((run.stdout(), run.stderr()), (String::new(), String::new()), "{arguments}");
+    }
+}
+
+#[test]
+fn text_is_printed_and_written_on_demand() {
+    let printed = run("in.wasm -O2 -g --print", 0).stdout();
+    assert!(printed.contains("(func $f") && printed.contains("i32.const 3"), "{printed}");
+    let written = String::from_utf8(run("in.wasm -O2 -g -S -o out.wat", 0).read("out.wat").unwrap()).unwrap();
+    assert_eq!(printed.trim(), written.trim());
+}
+
+#[test]
+fn a_dash_is_standard_input_and_output() {
+    let binary = wat::parse_str(MODULE).unwrap();
+    let from_file = run("in.wasm -O2 -o out.wasm", 0).read("out.wasm").unwrap();
+    for input in [&binary[..], MODULE.as_bytes()] {
+        let run = Run::new("- -O2 -o -", Some(input));
+        assert_eq!(run.output.status.code(), Some(0), "{}", run.stderr());
+        assert_eq!(run.output.stdout, from_file);
+    }
+    assert_eq!(Run::new("- -O2 -o -", Some(b"")).output.status.code(), Some(1));
+}
+
+#[test]
+fn the_output_is_the_same_for_any_number_of_threads() {
+    let one = run("in.wasm -O2 --threads 1 -o out.wasm", 0).read("out.wasm");
+    assert_eq!(run("in.wasm -O2 --threads 7 -o out.wasm", 0).read("out.wasm"), one);
+}
+
+#[test]
+fn reports_are_tables_or_json() {
+    let table = run("in.wasm -O2 --metrics --time-passes", 0).stdout();
+    assert!(table.contains("before") && table.contains("i32.add") && table.contains("total, all threads"), "{table}");
+    let json = run("in.wasm -O2 --metrics --time-passes --json", 0).stdout();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["metrics"]["before"]["items"]["functions"], 2);
+    assert_eq!(json["metrics"]["after"]["items"]["functions"], 1);
+    assert!(json["passes"].as_array().unwrap().iter().any(|pass| pass["pass"] == "simplify"));
+}
+
+#[test]
+fn passes_and_their_arguments_are_listed_without_an_input() {
+    let list = run("--list-passes", 0).stdout();
+    assert!(list.lines().any(|line| line.starts_with("dead-code") && line.contains("function")), "{list}");
+    assert!(list.contains("inlining-always-size") && list.contains("(default: 2)"), "{list}");
+}
+
+#[test]
+fn completions_and_help_and_version_are_printed() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        assert!(run(&format!("--completions {shell}"), 0).stdout().contains("--skip-pass"), "{shell}");
+    }
+    assert!(run("--help", 0).stdout().contains("--verify-emission"));
+    assert!(run("--version", 0).stdout().starts_with("wasmfx-opt "));
+}
+
+#[test]
+fn verification_says_how_much_was_compared() {
+    let run = run("in.wasm -O2 --verify --verify-seed 7 -o out.wasm", 0);
+    assert!(run.stderr().contains("verified: 4 calls do the same before and after"), "{}", run.stderr());
+    assert!(run.read("out.wasm").is_some());
+}
+
+#[test]
+fn names_go_when_optimising_unless_they_are_asked_for() {
+    let has_name = |arguments: &str| {
+        let output = run(arguments, 0).read("out.wasm").unwrap();
+        output.windows(4).any(|window| window == b"name")
+    };
+    assert!(has_name("in.wasm -o out.wasm") && has_name("in.wasm -O2 -g -o out.wasm"));
+    assert!(!has_name("in.wasm -O2 -o out.wasm") && !has_name("in.wasm --strip-debug -o out.wasm"));
+}
+
+#[test]
+fn the_output_uses_no_feature_that_the_input_does_not() {
+    let run = run("in.wasm -O3 -all -o out.wasm", 0);
+    let features = wasmparser::WasmFeatures::MVP;
+    wasmparser::Validator::new_with_features(features).validate_all(&run.read("out.wasm").unwrap()).unwrap();
+    let run = Run::new(
+        "- -O2 -mvp -o out.wasm",
+        Some(b"(module (func (export \"f\") (result i64 i64) (i64.const 1) (i64.const 2)))"),
+    );
+    assert_eq!(run.output.status.code(), Some(1), "a disabled feature is an error");
+    assert!(run.stderr().contains("multi"), "{}", run.stderr());
+}

@@ -1,0 +1,332 @@
+//! What the function in SSA form says, prepared for following it.
+
+use super::expressions::{Expression, Expressions};
+use crate::analysis::ControlFlowGraph;
+use crate::effects::{Effects, EffectsEnvironment, effects, inst_effects};
+use crate::entity::{Entity, SecondaryMap};
+use crate::func::{Block, BlockCall, Func, Inst, OperatorId, Terminator, Value, ValueDefinition};
+use smallvec::SmallVec;
+
+/// A point of the function: how far it has been executed.
+///
+/// Pure instructions have no place; they are not counted. A position is *settled* where the function can go no further by itself: an instruction
+/// with effects comes next, or a terminator with a choice or an end.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Position {
+    pub block: Block,
+    /// The instructions before this one were executed, are pending, or need not be executed.
+    pub next: usize,
+    /// Instructions before `next` that are still to be executed, in order.
+    pub pending: SmallVec<[Inst; 2]>,
+}
+
+impl Position {
+    pub(super) fn start_of(block: Block) -> Self {
+        Self { block, next: 0, pending: SmallVec::new() }
+    }
+}
+
+/// Facts about the function that do not depend on expressions.
+pub(super) struct Facts {
+    pub cfg: ControlFlowGraph,
+    /// The effects of each instruction.
+    pub effects: SecondaryMap<Inst, Effects>,
+    /// Whether the instruction has an effect, or something that has one depends on it: what emission is expected to keep. Worked out here again, so
+    /// that emission's own idea of it is not trusted.
+    pub needed: SecondaryMap<Inst, bool>,
+    /// Whether a parameter or result is needed.
+    needed_value: Vec<bool>,
+    /// Whether a block may be executed more than once; maybe for more blocks than necessary.
+    pub may_be_entered_again: SecondaryMap<Block, bool>,
+    /// Whether an operator of the pool has no effects at all.
+    pub is_pure_operator: Vec<bool>,
+    /// Whether executing an operator of the pool changes nothing.
+    pub is_removable_operator: Vec<bool>,
+}
+
+impl Facts {
+    pub(super) fn new(func: &Func, environment: &impl EffectsEnvironment) -> Self {
+        let cfg = ControlFlowGraph::new(func);
+        let operator_effects: Vec<Effects> =
+            func.operators.iter().map(|(_, operator)| effects(operator, environment)).collect();
+        let mut effects = SecondaryMap::with_default_and_len(Effects::NONE, func.inst_count());
+        for &block in cfg.reverse_postorder() {
+            for &inst in &func.blocks[block].insts {
+                effects[inst] = inst_effects(func, inst, environment);
+            }
+        }
+        let is_removable_operator: Vec<bool> = operator_effects.iter().map(Effects::is_removable_if_unused).collect();
+        let (needed, needed_value) = needed(func, &cfg, &is_removable_operator);
+        Self {
+            may_be_entered_again: blocks_in_cycles(func, &cfg),
+            cfg,
+            effects,
+            needed,
+            needed_value,
+            is_pure_operator: operator_effects.iter().map(Effects::is_pure).collect(),
+            is_removable_operator,
+        }
+    }
+
+    /// Whether the instruction has to be waited for.
+    pub(super) fn is_awaited(&self, inst: Inst) -> bool {
+        self.needed[inst] && !self.effects[inst].is_pure()
+    }
+
+    /// Whether leaving the instruction out could be noticed.
+    pub(super) fn must_execute(&self, inst: Inst) -> bool {
+        !self.effects[inst].is_removable_if_unused()
+    }
+
+    /// Whether the parameter is used by something with an effect.
+    pub(super) fn is_needed_value(&self, value: Value) -> bool {
+        self.needed_value[value.index()]
+    }
+}
+
+/// The blocks between a retreating edge's ends in reverse postorder. Every cycle has a retreating edge, and a block of the cycle lies between the ends
+/// of one of them: else the way back from the blocks behind it to those in front of it would have to lead through it twice.
+fn blocks_in_cycles(func: &Func, cfg: &ControlFlowGraph) -> SecondaryMap<Block, bool> {
+    let order = cfg.reverse_postorder();
+    let mut depth_change = vec![0i64; order.len() + 1];
+    for (from, &block) in order.iter().enumerate() {
+        func.blocks[block].terminator.for_each_successor(|successor| {
+            let to = cfg.position(successor).expect("a successor is reached") as usize;
+            if to <= from {
+                depth_change[to] += 1;
+                depth_change[from + 1] -= 1;
+            }
+        });
+    }
+    let mut in_cycle = SecondaryMap::with_default_and_len(false, func.blocks.len());
+    let mut depth = 0;
+    for (&block, change) in order.iter().zip(depth_change) {
+        depth += change;
+        in_cycle[block] = depth > 0;
+    }
+    in_cycle
+}
+
+/// The instructions and values that something with an effect depends on.
+fn needed(func: &Func, cfg: &ControlFlowGraph, is_removable: &[bool]) -> (SecondaryMap<Inst, bool>, Vec<bool>) {
+    let mut incoming: SecondaryMap<Value, SmallVec<[Value; 2]>> =
+        SecondaryMap::with_default_and_len(SmallVec::new(), func.value_count());
+    let mut work: Vec<Value> = Vec::new();
+    let mut needed = SecondaryMap::with_default_and_len(false, func.inst_count());
+    for &block in cfg.reverse_postorder() {
+        let data = &func.blocks[block];
+        for &inst in &data.insts {
+            if !is_removable[func.operator_id(inst).index()] {
+                needed[inst] = true;
+                work.extend_from_slice(func.operands(inst));
+            }
+        }
+        match &data.terminator {
+            Terminator::Missing | Terminator::Unreachable | Terminator::Jump(_) => {}
+            Terminator::Branch { condition: value, .. }
+            | Terminator::Switch { index: value, .. }
+            | Terminator::BranchOnReference { reference: value, .. } => work.push(*value),
+            Terminator::Return(values) | Terminator::TailCall { args: values, .. } => work.extend_from_slice(values),
+            Terminator::Invoke(invoke) => work.extend_from_slice(&invoke.args),
+        }
+        data.terminator.for_each_block_call(|call| {
+            for (&param, &argument) in func.blocks[call.block].params.iter().zip(&call.args) {
+                incoming[param].push(argument);
+            }
+        });
+    }
+    let mut seen = vec![false; func.value_count()];
+    while let Some(value) = work.pop() {
+        let value = func.resolve(value);
+        if std::mem::replace(&mut seen[value.index()], true) {
+            continue;
+        }
+        match func.definition(value) {
+            ValueDefinition::Parameter(_) => work.extend_from_slice(&incoming[value]),
+            ValueDefinition::Result(inst) => {
+                if !std::mem::replace(&mut needed[inst], true) {
+                    work.extend_from_slice(func.operands(inst));
+                }
+            }
+            ValueDefinition::Alias(_) => unreachable!("resolved above"),
+        }
+    }
+    (needed, seen)
+}
+
+/// Where a block leads if there is no choice.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum OnlyWay {
+    /// It ends the function, or there is a choice, or an instruction that defines values.
+    None,
+    /// The edge of this number, among those of [`Terminator::for_each_block_call`].
+    Edge(u32),
+}
+
+/// The function with all that is known of it.
+pub(super) struct Function<'a> {
+    pub func: &'a Func,
+    pub facts: Facts,
+    only_way: SecondaryMap<Block, OnlyWay>,
+}
+
+impl<'a> Function<'a> {
+    pub(super) fn new(func: &'a Func, facts: Facts, expressions: &Expressions) -> Self {
+        let only_way = SecondaryMap::with_default_and_len(OnlyWay::None, func.blocks.len());
+        let mut this = Self { func, facts, only_way };
+        // What follows a block is known before the block, except around loops.
+        for index in (0..this.facts.cfg.reverse_postorder().len()).rev() {
+            let block = this.facts.cfg.reverse_postorder()[index];
+            let way = this.find_only_way(block, expressions);
+            this.only_way[block] = way;
+        }
+        this
+    }
+
+    /// The blocks that an edge leads to, one after the other, as long as they do nothing but go on; each with its arguments.
+    fn way(&self, call: &BlockCall, expressions: &Expressions) -> Vec<(Block, SmallVec<[Expression; 4]>)> {
+        const MAX_BLOCKS: usize = 64;
+        let of = |value: &Value| expressions.of(self.func, *value);
+        let mut way: Vec<(Block, SmallVec<[Expression; 4]>)> = vec![(call.block, call.args.iter().map(of).collect())];
+        // What names mean on the way that meant something else where it began; the last meaning counts.
+        let mut given: Vec<(Expression, Expression)> = Vec::new();
+        while way.len() < MAX_BLOCKS {
+            let (block, arguments) = way.last().expect("it begins somewhere");
+            let data = &self.func.blocks[*block];
+            let OnlyWay::Edge(edge) = self.only_way[*block] else { break };
+            if data.insts.iter().any(|&inst| self.facts.is_awaited(inst)) {
+                break;
+            }
+            if self.facts.cfg.single_predecessor(*block).is_none() {
+                given.extend(data.params.iter().map(of).zip(arguments.iter().copied()));
+            }
+            let next = nth_edge(&data.terminator, edge).expect("the only way is an edge");
+            let argument = |value: &Value| {
+                let expression = of(value);
+                match given.iter().rev().find(|(param, _)| *param == expression) {
+                    Some(&(_, argument)) => Some(argument),
+                    None if given.is_empty() || expressions.is_leaf(expression) => Some(expression),
+                    // It may be made of a parameter.
+                    None => None,
+                }
+            };
+            let Some(arguments) = next.args.iter().map(argument).collect() else { break };
+            way.push((next.block, arguments));
+        }
+        way
+    }
+
+    /// Whether two edges come together, and give equal arguments there, before anything happens. What is given before they do is not in scope behind.
+    fn come_together(&self, a: &BlockCall, b: &BlockCall, expressions: &Expressions) -> bool {
+        if a == b {
+            return true;
+        }
+        let (a, b) = (self.way(a, expressions), self.way(b, expressions));
+        let meeting = a.iter().find_map(|(block, arguments)| {
+            let (_, others) = b.iter().find(|(other, _)| other == block)?;
+            Some((*block, arguments, others))
+        });
+        let Some((block, arguments, others)) = meeting else { return false };
+        let params = self.func.blocks[block].params.iter().zip(arguments.iter().zip(others));
+        params.into_iter().all(|(&param, (a, b))| a == b || !self.facts.is_needed_value(param))
+    }
+
+    fn find_only_way(&self, block: Block, expressions: &Expressions) -> OnlyWay {
+        let constant = |value: Value| expressions.as_i32(expressions.of(self.func, value));
+        let is_same = |a: &BlockCall, b: &BlockCall| self.come_together(a, b, expressions);
+        match &self.func.blocks[block].terminator {
+            Terminator::Jump(_) => OnlyWay::Edge(0),
+            Terminator::Branch { condition, then_target, else_target, .. } => match constant(*condition) {
+                Some(0) => OnlyWay::Edge(1),
+                Some(_) => OnlyWay::Edge(0),
+                None if is_same(then_target, else_target) => OnlyWay::Edge(0),
+                None => OnlyWay::None,
+            },
+            Terminator::Switch { index, targets, default } => match constant(*index) {
+                Some(index) => OnlyWay::Edge((index.cast_unsigned() as usize).min(targets.len()) as u32),
+                None if targets.iter().all(|target| is_same(target, default)) => OnlyWay::Edge(targets.len() as u32),
+                None => OnlyWay::None,
+            },
+            Terminator::Missing
+            | Terminator::Unreachable
+            | Terminator::Return(_)
+            | Terminator::TailCall { .. }
+            | Terminator::Invoke(_)
+            | Terminator::BranchOnReference { .. } => OnlyWay::None,
+        }
+    }
+
+    /// Moves over instructions that nobody waits for.
+    pub(super) fn skip_unneeded(&self, position: &mut Position) {
+        let insts = &self.func.blocks[position.block].insts;
+        while let Some(&inst) = insts.get(position.next)
+            && !self.facts.is_awaited(inst)
+        {
+            position.next += 1;
+        }
+    }
+
+    /// The edge by which the function goes on by itself.
+    pub(super) fn edge_onward(&self, position: &Position) -> Option<&'a BlockCall> {
+        let is_done = position.pending.is_empty() && position.next == self.func.blocks[position.block].insts.len();
+        match self.only_way[position.block] {
+            OnlyWay::Edge(edge) if is_done => nth_edge(&self.func.blocks[position.block].terminator, edge),
+            _ => None,
+        }
+    }
+
+    /// What is still to be executed in the position's block.
+    pub(super) fn rest<'b>(&'b self, position: &'b Position) -> impl Iterator<Item = Inst> + 'b {
+        let insts = &self.func.blocks[position.block].insts[position.next..];
+        position.pending.iter().copied().chain(insts.iter().copied())
+    }
+
+    /// Whether the function goes round for ever from here without doing anything.
+    pub(super) fn goes_round(&self, position: &Position) -> bool {
+        let mut position = position.clone();
+        for _ in 0..=self.func.blocks.len() {
+            self.skip_unneeded(&mut position);
+            match self.edge_onward(&position) {
+                Some(call) => position = Position::start_of(call.block),
+                None => return false,
+            }
+        }
+        true
+    }
+
+    pub(super) fn is_same_operator(&self, a: OperatorId, b: OperatorId) -> bool {
+        a == b || self.func.operators[a] == self.func.operators[b]
+    }
+
+    /// The names that the parameters of a block get on an edge, and the arguments that they are. None if the block has one predecessor: then they have no names.
+    pub(super) fn arguments(&self, call: &BlockCall, expressions: &Expressions) -> Vec<(Expression, Expression)> {
+        if self.facts.cfg.single_predecessor(call.block).is_some() {
+            return Vec::new();
+        }
+        let params = self.func.blocks[call.block].params.iter().zip(&call.args);
+        params
+            .filter(|(param, _)| self.facts.is_needed_value(**param))
+            .map(|(&param, &argument)| (expressions.of(self.func, argument), expressions.of(self.func, param)))
+            .collect()
+    }
+}
+
+/// An edge by its number among those of [`Terminator::for_each_block_call`].
+pub(super) fn nth_edge(terminator: &Terminator, edge: u32) -> Option<&BlockCall> {
+    match terminator {
+        Terminator::Jump(call) => (edge == 0).then_some(call),
+        Terminator::Branch { then_target, else_target, .. } => match edge {
+            0 => Some(then_target),
+            1 => Some(else_target),
+            _ => None,
+        },
+        Terminator::Switch { targets, default, .. } => {
+            if edge as usize == targets.len() {
+                Some(default)
+            } else {
+                targets.get(edge as usize)
+            }
+        }
+        _ => None,
+    }
+}

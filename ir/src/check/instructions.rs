@@ -1,0 +1,202 @@
+//! Operators that are instructions of the function, or need not be.
+
+use super::expressions::Operands;
+use super::simulation::{Checked, Simulation, Thread};
+use super::state::Known;
+use crate::effects::EffectFlags;
+use crate::entity::Entity;
+use crate::func::{Inst, OperatorId, Terminator};
+use crate::opcode::Opcode;
+use smallvec::SmallVec;
+
+/// How many combinations of what is known of operands are looked at.
+const MAX_COMBINATIONS: usize = 1024;
+/// How many ways to say what the function does not compute are kept.
+const MAX_OTHERS: usize = 16;
+
+impl Simulation<'_> {
+    /// Executes an operator without labels. Says whether control goes on.
+    pub(super) fn operator(&mut self, thread: &mut Thread, operator: OperatorId) -> Checked<bool> {
+        let passed_over = std::mem::take(&mut thread.passed_over);
+        if self.try_pure(thread, operator) || self.try_instruction(thread, operator, passed_over)? {
+            return Ok(true);
+        }
+        let func = self.function.func;
+        let name = Opcode::of(&func.operators[operator]).name();
+        if self.is_at_end(thread) {
+            match &func.blocks[thread.position.block].terminator {
+                Terminator::TailCall { operator: expected, args }
+                    if self.function.is_same_operator(*expected, operator) =>
+                {
+                    if self.are_values(thread, args) {
+                        return Ok(false);
+                    }
+                    return self.error(thread, format!("{name} has other operands than the block's tail call"));
+                }
+                Terminator::Invoke(_) => return self.invoke(thread, operator, &[], &[]),
+                _ => {}
+            }
+        }
+        if self.try_harmless(thread, operator) {
+            return Ok(true);
+        }
+        let next = self.function.rest(&thread.position).find(|&inst| self.function.facts.is_awaited(inst));
+        let next = match next {
+            Some(inst) => format!("{inst} ({})", func.inst_text(inst)),
+            None => format!("the end of the block ({})", func.terminator_text(thread.position.block)),
+        };
+        let operands = Opcode::of(&func.operators[operator]).fixed_arity().map_or(3, |(operands, _)| operands);
+        let operands = self.describe(thread, operands);
+        self.error(thread, format!("{name} of {operands} is no instruction that may come here; next is {next}"))
+    }
+
+    /// Executes an operator as a pure one, if it is one or if the function computes the same as a pure one.
+    fn try_pure(&mut self, thread: &mut Thread, operator: OperatorId) -> bool {
+        let Some((operands, results)) = Opcode::of(&self.function.func.operators[operator]).fixed_arity() else {
+            return false;
+        };
+        let Some(start) = thread.state.stack.len().checked_sub(operands) else { return false };
+        let mut combinations: SmallVec<[Operands; 4]> = SmallVec::new();
+        combinations.push(Operands::new());
+        for known in &thread.state.stack[start..] {
+            let mut longer: SmallVec<[Operands; 4]> = SmallVec::new();
+            for combination in &combinations {
+                for &expression in known.iter().take(MAX_COMBINATIONS - longer.len()) {
+                    let mut combination = combination.clone();
+                    combination.push(expression);
+                    longer.push(combination);
+                }
+            }
+            combinations = longer;
+        }
+        // What the function computes is what the code computes; other ways to say the same are of no use, and would multiply.
+        let mut computed: SmallVec<[Known; 2]> = SmallVec::from_elem(Known::new(), results);
+        for (result, known) in computed.iter_mut().enumerate() {
+            known.extend(
+                combinations.iter().filter_map(|operands| self.expressions.computed(operator, result, operands)),
+            );
+        }
+        let is_pure = self.function.facts.is_pure_operator[operator.index()];
+        if !is_pure && (results == 0 || computed.iter().any(|known| known.is_empty())) {
+            return false;
+        }
+        thread.state.stack.truncate(start);
+        for (result, mut known) in computed.into_iter().enumerate() {
+            if known.is_empty() {
+                let others = combinations.iter().take(MAX_OTHERS);
+                known.extend(others.map(|operands| self.expressions.pure(operator, result, operands)));
+            }
+            thread.state.push_computed(known);
+        }
+        true
+    }
+
+    /// Executes an operator that changes nothing and cannot trap. Nothing is known of its results.
+    fn try_harmless(&self, thread: &mut Thread, operator: OperatorId) -> bool {
+        let operands_results = Opcode::of(&self.function.func.operators[operator]).fixed_arity();
+        match operands_results {
+            Some((operands, results)) if self.function.facts.is_removable_operator[operator.index()] => {
+                let Some(rest) = thread.state.stack.len().checked_sub(operands) else { return false };
+                thread.state.stack.truncate(rest);
+                thread.state.stack.extend((0..results).map(|_| Known::new()));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Executes an operator with effects, if it is an instruction of the block that may come now.
+    fn try_instruction(&mut self, thread: &mut Thread, operator: OperatorId, passed_over: usize) -> Checked<bool> {
+        loop {
+            let candidates = self.candidates(thread, operator);
+            if let Some(&inst) = candidates.get(passed_over).or(candidates.last()) {
+                let are_exchangeable = self.function.facts.effects[inst].flags.intersects(EffectFlags::GENERATIVE);
+                if are_exchangeable && candidates.len() > passed_over + 1 {
+                    // Which of several fresh things this is, only its uses tell.
+                    let mut choice = thread.clone();
+                    choice.passed_over = passed_over + 1;
+                    self.choices.push(choice);
+                }
+                self.execute_instruction(thread, inst)?;
+                return Ok(true);
+            }
+            // What nobody would miss may have been left out, though something seemed to need it.
+            let is_blocked = self.function.rest(&thread.position).any(|inst| self.function.facts.must_execute(inst));
+            if is_blocked || self.is_at_end(thread) {
+                return Ok(false);
+            }
+            thread.position.pending.clear();
+            thread.position.next = self.function.func.blocks[thread.position.block].insts.len();
+            let before = thread.position.clone();
+            self.settle(thread);
+            if thread.position == before {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// The instructions that the operator can be, in the order of the block; those first that are needed.
+    fn candidates(&self, thread: &Thread, operator: OperatorId) -> SmallVec<[Inst; 4]> {
+        let facts = &self.function.facts;
+        let mut candidates: SmallVec<[Inst; 4]> = SmallVec::new();
+        let mut unneeded: SmallVec<[Inst; 4]> = SmallVec::new();
+        let mut before: SmallVec<[Inst; 8]> = SmallVec::new();
+        for inst in self.function.rest(&thread.position) {
+            if facts.effects[inst].is_pure() {
+                continue;
+            }
+            let conflicts = |earlier: &Inst| facts.effects[*earlier].conflicts_with(&facts.effects[inst]);
+            if self.is_instruction(thread, inst, operator) && !before.iter().any(conflicts) {
+                if !facts.is_awaited(inst) {
+                    unneeded.push(inst);
+                } else {
+                    candidates.push(inst);
+                    // Others are alternatives only for things that are made anew each time.
+                    if !facts.effects[inst].flags.intersects(EffectFlags::GENERATIVE) {
+                        return candidates;
+                    }
+                }
+            }
+            if facts.is_awaited(inst) {
+                before.push(inst);
+                // Nothing may come before something that conflicts with everything.
+                if facts.effects[inst].flags.intersects(EffectFlags::CALLS) {
+                    break;
+                }
+            }
+        }
+        if candidates.is_empty() { unneeded } else { candidates }
+    }
+
+    fn is_instruction(&self, thread: &Thread, inst: Inst, operator: OperatorId) -> bool {
+        let func = self.function.func;
+        self.function.is_same_operator(func.operator_id(inst), operator) && self.are_values(thread, func.operands(inst))
+    }
+
+    fn execute_instruction(&mut self, thread: &mut Thread, inst: Inst) -> Checked<()> {
+        let func = self.function.func;
+        let facts = &self.function.facts;
+        if facts.effects[inst].flags.intersects(EffectFlags::THROWS) && !self.active_clauses(thread.frame).is_empty() {
+            return self.error(thread, "what may throw is within a try_table that the function does not have here");
+        }
+        let position = &mut thread.position;
+        if let Some(at) = position.pending.iter().position(|&pending| pending == inst) {
+            position.pending.remove(at);
+        } else {
+            let insts = &func.blocks[position.block].insts;
+            let at = position.next
+                + insts[position.next..].iter().position(|&other| other == inst).expect("it is a candidate");
+            position.pending.extend(insts[position.next..at].iter().copied().filter(|&inst| facts.is_awaited(inst)));
+            position.next = at + 1;
+        }
+        let rest = thread.state.stack.len() - func.operands(inst).len();
+        thread.state.stack.truncate(rest);
+        self.moved(thread);
+        for result in func.inst_results(inst) {
+            let expression = self.expressions.of(func, result);
+            thread.state.stack.push(super::state::only(expression));
+        }
+        self.settle(thread);
+        Ok(())
+    }
+}

@@ -1,0 +1,353 @@
+//! Branches and other ends of blocks.
+
+use super::frames::{FrameId, FrameKind, label_of};
+use super::function::nth_edge;
+use super::simulation::{Checked, Simulation, Thread};
+use super::state::Known;
+use crate::emit::CodeItem;
+use crate::func::{Block, BlockCall, Handler, OperatorId, Terminator};
+use crate::opcode::Opcode;
+use wasmparser::{Catch, Handle, Operator};
+
+impl Simulation<'_> {
+    /// Whether nothing is left to do in the block but its end. What may be left out is left out.
+    pub(super) fn is_at_end(&self, thread: &Thread) -> bool {
+        !self.function.rest(&thread.position).any(|inst| self.function.facts.must_execute(inst))
+    }
+
+    /// Comes to the block's end.
+    fn reach_end(&self, thread: &mut Thread, what: &str) -> Checked<()> {
+        let must_execute = |&inst: &_| self.function.facts.must_execute(inst);
+        let missing = self.function.rest(&thread.position).find(must_execute);
+        match missing {
+            None => {
+                thread.position.pending.clear();
+                thread.position.next = self.function.func.blocks[thread.position.block].insts.len();
+                Ok(())
+            }
+            Some(inst) => {
+                let text = self.function.func.inst_text(inst);
+                self.error(thread, format!("{what} comes before {inst} ({text}), which was not executed"))
+            }
+        }
+    }
+
+    /// A two-way branch: where it leads if the condition is not zero, and if it is.
+    pub(super) fn branch(&mut self, thread: Thread, condition: &Known) -> Checked<(Option<Thread>, Option<Thread>)> {
+        let func = self.function.func;
+        if let Terminator::Branch { condition: expected, then_target, else_target, .. } =
+            &func.blocks[thread.position.block].terminator
+            && self.is_at_end(&thread)
+        {
+            let (expected, expected_inverted) = self.expressions.truth(self.expressions.of(func, *expected));
+            for &expression in condition {
+                let (decides, inverted) = self.expressions.truth(expression);
+                if decides == expected {
+                    let (if_true, if_false) = if inverted == expected_inverted {
+                        (then_target, else_target)
+                    } else {
+                        (else_target, then_target)
+                    };
+                    let mut other = thread.clone();
+                    let mut thread = thread;
+                    self.take_chosen_edge(&mut thread, if_true);
+                    self.take_chosen_edge(&mut other, if_false);
+                    return Ok((Some(thread), Some(other)));
+                }
+            }
+        }
+        // Emission's own branch: on a label of a loop with several entries, for instance. The function does not move.
+        match self.constant(condition) {
+            Some(0) => Ok((None, Some(thread))),
+            Some(_) => Ok((Some(thread), None)),
+            None => {
+                self.suspect(&thread);
+                Ok((Some(thread.clone()), Some(thread)))
+            }
+        }
+    }
+
+    /// The code branches on a value of which nothing is known. If it comes from a local, that may have been known before ways met.
+    fn suspect(&mut self, thread: &Thread) {
+        let mut at = thread.at;
+        while let Some(before) = at.checked_sub(1) {
+            at = before;
+            match self.body.code[at] {
+                CodeItem::I32Eqz => {}
+                CodeItem::LocalGet(local) | CodeItem::LocalTee(local) => {
+                    self.suspects.insert(local);
+                    return;
+                }
+                _ => return,
+            }
+        }
+    }
+
+    pub(super) fn branch_table(&mut self, mut thread: Thread, number: u32) -> Checked<()> {
+        let func = self.function.func;
+        let labels = &self.body.branch_tables[number as usize];
+        let (default_label, entries) = labels.split_last().expect("a br_table has a default");
+        let label_of_entry = |index: usize| *entries.get(index).unwrap_or(default_label);
+        let index = self.pop(&mut thread)?;
+        if let Terminator::Switch { index: expected, targets, .. } = &func.blocks[thread.position.block].terminator
+            && self.is_at_end(&thread)
+            && self.is_value(&index, *expected)
+        {
+            let mut pairs: Vec<(u32, u32)> = Vec::new();
+            for entry in 0..=entries.len().max(targets.len()) {
+                let pair = (label_of_entry(entry), entry.min(targets.len()) as u32);
+                // Large tables have few distinct targets.
+                if pairs.last() != Some(&pair) {
+                    pairs.push(pair);
+                }
+            }
+            return self.take_table_edges(&thread, pairs);
+        }
+        if let Some(constant) = self.constant(&index) {
+            // Emission's own: the function's edge was taken where the loop with several entries is entered.
+            let frame = self.frames.label(thread.frame, label_of_entry(constant.cast_unsigned() as usize));
+            return self.arrive(thread, frame);
+        }
+        self.suspect(&thread);
+        let mut labels: Vec<u32> = labels.to_vec();
+        labels.sort_unstable();
+        labels.dedup();
+        for label in labels {
+            let frame = self.frames.label(thread.frame, label);
+            self.arrive(thread.clone(), frame)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the edges of a table, each once with each label that stands for it.
+    fn take_table_edges(&mut self, thread: &Thread, mut pairs: Vec<(u32, u32)>) -> Checked<()> {
+        let terminator = &self.function.func.blocks[thread.position.block].terminator;
+        let edge = |number: u32| nth_edge(terminator, number).expect("the number is one of the table");
+        // Equal edges have equal targets and arguments, so one stands for all.
+        let key = |call: &BlockCall| (call.block, call.args.clone());
+        pairs.sort_by_cached_key(|&(label, number)| (label, key(edge(number))));
+        pairs.dedup_by(|a, b| a.0 == b.0 && edge(a.1) == edge(b.1));
+        for (label, number) in pairs {
+            let frame = self.frames.label(thread.frame, label);
+            let mut thread = thread.clone();
+            self.take_chosen_edge(&mut thread, edge(number));
+            self.arrive(thread, frame)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn return_values(&mut self, thread: &mut Thread) -> Checked<()> {
+        self.reach_end(thread, "return")?;
+        match &self.function.func.blocks[thread.position.block].terminator {
+            Terminator::Return(values) if self.are_values(thread, values) => Ok(()),
+            Terminator::Return(values) => {
+                let found = self.describe(thread, values.len());
+                let expected = self.function.func.terminator_text(thread.position.block);
+                self.error(thread, format!("the results are not those of the block's end ({expected}) but {found}"))
+            }
+            _ => self.error(thread, "the block does not end with a return"),
+        }
+    }
+
+    pub(super) fn unreachable(&mut self, thread: &mut Thread) -> Checked<()> {
+        self.reach_end(thread, "unreachable")?;
+        match &self.function.func.blocks[thread.position.block].terminator {
+            Terminator::Unreachable => Ok(()),
+            _ => self.error(thread, "the block does not end with unreachable"),
+        }
+    }
+
+    /// `br_on_*` and `resume*`. Says whether control goes on.
+    pub(super) fn labelled(&mut self, thread: &mut Thread, number: u32) -> Checked<bool> {
+        let func = self.function.func;
+        let labelled = &self.body.labelled[number as usize];
+        let opcode = Opcode::of(&func.operators[labelled.operator]);
+        self.reach_end(thread, opcode.name())?;
+        if matches!(opcode, Opcode::Resume | Opcode::ResumeThrow | Opcode::ResumeThrowRef) {
+            return self.invoke(thread, labelled.operator, &labelled.labels, &labelled.clauses);
+        }
+        let reference = self.pop(thread)?;
+        let Terminator::BranchOnReference { operator, reference: expected, taken, not_taken } =
+            &func.blocks[thread.position.block].terminator
+        else {
+            return self.error(thread, "the block does not end with a branch on a reference");
+        };
+        if !self.is_value(&reference, *expected) {
+            return self.error(thread, "the reference is not that of the block's branch");
+        }
+        let (expected, found) = (&func.operators[*operator], &func.operators[labelled.operator]);
+        let inverted = match reference_branch_sense(expected, found) {
+            Some(inverted) => inverted,
+            None => return self.error(thread, "the test is not that of the block's branch"),
+        };
+        let (to_label, on) = if inverted { (*not_taken, *taken) } else { (*taken, *not_taken) };
+        let frame = self.frames.label(thread.frame, labelled.labels[0]);
+        let mut jumping = thread.clone();
+        self.take_defining_edge(&mut jumping, to_label);
+        self.arrive(jumping, frame)?;
+        self.take_defining_edge(thread, on);
+        Ok(true)
+    }
+
+    /// The clauses of the `try_table`s around, innermost first, with the frames that they lead to.
+    pub(super) fn active_clauses(&self, mut frame: FrameId) -> Vec<(Catch, FrameId)> {
+        let mut clauses = Vec::new();
+        while frame != 0 {
+            let data = &self.frames.frames[frame];
+            if let FrameKind::Try(number) = data.kind {
+                for catch in &self.body.try_tables[number as usize].catches {
+                    clauses.push((*catch, self.frames.label(data.parent, label_of(catch))));
+                }
+            }
+            frame = data.parent;
+        }
+        clauses
+    }
+
+    /// The block's invocation, with the labels of a resume table.
+    pub(super) fn invoke(
+        &mut self,
+        thread: &mut Thread,
+        operator: OperatorId,
+        labels: &[u32],
+        clauses: &[Handle],
+    ) -> Checked<bool> {
+        let func = self.function.func;
+        let Terminator::Invoke(invoke) = &func.blocks[thread.position.block].terminator else {
+            return self.error(thread, "the block does not end with an invocation");
+        };
+        let name = Opcode::of(&func.operators[operator]).name();
+        if !is_same_invocation(&func.operators[invoke.operator], &func.operators[operator])
+            || !self.are_values(thread, &invoke.args)
+        {
+            return self.error(thread, format!("{name} is not the block's invocation, or has other operands"));
+        }
+        let rest = thread.state.stack.len() - invoke.args.len();
+        thread.state.stack.truncate(rest);
+
+        // The clauses as they are searched, both ways of writing them.
+        let mut expected = reachable_clauses(invoke.handlers.iter().map(|&handler| Clause::of(handler)));
+        expected.sort_by_key(|(clause, _)| matches!(clause, Clause::Catch(_) | Clause::CatchAll(_)));
+        let mut found: Vec<(Clause, Option<FrameId>)> = Vec::new();
+        let mut labels = labels.iter();
+        for clause in clauses {
+            found.push(match *clause {
+                Handle::OnLabel { tag, .. } => {
+                    let Some(&label) = labels.next() else {
+                        return self.error(thread, "a clause of the resume table has no label");
+                    };
+                    (Clause::Suspension(tag), Some(self.frames.label(thread.frame, label)))
+                }
+                Handle::OnSwitch { tag } => (Clause::Switch(tag), None),
+            });
+        }
+        for (catch, frame) in self.active_clauses(thread.frame) {
+            let clause = match catch {
+                Catch::One { tag, .. } => Clause::Catch((tag, false)),
+                Catch::OneRef { tag, .. } => Clause::Catch((tag, true)),
+                Catch::All { .. } => Clause::CatchAll(false),
+                Catch::AllRef { .. } => Clause::CatchAll(true),
+            };
+            found.push((clause, Some(frame)));
+        }
+        let found = reachable_clauses(found.into_iter());
+        if found.len() != expected.len() || found.iter().zip(&expected).any(|(found, expected)| found.0 != expected.0) {
+            return self.error(thread, format!("the handlers of {name} are not the function's"));
+        }
+        for ((_, frame), (_, block)) in found.into_iter().zip(expected) {
+            if let (Some(frame), Some(block)) = (frame, block) {
+                let mut landing = thread.clone();
+                // What is on the operand stack above the label's height is dropped; the payload is what the label takes.
+                self.take_defining_edge(&mut landing, block);
+                self.arrive(landing, frame)?;
+            }
+        }
+        let Some(normal) = invoke.normal else { return Ok(false) };
+        self.take_defining_edge(thread, normal);
+        Ok(true)
+    }
+}
+
+/// A clause, without where it leads. Exceptions: the tag, and whether the reference is wanted.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Clause {
+    Suspension(u32),
+    Switch(u32),
+    Catch((u32, bool)),
+    CatchAll(bool),
+}
+
+impl Clause {
+    fn of(handler: Handler) -> (Self, Option<Block>) {
+        let clause = match handler {
+            Handler::Suspension { tag, .. } => Self::Suspension(tag.as_u32()),
+            Handler::Switch { tag } => Self::Switch(tag.as_u32()),
+            Handler::Catch { tag, .. } => Self::Catch((tag.as_u32(), false)),
+            Handler::CatchRef { tag, .. } => Self::Catch((tag.as_u32(), true)),
+            Handler::CatchAll { .. } => Self::CatchAll(false),
+            Handler::CatchAllRef { .. } => Self::CatchAll(true),
+        };
+        (clause, handler.block())
+    }
+}
+
+/// The clauses that a search can end at: a clause of a tag that an earlier clause of its kind has takes nothing. (An imported tag may be another
+/// import's equal, so clauses of different tags stay in order.)
+fn reachable_clauses<T>(clauses: impl Iterator<Item = (Clause, T)>) -> Vec<(Clause, T)> {
+    let mut kept: Vec<(Clause, T)> = Vec::new();
+    for (clause, to) in clauses {
+        let is_exception = matches!(clause, Clause::Catch(_) | Clause::CatchAll(_));
+        let is_shadowed = kept.iter().any(|(earlier, _)| match (*earlier, clause) {
+            (Clause::CatchAll(_), _) => is_exception,
+            (Clause::Catch((earlier, _)), Clause::Catch((tag, _))) => earlier == tag,
+            (Clause::Suspension(earlier), Clause::Suspension(tag)) | (Clause::Switch(earlier), Clause::Switch(tag)) => {
+                earlier == tag
+            }
+            _ => false,
+        });
+        if !is_shadowed {
+            kept.push((clause, to));
+        }
+    }
+    kept
+}
+
+/// Whether two operators are the same invocation; labels and clauses of resume tables are compared elsewhere.
+fn is_same_invocation(expected: &Operator<'_>, found: &Operator<'_>) -> bool {
+    use Operator as O;
+    match (expected, found) {
+        (O::Resume { cont_type_index: a, .. }, O::Resume { cont_type_index: b, .. })
+        | (O::ResumeThrowRef { cont_type_index: a, .. }, O::ResumeThrowRef { cont_type_index: b, .. }) => a == b,
+        (
+            O::ResumeThrow { cont_type_index: a, tag_index: tag_a, .. },
+            O::ResumeThrow { cont_type_index: b, tag_index: tag_b, .. },
+        ) => a == b && tag_a == tag_b,
+        _ => expected == found,
+    }
+}
+
+/// Whether a branch on a reference is another one: `Some(false)` the same, `Some(true)` with its sides exchanged.
+fn reference_branch_sense(expected: &Operator<'_>, found: &Operator<'_>) -> Option<bool> {
+    use Operator as O;
+    match (expected, found) {
+        (O::BrOnNull { .. }, O::BrOnNull { .. }) | (O::BrOnNonNull { .. }, O::BrOnNonNull { .. }) => Some(false),
+        (O::BrOnNull { .. }, O::BrOnNonNull { .. }) | (O::BrOnNonNull { .. }, O::BrOnNull { .. }) => Some(true),
+        (
+            O::BrOnCast { from_ref_type: from_a, to_ref_type: to_a, .. },
+            O::BrOnCast { from_ref_type: from_b, to_ref_type: to_b, .. },
+        )
+        | (
+            O::BrOnCastFail { from_ref_type: from_a, to_ref_type: to_a, .. },
+            O::BrOnCastFail { from_ref_type: from_b, to_ref_type: to_b, .. },
+        ) if (from_a, to_a) == (from_b, to_b) => Some(false),
+        (
+            O::BrOnCast { from_ref_type: from_a, to_ref_type: to_a, .. },
+            O::BrOnCastFail { from_ref_type: from_b, to_ref_type: to_b, .. },
+        )
+        | (
+            O::BrOnCastFail { from_ref_type: from_a, to_ref_type: to_a, .. },
+            O::BrOnCast { from_ref_type: from_b, to_ref_type: to_b, .. },
+        ) if (from_a, to_a) == (from_b, to_b) => Some(true),
+        _ => None,
+    }
+}
