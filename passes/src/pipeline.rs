@@ -235,9 +235,12 @@ fn run_function_passes(
 mod tests {
     use super::*;
     use crate::optimizer::Optimizer;
+    use wasmfx_ir::encode::encode_module;
     use wasmfx_ir::error::ErrorKind;
     use wasmfx_ir::func::Terminator;
     use wasmfx_ir::module::FunctionId;
+    use wasmfx_ir::parse::ParseOptions;
+    use wasmfx_ir::text::read_module;
 
     static LOSES_A_DEFINITION: Pass = Pass {
         name: "loses-a-definition",
@@ -251,11 +254,9 @@ mod tests {
         name: "loses-a-terminator",
         help: "a pass with a mistake",
         kind: PassKind::Module(|module, _| {
-            for function in module.functions.values_mut() {
-                if let Body::Lifted(func) = &mut function.body {
-                    let entry = func.entry;
-                    func.blocks[entry].terminator = Terminator::Missing;
-                }
+            if let Some(Body::Lifted(func)) = module.functions.values_mut().last().map(|function| &mut function.body) {
+                let entry = func.entry;
+                func.blocks[entry].terminator = Terminator::Missing;
             }
             Changed::Yes
         }),
@@ -277,7 +278,8 @@ mod tests {
         let mut pipeline = Pipeline::default();
         pipeline.push(pass, &options);
         let optimizer = Optimizer { pipeline, options, ..Optimizer::default() };
-        optimizer.run(&wat::parse_str(text).unwrap()).unwrap_err()
+        let module = read_module(text.as_bytes(), "test.wat", &ParseOptions::default()).unwrap();
+        optimizer.run(&encode_module(&module).unwrap()).unwrap_err()
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub struct Arguments {
     /// Run everything again until the module gets no smaller
     #[arg(long)]
     converge: bool,
-    /// Assume that no code outside the module makes or inspects values of its types
+    /// Assume that no code outside the module makes or inspects values of its types (no pass makes use of that yet)
     #[arg(long)]
     closed_world: bool,
     /// Assume that no instruction traps

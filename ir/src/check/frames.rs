@@ -30,6 +30,8 @@ pub(super) struct Frame {
     pub results: usize,
     /// Whether something branches to it.
     pub is_target: bool,
+    /// The innermost `try_table` around its code (or itself), or 0.
+    pub try_table: FrameId,
 }
 
 impl Frame {
@@ -42,7 +44,7 @@ impl Frame {
 /// All frames of a body.
 pub(super) struct Frames {
     pub frames: Vec<Frame>,
-    /// The frame that is opened or closed at a position.
+    /// The frame that is opened or closed at a position, or that a `br` or `br_if` there leads to.
     at: Vec<FrameId>,
 }
 
@@ -58,6 +60,7 @@ impl Frames {
             params: 0,
             results: result_count,
             is_target: true,
+            try_table: 0,
         };
         let mut this = Self { frames: vec![function], at: vec![0; body.code.len()] };
         let mut open: Vec<FrameId> = vec![0];
@@ -85,6 +88,7 @@ impl Frames {
                         let frame = open.len().checked_sub(1 + skip + depth as usize);
                         if let Some(frame) = frame {
                             this.frames[open[frame]].is_target = true;
+                            this.at[position] = open[frame];
                         }
                         frame.is_some()
                     };
@@ -116,6 +120,7 @@ impl Frames {
                 params: block_type.params.len(),
                 results: block_type.results.len(),
                 is_target: false,
+                try_table: if let FrameKind::Try(_) = kind { frame } else { this.frames[parent].try_table },
             });
             this.at[position] = frame;
             if let CodeItem::TryTable(number) = *item {
@@ -132,7 +137,7 @@ impl Frames {
         if open.len() == 1 { Ok(this) } else { Err((body.code.len(), "a frame is not closed".into())) }
     }
 
-    /// The frame that opens or closes at a position.
+    /// The frame that opens or closes at a position, or that a `br` or `br_if` there leads to.
     pub(super) fn at(&self, position: usize) -> FrameId {
         self.at[position]
     }

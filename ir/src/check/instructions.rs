@@ -11,6 +11,8 @@ use smallvec::SmallVec;
 
 /// How many combinations of what is known of operands are looked at.
 const MAX_COMBINATIONS: usize = 1024;
+/// How many instructions an operator is taken for at most.
+const MAX_CANDIDATES: usize = 8;
 /// How many ways to say what the function does not compute are kept.
 const MAX_OTHERS: usize = 16;
 
@@ -152,7 +154,8 @@ impl Simulation<'_> {
                 } else {
                     candidates.push(inst);
                     // Others are alternatives only for things that are made anew each time.
-                    if !facts.effects[inst].flags.intersects(EffectFlags::GENERATIVE) {
+                    let is_fresh = facts.effects[inst].flags.intersects(EffectFlags::GENERATIVE);
+                    if !is_fresh || candidates.len() == MAX_CANDIDATES {
                         return candidates;
                     }
                 }
@@ -176,7 +179,11 @@ impl Simulation<'_> {
     fn execute_instruction(&mut self, thread: &mut Thread, inst: Inst) -> Checked<()> {
         let func = self.function.func;
         let facts = &self.function.facts;
-        if facts.effects[inst].flags.intersects(EffectFlags::THROWS) && !self.active_clauses(thread.frame).is_empty() {
+        let is_in_try = self.frames.frames[thread.frame].try_table != 0;
+        if facts.effects[inst].flags.intersects(EffectFlags::THROWS)
+            && is_in_try
+            && !self.active_clauses(thread.frame).is_empty()
+        {
             return self.error(thread, "what may throw is within a try_table that the function does not have here");
         }
         let position = &mut thread.position;

@@ -7,6 +7,7 @@ use super::function::{Facts, Function, Position};
 use super::state::{Known, State, only};
 use crate::effects::EffectsEnvironment;
 use crate::emit::{CodeItem, EmittedBody};
+use crate::entity::SecondaryMap;
 use crate::func::{Block, BlockCall, Func, Value};
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
@@ -63,6 +64,9 @@ pub(super) struct Simulation<'a> {
     pub choices: Vec<Thread>,
     /// How many more of these may be tried.
     pub attempts: usize,
+    /// The last round of [`Self::settle`] that came to a block.
+    visited_in: SecondaryMap<Block, u64>,
+    round: u64,
 }
 
 pub(super) type Checked<T> = Result<T, CheckError>;
@@ -96,6 +100,8 @@ impl<'a> Simulation<'a> {
             suspects: BTreeSet::new(),
             choices: Vec::new(),
             attempts: MAX_ATTEMPTS,
+            visited_in: SecondaryMap::with_default_and_len(0, func.blocks.len()),
+            round: 0,
         })
     }
 
@@ -259,13 +265,13 @@ impl<'a> Simulation<'a> {
                     }
                     thread.frame = data.parent;
                 }
-                CodeItem::Br(depth) => {
-                    let frame = self.frames.label(thread.frame, depth);
+                CodeItem::Br(_) => {
+                    let frame = self.frames.at(thread.at);
                     return self.arrive(thread, frame);
                 }
-                CodeItem::BrIf(depth) => {
+                CodeItem::BrIf(_) => {
                     let condition = self.pop(&mut thread)?;
-                    let frame = self.frames.label(thread.frame, depth);
+                    let frame = self.frames.at(thread.at);
                     let (if_true, if_false) = self.branch(thread, &condition)?;
                     if let Some(if_true) = if_true {
                         self.arrive(if_true, frame)?;
@@ -338,15 +344,14 @@ impl<'a> Simulation<'a> {
 
     /// The function goes on as far as it can by itself.
     pub(super) fn settle(&mut self, thread: &mut Thread) {
-        // Almost always short; in a cycle of blocks that do nothing it goes once around.
-        let mut visited: SmallVec<[Block; 8]> = SmallVec::new();
+        // In a cycle of blocks that do nothing it goes once around.
+        self.round += 1;
         loop {
             self.function.skip_unneeded(&mut thread.position);
             let Some(call) = self.function.edge_onward(&thread.position) else { return };
-            if visited.contains(&call.block) {
+            if std::mem::replace(&mut self.visited_in[call.block], self.round) == self.round {
                 return;
             }
-            visited.push(call.block);
             self.take_edge(thread, call);
         }
     }

@@ -192,12 +192,12 @@ impl Simulation<'_> {
     /// The clauses of the `try_table`s around, innermost first, with the frames that they lead to.
     pub(super) fn active_clauses(&self, mut frame: FrameId) -> Vec<(Catch, FrameId)> {
         let mut clauses = Vec::new();
-        while frame != 0 {
+        loop {
+            frame = self.frames.frames[frame].try_table;
             let data = &self.frames.frames[frame];
-            if let FrameKind::Try(number) = data.kind {
-                for catch in &self.body.try_tables[number as usize].catches {
-                    clauses.push((*catch, self.frames.label(data.parent, label_of(catch))));
-                }
+            let FrameKind::Try(number) = data.kind else { break };
+            for catch in &self.body.try_tables[number as usize].catches {
+                clauses.push((*catch, self.frames.label(data.parent, label_of(catch))));
             }
             frame = data.parent;
         }

@@ -46,14 +46,13 @@ pub struct EncodeOptions {
     pub order: Order,
     /// The features that the output may use; those of the module by default.
     pub features: Option<WasmFeatures>,
-    /// Whether each emitted body is [proved](crate::check) to do what its function says. On by default in builds with debug assertions,
-    /// and so in tests.
+    /// Whether each emitted body is [proved](crate::check) to do what its function says. Off by default.
     pub verify_emission: bool,
 }
 
 impl Default for EncodeOptions {
     fn default() -> Self {
-        Self { order: Order::default(), features: None, verify_emission: cfg!(debug_assertions) }
+        Self { order: Order::default(), features: None, verify_emission: false }
     }
 }
 

@@ -15,7 +15,7 @@ pub fn compare(data: &[u8]) -> usize {
     }
     let Some(program) = smith_program(data) else { return 0 };
     let mut calls = 0;
-    for level in ["0", "2", "z"] {
+    for level in ["0", "1", "2", "3", "z"] {
         let output = optimised(&program, level).unwrap_or_else(|error| panic!("-O{level}: {error}"));
         let comparison = COMPARER.with(|comparer| {
             let options = CompareOptions {

@@ -152,7 +152,8 @@ pub fn optimise(data: &[u8]) {
 /// # Errors
 /// If the module is not valid, or if the toolchain broke it.
 pub fn optimised(data: &[u8], level: &str) -> Result<Vec<u8>, wasmfx_ir::Error> {
-    let options = Options::default().at_level(Level::from_name(level).expect("a level"));
+    let options = Options { verify_passes: true, verify_emission: true, ..Options::default() };
+    let options = options.at_level(Level::from_name(level).expect("a level"));
     let optimizer = Optimizer { pipeline: Pipeline::for_level(&options), options, ..Optimizer::default() };
     optimizer.run(data).map(|outcome| outcome.bytes)
 }
