@@ -260,6 +260,8 @@ impl Used {
 
     fn operator(&mut self, operator: &Operator<'_>) {
         self.0 |= proposal(operator);
+        // It belongs to typed references, but is a tail call all the same: one whose callee becomes known is a `return_call`.
+        self.add_if(matches!(operator, Operator::ReturnCallRef { .. }), WasmFeatures::TAIL_CALL);
         visit_types(operator, self);
     }
 }
@@ -526,6 +528,10 @@ mod tests {
             ("(module (func (param externref)))", WasmFeatures::REFERENCE_TYPES),
             ("(module (func (local v128)))", WasmFeatures::SIMD),
             ("(module (func $f return_call $f))", WasmFeatures::TAIL_CALL),
+            (
+                "(module (type $t (func)) (func (param (ref $t)) (return_call_ref $t (local.get 0))))",
+                WasmFeatures::TAIL_CALL | WasmFeatures::FUNCTION_REFERENCES | WasmFeatures::REFERENCE_TYPES,
+            ),
             ("(module (memory 1 1 shared))", WasmFeatures::THREADS),
             ("(module (memory 1) (memory 1))", WasmFeatures::MULTI_MEMORY),
             ("(module (memory i64 1))", WasmFeatures::MEMORY64),

@@ -452,7 +452,8 @@ impl Shaper<'_> {
                     let begins = reached.pop().expect("an end has a beginning");
                     is_dead = match self.structure.frames[frame as usize].kind {
                         FrameKind::Block => is_dead && self.references[frame as usize] == 0,
-                        FrameKind::Loop => is_dead,
+                        // Validation takes the end of a loop for reached where its beginning is: what leaves there has to stay.
+                        FrameKind::Loop => !begins,
                         FrameKind::If { .. } => !begins,
                         FrameKind::Try => !begins,
                     };

@@ -257,6 +257,69 @@ fn calls_under_one_handler_share_a_try_table() {
 }
 
 #[test]
+fn what_a_mutable_global_holds_is_read_on_each_way() {
+    // Each way reads the global and then writes it: no read may move up to where the ways part.
+    let text = "(module (import \"\" \"f\" (func $f (param i32))) (global $g (mut i32) (i32.const 0))
+           (func (param i32 i32) (result i32) (local i32)
+             (block $join
+               (if (local.get 0)
+                 (then (call $f (i32.const 1)) (local.set 2 (global.get $g)) (global.set $g (i32.const 10)) (br $join)))
+               (if (local.get 1)
+                 (then (call $f (i32.const 2)) (local.set 2 (global.get $g)) (global.set $g (i32.const 11)) (br $join)))
+               (call $f (i32.const 3)) (local.set 2 (global.get $g)) (global.set $g (i32.const 12)))
+             (call $f (local.get 2))
+             (local.get 2)))";
+    let (_, _, body) = round_trip(text);
+    let module = parse(text);
+    let function = module.functions.values().last().expect("two functions");
+    let Body::Lazy(lazy) = &function.body else { unreachable!() };
+    let func = lift_body(lazy, function.ty, &[]).expect("it can be lifted");
+    let is_read = |item: &&CodeItem| match item {
+        CodeItem::Operator(id) => matches!(func.operators[*id], Operator::GlobalGet { .. }),
+        _ => false,
+    };
+    assert_eq!(body.code.iter().filter(is_read).count(), 3, "{:?}", body.code);
+}
+
+#[test]
+fn a_branch_behind_a_loop_without_end_stays_where_a_block_has_results() {
+    // The block ends at a landing, so its results are what the exception carries; the loop never gets there, and does not say so.
+    round_trip(
+        "(module (type (func (result i32 i64))) (tag $t (param i32 i64)) (tag $u) (import \"\" \"f\" (func $f))
+           (func (local i32)
+             (block $end
+               (block $all
+                 (block $h (result i32 i64)
+                   (try_table (catch $t $h) (catch_all $all) (call $f))
+                   (try_table (catch_all $all) (call $f))
+                   (loop $l (result i32 i64)
+                     (local.set 0 (i32.add (local.get 0) (i32.const 1)))
+                     (br_if $l (local.get 0))
+                     (br $l)))
+                 (drop) (drop))
+               (br $end))))",
+    );
+    round_trip(
+        "(module (tag $t) (import \"\" \"f\" (func $f)) (import \"\" \"g\" (func $g (result i32)))
+           (func
+             (block $end
+               (block $ref (result exnref)
+                 (block $out
+                   (block $plain
+                     (try_table (catch $t $plain) (catch_ref $t $ref)
+                       (call $f)
+                       (loop $l
+                         (if (i32.eqz (call $g)) (then (return)))
+                         (call $f)
+                         (br_if $l (i32.const 0))))
+                     (br $out))
+                   (call $f))
+                 (br $end))
+               (drop))))",
+    );
+}
+
+#[test]
 fn handlers_that_differ_keep_their_try_tables() {
     let (_, _, body) = round_trip(
         "(module (tag $t (param i32)) (tag $u (param i32)) (import \"\" \"g\" (func $g))
