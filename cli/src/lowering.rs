@@ -1,11 +1,19 @@
 //! Lowering continuations, from bytes to bytes, with optimisation before and after.
 
+pub mod report;
+
+use std::path::PathBuf;
+
+use crate::optimize::optimizer_at;
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
-use wasmfx_ir::encode::{EncodeOptions, encode_module_with};
+use wasmfx_ir::encode::{EncodeOptions, Indices, Order, encode_module_with};
+use wasmfx_ir::entity::{Entity, SecondaryMap};
+use wasmfx_ir::module::FunctionId;
 use wasmfx_ir::parse::{ParseOptions, parse_module};
 use wasmfx_passes::lower::{self, RUNTIME_MODULE, Report, Runtime, lower_module, runtime_module};
+use wasmfx_passes::options::Level;
 use wasmfx_passes::parallel::Parallel;
 
 /// Where frames of suspended functions are kept.
@@ -36,16 +44,35 @@ pub struct LoweringArguments {
     /// Where to keep frames of suspended functions
     #[arg(long, value_name = "STORE", value_enum, default_value_t)]
     pub frames: Frames,
+    /// Whether the runtime is part of the module, or a module of its own that several modules share
+    #[arg(long, value_name = "WORLD", value_enum, default_value_t)]
+    pub runtime: World,
+    #[command(flatten)]
+    /// What every program that lowers lets its user say.
+    pub details: LoweringDetails,
+}
+
+/// What every program that lowers lets its user say.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Lowering")]
+pub struct LoweringDetails {
     /// Keep frames in the module's own memory, behind its initial contents, instead of a memory of their own. Safe only for programs that tolerate
     /// a memory that somebody else grows: those of wasi-libc and Rust do, those of Emscripten do not
     #[arg(long)]
     pub no_multi_memory: bool,
-    /// Whether the runtime is part of the module, or a module of its own that several modules share
-    #[arg(long, value_name = "WORLD", value_enum, default_value_t)]
-    pub runtime: World,
     /// Imports from this module (or MODULE.NAME) are the host's and never suspend; '*' stands for anything. WASI is known. For --runtime shared
     #[arg(long, value_name = "PATTERN")]
     pub host_import: Vec<String>,
+    /// Say which functions may suspend, on which tags and why, and what their copies cost: text, or JSON where FILE ends in .json; '-' is standard output
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+}
+
+impl LoweringDetails {
+    /// Whether none of the options was given.
+    pub fn is_empty(&self) -> bool {
+        !self.no_multi_memory && self.host_import.is_empty() && self.report.is_none()
+    }
 }
 
 /// Whether the runtime is part of the module.
@@ -63,25 +90,76 @@ impl LoweringArguments {
     pub fn options(&self) -> lower::Options {
         let mut options = lower::Options {
             store: self.frames.into(),
-            multi_memory: !self.no_multi_memory,
+            multi_memory: !self.details.no_multi_memory,
             runtime: match self.runtime {
                 World::Closed => Runtime::Closed,
                 World::Shared => Runtime::Shared,
             },
             ..lower::Options::default()
         };
-        options.host_imports.extend(self.host_import.iter().cloned());
+        options.host_imports.extend(self.details.host_import.iter().cloned());
         options
     }
 }
 
 /// Lowers a binary module.
 pub fn lower_binary(binary: &[u8], options: &lower::Options) -> Result<(Vec<u8>, Report)> {
+    lower_binary_at(binary, options, None)
+}
+
+/// Lowers a binary module. At a level it is optimised before, while continuations are still visible, and after, which is when the pieces can be.
+pub fn lower_binary_at(binary: &[u8], options: &lower::Options, level: Option<Level>) -> Result<(Vec<u8>, Report)> {
+    let optimizer = level.map(optimizer_at);
+    let optimized;
+    let binary = match &optimizer {
+        Some(optimizer) => {
+            optimized = optimizer.run(binary)?.bytes;
+            &optimized[..]
+        }
+        None => binary,
+    };
     let mut module = parse_module(binary.to_vec(), &ParseOptions::default())?;
-    let report = lower_module(&mut module, options)?;
-    let bytes =
+    let mut report = lower_module(&mut module, options)?;
+    let mut lowered =
         encode_module_with(&module, &EncodeOptions::default(), &Parallel).context("cannot write the lowered module")?;
-    Ok((bytes, report))
+    let mut functions = Indices::assign(&module, &Order::default())?.functions.order().to_vec();
+    if let Some(optimizer) = &optimizer {
+        let outcome = optimizer.run(&lowered).context("the lowered module")?;
+        lowered = outcome.bytes;
+        let before = functions;
+        // Functions that the optimiser made are nobody's in particular.
+        functions = outcome
+            .functions
+            .iter()
+            .map(|id| before.get(id.index()).copied().unwrap_or_else(|| FunctionId::from_index(module.functions.len())))
+            .collect();
+    }
+    let original = body_bytes(binary)?;
+    let mut bytes = SecondaryMap::new();
+    for (function, size) in functions.into_iter().zip(body_bytes(&lowered)?) {
+        bytes[function] += size;
+    }
+    report.measure(&|function| original.get(function.index()).copied().unwrap_or(0), &bytes);
+    Ok((lowered, report))
+}
+
+/// The bytes of each function's body; an import has none.
+fn body_bytes(binary: &[u8]) -> Result<Vec<u64>> {
+    let mut bytes = Vec::new();
+    for payload in wasmparser::Parser::new(0).parse_all(binary) {
+        match payload? {
+            wasmparser::Payload::ImportSection(section) => {
+                for import in section.into_imports() {
+                    if matches!(import?.ty, wasmparser::TypeRef::Func(_) | wasmparser::TypeRef::FuncExact(_)) {
+                        bytes.push(0);
+                    }
+                }
+            }
+            wasmparser::Payload::CodeSectionEntry(body) => bytes.push(body.as_bytes().len() as u64),
+            _ => {}
+        }
+    }
+    Ok(bytes)
 }
 
 /// The runtime that modules lowered for a shared runtime import, in the binary format.
@@ -96,12 +174,23 @@ pub type Transformation = Box<dyn Fn(&str, &[u8]) -> Result<Vec<u8>> + Sync>;
 /// A script whose modules are lowered one by one: the text, with the shared runtime registered before everything else on its first line, and the
 /// transformation of its modules.
 pub fn lower_script(text: &str, frames: Frames) -> Result<(String, Transformation)> {
+    lower_script_at(text, frames, &[], None)
+}
+
+/// The same, with imports that are known to be the host's, and optimised before and after at a level.
+pub fn lower_script_at(
+    text: &str,
+    frames: Frames,
+    host_imports: &[String],
+    level: Option<Level>,
+) -> Result<(String, Transformation)> {
     let runtime = runtime_binary(frames)?;
     let escaped: String = runtime.iter().map(|byte| format!("\\{byte:02x}")).collect();
     let text = format!("(module binary \"{escaped}\") (register \"{RUNTIME_MODULE}\") {text}");
-    let options = LoweringArguments { frames, runtime: World::Shared, ..LoweringArguments::default() }.options();
+    let mut options = LoweringArguments { frames, runtime: World::Shared, ..LoweringArguments::default() }.options();
+    options.host_imports.extend(host_imports.iter().cloned());
     let transform = move |_: &str, binary: &[u8]| {
-        if binary == runtime { Ok(binary.to_vec()) } else { Ok(lower_binary(binary, &options)?.0) }
+        if binary == runtime { Ok(binary.to_vec()) } else { Ok(lower_binary_at(binary, &options, level)?.0) }
     };
     Ok((text, Box::new(transform)))
 }

@@ -7,7 +7,7 @@ use crate::parallel::Parallel;
 use crate::pipeline::{Pipeline, Timings};
 use crate::progress::{Progress, Silent};
 use rayon::prelude::*;
-use wasmfx_ir::encode::{EncodeOptions, Order, encode_module_with};
+use wasmfx_ir::encode::{EncodeOptions, Indices, Order, encode_module_with};
 use wasmfx_ir::error::{Error, Result};
 use wasmfx_ir::features;
 use wasmfx_ir::lift::{self, Lifter};
@@ -112,6 +112,8 @@ pub struct Optimizer {
 pub struct Outcome {
     /// The output: valid, and using no feature that the input did not.
     pub bytes: Vec<u8>,
+    /// The function of the input at each index of the output.
+    pub functions: Vec<FunctionId>,
     /// What was not optimised, and why.
     pub remarks: Vec<Remark>,
     /// How long the passes took.
@@ -146,7 +148,7 @@ impl Optimizer {
         self.stripping.apply(&mut module);
         declare_function_references(&mut module);
         progress.begin("writing", 1);
-        let mut output = self.encode(&module)?;
+        let (mut output, mut functions) = self.encode(&module)?;
         progress.advance();
         if self.converge {
             for _ in 1..MAX_CONVERGE_ROUNDS {
@@ -156,21 +158,22 @@ impl Optimizer {
                 changed = self.pipeline.run(&mut module, &self.options, &mut timings, progress)?;
                 declare_function_references(&mut module);
                 let next = self.encode(&module)?;
-                if next.len() >= output.len() {
+                if next.0.len() >= output.len() {
                     break;
                 }
-                output = next;
+                (output, functions) = next;
             }
         }
-        Ok(Outcome { bytes: output, remarks, timings })
+        Ok(Outcome { bytes: output, functions, remarks, timings })
     }
 
-    fn encode(&self, module: &Module) -> Result<Vec<u8>> {
+    fn encode(&self, module: &Module) -> Result<(Vec<u8>, Vec<FunctionId>)> {
         // Without a pass nobody asked for anything to move.
         let order = if self.pipeline.is_empty() { Order::default() } else { order_by_use(module) };
+        let functions = Indices::assign(module, &order)?.functions.order().to_vec();
         let options =
             EncodeOptions { order, verify_emission: self.options.verify_emission, ..EncodeOptions::default() };
-        encode_module_with(module, &options, &Parallel)
+        Ok((encode_module_with(module, &options, &Parallel)?, functions))
     }
 }
 

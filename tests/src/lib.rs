@@ -8,3 +8,5 @@ pub mod differential;
 pub mod fuzz;
 pub mod generate;
 pub mod modules;
+pub mod node;
+pub mod reemit;

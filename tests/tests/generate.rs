@@ -1,10 +1,14 @@
 //! The generator keeps its promises: valid, deterministic, terminating, and varied.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use wasmfx_tests::differential::run::{EngineOptions, Outcome, Runner, TrapKind};
 use wasmfx_tests::generate::{Config, encode, encode_instrumented, generate, text};
-use wasmparser::{Validator, WasmFeatures};
+use wasmparser::types::TypesRef;
+use wasmparser::{
+    AbstractHeapType, CompositeInnerType, ExternalKind, HeapType, Operator, Payload, RefType, ValType, Validator,
+    WasmFeatures,
+};
 
 #[test]
 fn programs_validate_and_are_a_function_of_their_seed() {
@@ -128,4 +132,122 @@ fn programs_exercise_all_of_stack_switching_and_seldom_trap() {
     assert!(trapped * 4 <= count as usize, "{trapped} of {count} programs trap");
     assert!(overflowed * 50 <= count as usize, "{overflowed} of {count} programs overflow the stack");
     assert!(out_of_fuel * 3 <= count as usize, "{out_of_fuel} of {count} programs run out of fuel");
+}
+
+/// The least share of programs, in a thousand, in which each instruction or kind of value must occur.
+const PRESENT: &[(&str, usize)] = &[
+    ("call_indirect", 300),
+    ("call_ref", 300),
+    ("return_call", 100),
+    ("return_call_indirect", 50),
+    ("return_call_ref", 50),
+    ("a function that calls itself", 100),
+    ("resume_throw_ref", 30),
+    ("ref.cast", 20),
+    ("an exported table of functions", 80),
+    ("v128 travels with a suspension", 50),
+    ("a struct, array or i31 travels with a suspension", 100),
+    ("exnref travels with a suspension", 20),
+    ("a non-null function reference travels with a suspension", 10),
+    ("externref travels with a suspension", 40),
+    ("a continuation travels with a suspension", 80),
+    ("nothing travels with a suspension", 50),
+];
+
+#[test]
+fn programs_have_all_instructions_and_kinds_of_values() {
+    let count = 1000;
+    let mut present = BTreeMap::<&str, usize>::new();
+    for seed in 0..count {
+        let wasm = encode(&generate(seed, &Config::for_seed(seed))).unwrap();
+        for name in occurrences(&wasm) {
+            *present.entry(name).or_default() += 1;
+        }
+    }
+    for (name, times) in &present {
+        println!("{:5.1} % {name}", *times as f64 * 100.0 / count as f64);
+    }
+    for (name, share) in PRESENT {
+        let times = present.get(name).copied().unwrap_or_default();
+        assert!(times * 1000 >= share * count as usize, "only {times} of {count} programs: {name}");
+    }
+}
+
+fn occurrences(wasm: &[u8]) -> BTreeSet<&'static str> {
+    let mut found = BTreeSet::new();
+    let types = Validator::new_with_features(WasmFeatures::all()).validate_all(wasm).unwrap();
+    let types = types.as_ref();
+    let mut function = 0;
+    for payload in wasmparser::Parser::new(0).parse_all(wasm) {
+        match payload.unwrap() {
+            Payload::ImportSection(imports) => {
+                let imports = imports.into_imports().map(|import| import.unwrap().ty);
+                function += imports.filter(|ty| matches!(ty, wasmparser::TypeRef::Func(_))).count() as u32;
+            }
+            Payload::ExportSection(exports) => {
+                let tables = exports.into_iter().filter(|export| export.as_ref().unwrap().kind == ExternalKind::Table);
+                found.extend(tables.map(|_| "an exported table of functions"));
+            }
+            Payload::CodeSectionEntry(body) => {
+                for operator in body.get_operators_reader().unwrap() {
+                    let operator = operator.unwrap();
+                    found.extend(instruction(&operator, function));
+                    if let Operator::Suspend { tag_index } = operator {
+                        let ty = types.get(types.tag_at(tag_index)).unwrap().composite_type.unwrap_func();
+                        let all = ty.params().iter().chain(ty.results());
+                        found.extend(all.filter_map(|&ty| kind(types, ty)));
+                        if ty.params().is_empty() && ty.results().is_empty() {
+                            found.insert("nothing travels with a suspension");
+                        }
+                    }
+                }
+                function += 1;
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// What is worth telling of an instruction of this function.
+fn instruction(operator: &Operator<'_>, function: u32) -> Option<&'static str> {
+    Some(match *operator {
+        Operator::CallIndirect { .. } => "call_indirect",
+        Operator::CallRef { .. } => "call_ref",
+        Operator::ReturnCall { .. } => "return_call",
+        Operator::ReturnCallIndirect { .. } => "return_call_indirect",
+        Operator::ReturnCallRef { .. } => "return_call_ref",
+        Operator::Call { function_index } if function_index == function => "a function that calls itself",
+        Operator::ResumeThrowRef { .. } => "resume_throw_ref",
+        Operator::RefCastNonNull { .. } | Operator::RefCastNullable { .. } => "ref.cast",
+        _ => return None,
+    })
+}
+
+/// What is worth telling of a value that travels with a suspension.
+fn kind(types: TypesRef<'_>, ty: ValType) -> Option<&'static str> {
+    const OBJECT: &str = "a struct, array or i31 travels with a suspension";
+    const CONTINUATION: &str = "a continuation travels with a suspension";
+    let function = |reference: RefType| {
+        (!reference.is_nullable()).then_some("a non-null function reference travels with a suspension")
+    };
+    let ValType::Ref(reference) = ty else {
+        return (ty == ValType::V128).then_some("v128 travels with a suspension");
+    };
+    match reference.heap_type() {
+        HeapType::Abstract { ty, .. } => match ty {
+            AbstractHeapType::Extern => Some("externref travels with a suspension"),
+            AbstractHeapType::Exn => Some("exnref travels with a suspension"),
+            AbstractHeapType::Func => function(reference),
+            AbstractHeapType::Cont => Some(CONTINUATION),
+            _ => Some(OBJECT),
+        },
+        HeapType::Concrete(index) | HeapType::Exact(index) => {
+            match &types.get(index.as_core_type_id()?)?.composite_type.inner {
+                CompositeInnerType::Func(_) => function(reference),
+                CompositeInnerType::Cont(_) => Some(CONTINUATION),
+                CompositeInnerType::Struct(_) | CompositeInnerType::Array(_) => Some(OBJECT),
+            }
+        }
+    }
 }

@@ -1,15 +1,15 @@
 //! `wasmfx-lower IN -o OUT`: continuations become plain WebAssembly.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use serde_json::json;
 use wasmfx::arguments::{Positionals, UsageError, run_tool};
 use wasmfx::input_output::{Input, Output};
-use wasmfx::lowering::{LoweringArguments, lower_binary, runtime_binary};
-use wasmfx_passes::lower::Report;
+use wasmfx::lowering::report::write_report;
+use wasmfx::lowering::{LoweringArguments, lower_binary_at, runtime_binary};
+use wasmfx::optimize::sequence::LevelArgument;
 
 /// Turn a module that uses stack switching into one that any engine runs.
 ///
@@ -29,9 +29,9 @@ struct Arguments {
     emit_text: bool,
     #[command(flatten)]
     lowering: LoweringArguments,
-    /// Say which functions may suspend, on which tags and why, and what their copies cost: text, or JSON where FILE ends in .json; '-' is standard output
-    #[arg(long, value_name = "FILE")]
-    report: Option<PathBuf>,
+    /// Before lowering, while continuations are visible, and after
+    #[command(flatten)]
+    optimize: LevelArgument,
     /// Write the runtime that modules lowered with `--runtime shared` import from the module `wasmfx`
     #[arg(long, conflicts_with_all = ["input", "report"], requires = "output")]
     emit_runtime: bool,
@@ -42,7 +42,8 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Result<ExitCode> {
-    if arguments.output.is_none() && arguments.report.is_none() {
+    let details = &arguments.lowering.details;
+    if arguments.output.is_none() && details.report.is_none() {
         bail!(UsageError("nothing to do: give an output with -o, or --report".into()));
     }
     if arguments.emit_runtime {
@@ -51,10 +52,11 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
     }
     let input = Input::read(arguments.input.as_deref().expect("clap requires the input"))?;
     let binary = input.to_binary()?;
-    let (lowered, report) = lower_binary(&binary, &arguments.lowering.options()).with_context(|| input.name.clone())?;
-    if let Some(path) = &arguments.report {
-        let text = if is_json(path) { json_report(&report).to_string() + "\n" } else { text_report(&report) };
-        Output::from_argument(path).write(text.as_bytes())?;
+    let level = arguments.optimize.level;
+    let (lowered, report) =
+        lower_binary_at(&binary, &arguments.lowering.options(), level).with_context(|| input.name.clone())?;
+    if let Some(path) = &details.report {
+        write_report(&report, path)?;
     }
     write(&arguments, &lowered)?;
     Ok(ExitCode::SUCCESS)
@@ -68,51 +70,4 @@ fn write(arguments: &Arguments, module: &[u8]) -> Result<()> {
     } else {
         output.write(module)
     }
-}
-
-fn is_json(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "json")
-}
-
-fn text_report(report: &Report) -> String {
-    let mut text = format!("{} of {} functions may suspend\n", report.functions.len(), report.function_count);
-    for function in &report.functions {
-        text += &format!("{}\n", function.name);
-        let tags: Vec<String> = function
-            .suspends
-            .iter()
-            .map(|tag| format!("suspends to {tag}"))
-            .chain(function.switches.iter().map(|tag| format!("switches under {tag}")))
-            .chain(function.starts.then(|| "lets an outer resume start its continuations".to_owned()))
-            .collect();
-        text += &format!("    {}\n", tags.join(", "));
-        if function.reason.len() > 1 {
-            text += &format!("    because {}\n", function.reason.join(" calls "));
-        }
-        match function.copy {
-            Some(copy) => text += &format!("    resumable copy: {copy}, frame of {}\n", function.frame_size),
-            None => text += "    no copy: nothing is left to do after a suspension\n",
-        }
-    }
-    text
-}
-
-fn json_report(report: &Report) -> serde_json::Value {
-    let functions: Vec<_> = report
-        .functions
-        .iter()
-        .map(|function| {
-            json!({
-                "function": function.function.as_u32(),
-                "name": function.name,
-                "suspends": function.suspends,
-                "switches": function.switches,
-                "starts": function.starts,
-                "reason": function.reason,
-                "copy": function.copy.map(|copy| copy.as_u32()),
-                "frame_size": function.frame_size,
-            })
-        })
-        .collect();
-    json!({ "function_count": report.function_count, "functions": functions })
 }

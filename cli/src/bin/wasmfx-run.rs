@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -15,8 +14,10 @@ use wasmfx::engine::script::{ScriptOptions, is_script, run_script};
 use wasmfx::engine::{Collector, CompileEffort, EngineOptions};
 use wasmfx::features;
 use wasmfx::input_output::Input;
-use wasmfx::lowering::{Frames, LoweringArguments, lower_binary, lower_script};
+use wasmfx::lowering::report::write_report;
+use wasmfx::lowering::{Frames, LoweringArguments, LoweringDetails, lower_binary_at, lower_script_at};
 use wasmfx::optimize::optimize_binary;
+use wasmfx::optimize::sequence::LevelArgument;
 use wasmfx::validate::diagnose;
 use wasmfx_passes::options::Level;
 use wasmtime::Trap;
@@ -77,16 +78,18 @@ struct Arguments {
     /// share one runtime
     #[arg(long, value_name = "STORE", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "auto", help_heading = "Engine")]
     lower: Option<Frames>,
-    /// Optimize before running: 0, 1, 2, 3, 4, s or z
-    #[arg(short = 'O', value_name = "LEVEL", value_parser = Level::from_str, help_heading = "Engine")]
-    optimize: Option<Level>,
+    #[command(flatten)]
+    lowering: LoweringDetails,
+    #[command(flatten)]
+    optimize: LevelArgument,
 }
 
 /// What happens to a module between reading and running.
-#[derive(Copy, Clone)]
+#[derive(Clone)]
 struct Preparation {
     optimize: Option<Level>,
     lower: Option<Frames>,
+    details: LoweringDetails,
 }
 
 fn main() -> ExitCode {
@@ -108,12 +111,14 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
     if arguments.no_stack_switching || arguments.lower.is_some() {
         options.stack_switching = false;
     }
+    if arguments.lower.is_none() && !arguments.lowering.is_empty() {
+        bail!(UsageError("--no-multi-memory, --host-import and --report say how to lower: give --lower too".into()));
+    }
     let input = Input::read(&arguments.module)?;
     match input.text() {
         Some(text) if is_script(text) => {
             refuse_program_options(&arguments)?;
-            let preparation = Preparation { optimize: arguments.optimize, lower: arguments.lower };
-            script(&input.name, text, &options, timeout, preparation)
+            script(&input.name, text, &options, timeout, &preparation(&arguments))
         }
         _ => program(&input, arguments, &options, timeout),
     }
@@ -126,6 +131,8 @@ fn refuse_program_options(arguments: &Arguments) -> Result<()> {
         ("--dir", !arguments.directories.is_empty()),
         ("--env", !arguments.environment.is_empty()),
         ("--fuel", arguments.fuel.is_some()),
+        ("--report", arguments.lowering.report.is_some()),
+        ("--no-multi-memory", arguments.lowering.no_multi_memory),
     ];
     match given.iter().find(|(_, given)| *given) {
         Some((option, _)) => bail!(UsageError(format!("{option}: a script takes none"))),
@@ -133,15 +140,25 @@ fn refuse_program_options(arguments: &Arguments) -> Result<()> {
     }
 }
 
-/// The only place where a program's module changes between reading and running. Optimising comes first: continuations are still visible then.
-fn transform_module(binary: Vec<u8>, preparation: Preparation) -> Result<Vec<u8>> {
-    let binary = match preparation.optimize {
-        Some(level) => optimize_binary(&binary, level)?,
-        None => binary,
+fn preparation(arguments: &Arguments) -> Preparation {
+    Preparation { optimize: arguments.optimize.level, lower: arguments.lower, details: arguments.lowering.clone() }
+}
+
+/// The only place where a program's module changes between reading and running.
+fn transform_module(binary: Vec<u8>, preparation: &Preparation) -> Result<Vec<u8>> {
+    let Some(frames) = preparation.lower else {
+        return match preparation.optimize {
+            Some(level) => optimize_binary(&binary, level),
+            None => Ok(binary),
+        };
     };
-    let Some(frames) = preparation.lower else { return Ok(binary) };
-    let arguments = LoweringArguments { frames, ..LoweringArguments::default() };
-    Ok(lower_binary(&binary, &arguments.options())?.0)
+    let details = preparation.details.clone();
+    let arguments = LoweringArguments { frames, details, ..LoweringArguments::default() };
+    let (lowered, report) = lower_binary_at(&binary, &arguments.options(), preparation.optimize)?;
+    if let Some(path) = &preparation.details.report {
+        write_report(&report, path)?;
+    }
+    Ok(lowered)
 }
 
 fn script(
@@ -149,7 +166,7 @@ fn script(
     text: &str,
     options: &EngineOptions,
     timeout: Option<Duration>,
-    preparation: Preparation,
+    preparation: &Preparation,
 ) -> Result<ExitCode> {
     // A script of many assertions must not hang on one.
     let engine = EngineOptions { interruptible: true, ..options.clone() }.build()?;
@@ -161,17 +178,13 @@ fn script(
     script_options.check_trap_messages &= preparation.lower.is_none();
     let (text, lower) = match preparation.lower {
         None => (text.to_string(), None),
-        Some(frames) => lower_script(text, frames).map(|(text, transform)| (text, Some(transform)))?,
+        Some(frames) => lower_script_at(text, frames, &preparation.details.host_import, preparation.optimize)
+            .map(|(text, transform)| (text, Some(transform)))?,
     };
-    let transform = move |name: &str, binary: &[u8]| {
-        let binary = match preparation.optimize {
-            Some(level) => optimize_binary(binary, level)?,
-            None => binary.to_vec(),
-        };
-        match &lower {
-            Some(lower) => lower(name, &binary),
-            None => Ok(binary),
-        }
+    let transform = move |name: &str, binary: &[u8]| match (&lower, preparation.optimize) {
+        (Some(lower), _) => lower(name, binary),
+        (None, Some(level)) => optimize_binary(binary, level),
+        (None, None) => Ok(binary.to_vec()),
     };
     let report = run_script(&engine, name, &text, &ScriptOptions { transform: Some(&transform), ..script_options })?;
     for shortcoming in report.shortcomings() {
@@ -194,10 +207,7 @@ fn program(
         }
         bail!("'{}' is not a valid module", input.name);
     }
-    let binary = transform_module(
-        input.to_binary()?.into_owned(),
-        Preparation { optimize: arguments.optimize, lower: arguments.lower },
-    )?;
+    let binary = transform_module(input.to_binary()?.into_owned(), &preparation(&arguments))?;
     let engine = options.build()?;
     let directories = arguments.directories.iter().map(|directory| parse_directory(directory)).collect();
     let environment = arguments.environment.iter().map(|variable| parse_variable(variable)).collect::<Result<_>>()?;

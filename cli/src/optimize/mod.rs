@@ -12,9 +12,13 @@ use wasmfx_passes::optimizer::Optimizer;
 use wasmfx_passes::options::{Level, Options};
 use wasmfx_passes::pipeline::Pipeline;
 
+/// The optimiser at a level, with names kept and nothing assumed.
+pub fn optimizer_at(level: Level) -> Optimizer {
+    let options = Options::default().at_level(level);
+    Optimizer { pipeline: Pipeline::for_level(&options), options, ..Optimizer::default() }
+}
+
 /// Optimises a binary module at a level, with names kept and nothing assumed.
 pub fn optimize_binary(binary: &[u8], level: Level) -> Result<Vec<u8>> {
-    let options = Options::default().at_level(level);
-    let optimizer = Optimizer { pipeline: Pipeline::for_level(&options), options, ..Optimizer::default() };
-    Ok(optimizer.run(binary)?.bytes)
+    Ok(optimizer_at(level).run(binary)?.bytes)
 }

@@ -45,15 +45,54 @@ impl PassSequence {
 
 const LEVEL: &str = "level";
 
+/// The option `-O`, which every program spells the same.
+fn level_option() -> Arg {
+    Arg::new(LEVEL)
+        .short('O')
+        .value_name("LEVEL")
+        .value_parser(Level::NAMES)
+        .action(ArgAction::Append)
+        .help("Optimize: 0 not at all, 1 fast, 2 by default, 3 and 4 for speed, s and z for size; -O is -Os")
+}
+
+/// The levels given, with the places where they stand on the command line.
+fn levels(matches: &ArgMatches) -> impl Iterator<Item = (usize, Level)> {
+    let names = matches.get_many::<String>(LEVEL).into_iter().flatten();
+    let level = |name: &String| Level::from_name(name).expect("clap accepts the names of levels only");
+    matches.indices_of(LEVEL).into_iter().flatten().zip(names.map(level))
+}
+
+/// `-O LEVEL` alone, for the programs that optimise besides what they are for. The last one counts.
+#[derive(Copy, Clone, Debug, Default)]
+pub struct LevelArgument {
+    /// The level; nothing is optimised without one.
+    pub level: Option<Level>,
+}
+
+impl Args for LevelArgument {
+    fn augment_args(command: Command) -> Command {
+        command.arg(level_option())
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for LevelArgument {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Ok(Self { level: levels(matches).last().map(|(_, level)| level) })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
 impl Args for PassSequence {
     fn augment_args(command: Command) -> Command {
-        let level = Arg::new(LEVEL)
-            .short('O')
-            .value_name("LEVEL")
-            .value_parser(Level::NAMES)
-            .action(ArgAction::Append)
-            .help("Optimize: 0 not at all, 1 fast, 2 by default, 3 and 4 for speed, s and z for size; -O is -Os");
-        let mut command = command.arg(level);
+        let mut command = command.arg(level_option());
         for pass in PASSES {
             let flag = Arg::new(pass.name)
                 .long(pass.name)
@@ -75,12 +114,7 @@ impl Args for PassSequence {
 
 impl FromArgMatches for PassSequence {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let mut steps: Vec<(usize, Step)> = Vec::new();
-        let names = matches.get_many::<String>(LEVEL).into_iter().flatten();
-        for (index, name) in matches.indices_of(LEVEL).into_iter().flatten().zip(names) {
-            let level = Level::from_name(name).expect("clap accepts the names of levels only");
-            steps.push((index, Step::Level(level)));
-        }
+        let mut steps: Vec<(usize, Step)> = levels(matches).map(|(index, level)| (index, Step::Level(level))).collect();
         for pass in PASSES {
             let indices = matches.indices_of(pass.name).into_iter().flatten();
             steps.extend(indices.map(|index| (index, Step::Pass(pass))));
@@ -108,6 +142,17 @@ mod tests {
             Step::Pass(pass) => pass.name.to_string(),
         };
         sequence.steps.iter().map(name).collect()
+    }
+
+    #[test]
+    fn the_last_level_counts_where_only_one_can() {
+        let command = LevelArgument::augment_args(Command::new("tool").no_binary_name(true));
+        let parse = |arguments: &[&str]| {
+            let matches = command.clone().try_get_matches_from(arguments).unwrap();
+            LevelArgument::from_arg_matches(&matches).unwrap().level
+        };
+        assert_eq!(parse(&[]), None);
+        assert_eq!(parse(&["-O2", "-Oz"]), Level::from_name("z"));
     }
 
     #[test]

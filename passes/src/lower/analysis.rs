@@ -3,6 +3,7 @@
 //! Imports contribute nothing in a closed world, since a suspension never crosses a host frame. A `resume` contributes what any continuation of
 //! the module may raise, minus what it handles (two imported tags may be one, so only the very tag that a clause names is subtracted).
 
+use super::boundary::references_cross;
 use super::scan::{Callee, Summary};
 use rustc_hash::FxHashSet;
 use wasmfx_ir::Module;
@@ -104,6 +105,8 @@ pub(super) struct Analysis {
     pub(super) markers: bool,
     /// The functions that an indirect call of a type may reach.
     callees: Callees,
+    /// Whether references to functions may get in or out of the module.
+    pub(super) crossing: bool,
     foreign_calls: bool,
     imports_from_modules: FxHashSet<FunctionId>,
 }
@@ -155,7 +158,7 @@ impl Callees {
 }
 
 /// Every function whose reference exists as a value.
-fn functions_taken(module: &Module, summaries: &SecondaryMap<FunctionId, Summary>) -> Vec<FunctionId> {
+fn functions_taken(module: &Module, summaries: &SecondaryMap<FunctionId, Summary>, crossing: bool) -> Vec<FunctionId> {
     let mut taken: FxHashSet<FunctionId> = FxHashSet::default();
     let mut in_expression = |expression: &ConstExpr| {
         for operator in &expression.operators {
@@ -186,10 +189,8 @@ fn functions_taken(module: &Module, summaries: &SecondaryMap<FunctionId, Summary
     for id in module.functions.keys() {
         taken.extend(summaries[id].references.iter().copied());
     }
-    // The host may put an exported function into a table that it sees.
-    let host_tables = module.tables.values().any(|table| table.origin == wasmfx_ir::module::Origin::Import)
-        || module.exports.iter().any(|export| matches!(export.item, Item::Table(_)));
-    if host_tables {
+    // What the host gets it may give back.
+    if crossing {
         taken.extend(module.exports.iter().filter_map(|export| match export.item {
             Item::Function(function) => Some(function),
             _ => None,
@@ -208,7 +209,8 @@ impl Analysis {
         module_imports: FxHashSet<FunctionId>,
         open_world: bool,
     ) -> Self {
-        let taken = functions_taken(module, summaries);
+        let crossing = references_cross(module);
+        let taken = functions_taken(module, summaries, crossing);
         let callees = Callees::new(module, &taken);
         let mut analysis = Self {
             escapes: SecondaryMap::with_default_and_len(Escapes::default(), module.functions.len()),
@@ -218,6 +220,7 @@ impl Analysis {
             inside: SecondaryMap::with_default_and_len(open_world, module.functions.len()),
             markers: open_world,
             callees,
+            crossing,
             foreign_calls: open_world,
             imports_from_modules: module_imports,
         };
@@ -253,6 +256,18 @@ impl Analysis {
             Callee::Typed(ty) => (None, self.callees.of(ty)),
         };
         one.into_iter().chain(many.iter().copied())
+    }
+
+    /// The functions that an indirect call that may suspend can reach.
+    pub(super) fn entered_by_reference(&self) -> Vec<FunctionId> {
+        let members = self.callees.members.iter().map(Vec::as_slice);
+        let mut entered: Vec<FunctionId> = members
+            .filter(|members| members.iter().any(|&function| !self.escapes[function].is_empty()))
+            .flatten()
+            .copied()
+            .collect();
+        entered.sort_unstable();
+        entered
     }
 
     /// Whether a call may suspend.
@@ -383,6 +398,11 @@ impl Analysis {
                     return;
                 }
                 for &callee in &summary.calls {
+                    // A function of the host, whose reference came in.
+                    if self.crossing && matches!(callee, Callee::Typed(_)) {
+                        self.exceptions_cross = true;
+                        return;
+                    }
                     work.extend(self.targets(callee));
                 }
             }

@@ -178,6 +178,7 @@ impl Lowering<'_> {
             self.module.functions[resumable.copy].body = Body::Lifted(Box::new(func));
         }
         let mut fast = copy(func, Flavour::Fast);
+        self.tail_call_from_inside(&mut fast.func);
         for point in &points {
             self.expand_point(&mut fast, point)?;
         }
@@ -272,8 +273,10 @@ impl Lowering<'_> {
                 let lowered = self.lowered_types(&types);
                 let suspends = callee(&call).is_some_and(|callee| self.analysis.call_suspends(callee));
                 let b = &mut Builder::at(&mut copy.func, block);
-                let results = b.values(call, &args, &lowered);
+                let (call, args) = if suspends { self.call_from_inside(b, call, &args) } else { (call, args.to_vec()) };
+                let results = b.values(call.clone(), &args, &lowered);
                 if suspends {
+                    self.called_from_inside(b, &call);
                     let status = b.global(self.store.items.unwinding, ValType::I32);
                     let (unwind, go_on) = b.fork(status);
                     b.switch_to(unwind);
@@ -476,7 +479,9 @@ impl Lowering<'_> {
             b.jump(point.normal, &results);
             return Ok(());
         }
-        let results = b.call(point.operator.clone(), &point.args, &types, &point.catches);
+        let (operator, args) = self.call_from_inside(b, point.operator.clone(), &point.args);
+        let results = b.call(operator.clone(), &args, &types, &point.catches);
+        self.called_from_inside(b, &operator);
         if point.tail && matches!(copy.flavour, Flavour::Fast) {
             // The caller sees that unwinding goes on; this function has nothing to save.
             b.jump(point.normal, &results);

@@ -10,6 +10,7 @@
 //! | [`scan`] | what each body does that concerns continuations |
 //! | [`inline_suspending`] | small functions that suspend go into their callers |
 //! | [`analysis`] | which functions may suspend, and on which tags |
+//! | [`choice`] | the store that `auto` is |
 //! | [`types`], [`translate`], [`tables`] | continuation references become what the store has for them |
 //! | [`store`], [`runtime`] | frames and stacks, and the functions that drive them |
 //! | [`values`] | how values travel between frames |
@@ -17,10 +18,14 @@
 //! | [`innermost`] | which resumable copies a resume site calls without the table |
 //! | [`resume_site`] | `resume`, `resume_throw`, `resume_throw_ref` |
 //! | [`shared`] | the runtime as a module of its own |
+//! | [`tag_identity`] | imported tags that may be one |
+//! | [`boundary`] | references to functions that the host gets, and calls |
 //! | [`thunks`] | how continuations begin, bound arguments, entries from the host |
 
 mod analysis;
+mod boundary;
 mod builder;
+mod choice;
 mod function;
 mod inline_suspending;
 mod innermost;
@@ -35,12 +40,14 @@ mod split;
 mod ssa;
 mod store;
 mod tables;
+mod tag_identity;
 mod thunks;
 mod translate;
 mod types;
 mod values;
 
-pub use report::{FunctionReport, Report};
+pub use choice::Choice;
+pub use report::{Bytes, FunctionReport, Report};
 pub use shared::{RUNTIME_MODULE, runtime_module};
 pub use wasmfx_ir::error::Error;
 
@@ -54,13 +61,13 @@ use tables::{EmulatedTable, TableFunction};
 use thunks::{ReferenceTable, SaveKey};
 use values::Values;
 use wasmfx_ir::entity::SecondaryMap;
-use wasmfx_ir::module::{ElementItems, FunctionId, Item, Module, TableId, TagId, TypeId, Types};
+use wasmfx_ir::module::{ConstExpr, ElementItems, FunctionId, Item, Module, TableId, TagId, TypeId, Types};
 use wasmfx_ir::wasmparser::{Operator, ValType};
 
 /// Where frames of suspended functions are kept.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub enum Store {
-    /// What suits the module: linear memory.
+    /// What suits the module: see [`choice`].
     #[default]
     Auto,
     /// Linear memory, with references in tables.
@@ -131,6 +138,10 @@ struct Lowering<'m> {
     /// In a shared runtime: the global with the number of each tag.
     tag_numbers: SecondaryMap<TagId, Option<u32>>,
     new_tag: Option<u32>,
+    /// Groups of imported tags that may be the same.
+    equal_tags: Vec<Vec<TagId>>,
+    /// Active segments of continuations for tables that are emulated: the table, the offset, the length.
+    active_segments: Vec<(TableId, ConstExpr, u32)>,
     function_types: FxHashMap<(Vec<ValType>, Vec<ValType>), TypeId>,
     frame_structs: FxHashMap<(bool, Vec<ValType>), u32>,
     entries: FxHashMap<(TypeId, Option<FunctionId>), u32>,
@@ -144,7 +155,9 @@ struct Lowering<'m> {
     emulated_tables: FxHashMap<TableId, EmulatedTable>,
     table_functions: FxHashMap<(TableId, TableFunction), u32>,
     segment_lengths: FxHashMap<u32, u32>,
+    array_functions: FxHashMap<(TypeId, u32, bool), u32>,
     dummies: FxHashMap<ValType, u32>,
+    boundary: Option<boundary::Boundary>,
     report: Report,
 }
 
@@ -159,8 +172,9 @@ pub fn lower_module(module: &mut Module, options: &Options) -> Result<Report, Er
         summaries = scan::scan(module, &mentions).map_err(|error| Error::input(error.to_string()))?;
     }
     let suspends = module.functions.keys().any(|id| !summaries[id].suspends.is_empty());
-    if mentions.is_empty() && !suspends && options.runtime == Runtime::Closed {
-        return Ok(Report::default());
+    let results = module.tags.values().any(|tag| !types::function_type(&module.types, tag.ty).results().is_empty());
+    if mentions.is_empty() && !suspends && !results && options.runtime == Runtime::Closed {
+        return Ok(Report { function_count: module.functions.len(), ..Report::default() });
     }
     let shared = options.runtime == Runtime::Shared;
     let mut foreign = FxHashSet::default();
@@ -184,8 +198,22 @@ pub fn lower_module(module: &mut Module, options: &Options) -> Result<Report, Er
         .map(|(id, _)| id)
         .collect();
     let slot_bound: usize = touched.iter().map(|&id| summaries[id].point_bound + 2).sum();
-    let mut lowering = setup::set_up(module, options, mentions, analysis, slot_bound * 2 > 60_000)?;
+    let used = match analysis.crossing && !shared {
+        true => Some(wasmfx_ir::features::used(module, &crate::parallel::Parallel)?),
+        false => None,
+    };
+    let choice = choice::choose(module, options);
+    let options = Options { store: choice.store, ..options.clone() };
+    let mut lowering = setup::set_up(module, &options, mentions, analysis, slot_bound * 2 > 60_000)?;
+    lowering.report.store = Some(choice);
+    if let Some(used) = used {
+        lowering.prepare_boundary(used);
+    }
     lowering.report.analysed(lowering.module, &lowering.analysis, &summaries);
+    if !shared {
+        let tags = tag_identity::tags_of_suspensions(lowering.module, &summaries);
+        lowering.find_equal_tags(&tags);
+    }
     let mut prepared = Vec::with_capacity(touched.len());
     for &function in &touched {
         let cut = lowering.prepare_function(function);

@@ -1,9 +1,10 @@
 //! What the lowering did, and why.
 
 use super::analysis::Analysis;
+use super::choice::Choice;
 use super::layout::Layout;
 use super::scan::Summary;
-use wasmfx_ir::entity::SecondaryMap;
+use wasmfx_ir::entity::{Entity, SecondaryMap};
 use wasmfx_ir::module::{FunctionId, Module};
 
 /// What was done to a module.
@@ -13,6 +14,21 @@ pub struct Report {
     pub functions: Vec<FunctionReport>,
     /// How many functions the module had.
     pub function_count: usize,
+    /// The store that was chosen, and why; nothing where there was nothing to lower.
+    pub store: Option<Choice>,
+    /// The bytes of the functions that were added besides the copies: the runtime, what begins continuations, what saves frames.
+    pub added_bytes: u64,
+}
+
+/// The bytes of a function's bodies. A body that is not there any more (it was inlined, or nothing called it) has none.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bytes {
+    /// As it came.
+    pub original: u64,
+    /// The copy that is called.
+    pub fast: u64,
+    /// The copy that goes on after a suspension.
+    pub resumable: u64,
 }
 
 /// What was done to a function that may suspend.
@@ -30,10 +46,14 @@ pub struct FunctionReport {
     pub starts: bool,
     /// Functions on the way to one that suspends (or resumes) by itself: itself first, the reason last.
     pub reason: Vec<String>,
+    /// Its fast copy: the function itself, unless an entry took its place.
+    pub fast: FunctionId,
     /// Its resumable copy, where it has one.
     pub copy: Option<FunctionId>,
     /// The bytes of one of its frames (memory store), or the number of fields (gc store).
     pub frame_size: u32,
+    /// What its copies cost; filled in by [`Report::measure`].
+    pub bytes: Bytes,
 }
 
 fn function_name(module: &Module, function: FunctionId) -> String {
@@ -71,9 +91,36 @@ impl Report {
                 switches: escapes.switches(module.tags.len()).map(name).collect(),
                 starts: escapes.starts(),
                 reason,
+                fast: id,
                 copy: None,
                 frame_size: 0,
+                bytes: Bytes::default(),
             });
+        }
+    }
+
+    /// Fills in what the functions cost: `original` has the bytes of each function before, `lowered` those of each function after.
+    pub fn measure(&mut self, original: &dyn Fn(FunctionId) -> u64, lowered: &SecondaryMap<FunctionId, u64>) {
+        let mut added: u64 =
+            (self.function_count..lowered.len()).map(|index| lowered[FunctionId::from_index(index)]).sum();
+        for report in &mut self.functions {
+            report.bytes = Bytes {
+                original: original(report.function),
+                fast: lowered[report.fast],
+                resumable: report.copy.map_or(0, |copy| lowered[copy]),
+            };
+            added -= report.bytes.resumable;
+            if report.fast != report.function {
+                added = added - report.bytes.fast + lowered[report.function];
+            }
+        }
+        self.added_bytes = added;
+    }
+
+    /// A function has another id now.
+    pub(super) fn moved(&mut self, function: FunctionId, to: FunctionId) {
+        if let Ok(position) = self.functions.binary_search_by_key(&function, |report| report.function) {
+            self.functions[position].fast = to;
         }
     }
 

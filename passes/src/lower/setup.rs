@@ -2,6 +2,7 @@
 
 use super::analysis::Analysis;
 use super::builder::{Builder, zero_operator};
+use super::choice::refusal;
 use super::runtime::{Passing, exception_type};
 use super::scan::Mentions;
 use super::shared::RUNTIME_MODULE;
@@ -162,18 +163,9 @@ fn memory_store(module: &mut Module, options: &Options, wide: bool, markers: boo
         .iter_mut()
         .find(|(_, memory)| memory.origin != Origin::Removed)
         .ok_or_else(|| Error::internal("lowering: a module with a memory has none"))?;
-    let refuse = |what: &str| {
-        Err(Error::input(format!("frames cannot be kept in the module's memory, which {what}"))
-            .with_help("allow a memory of their own (leave out --no-multi-memory)"))
-    };
-    if memory.ty.memory64 {
-        return refuse("has 64-bit addresses");
-    }
-    if memory.ty.page_size_log2.is_some_and(|log2| log2 != 16) {
-        return refuse("has pages of another size than 64 KiB");
-    }
-    if memory.ty.initial >= 65535 {
-        return refuse("has no room left");
+    if let Some(why) = refusal(memory) {
+        return Err(Error::input(format!("frames cannot be kept in the module's memory, which {why}"))
+            .with_help("allow a memory of their own (leave out --no-multi-memory), or use `--frames gc`"));
     }
     // The reserved page follows the memory's initial contents.
     let base = u32::try_from(memory.ty.initial * 65536).map_err(|_| Error::internal("lowering: memory too large"))?;
@@ -344,6 +336,8 @@ pub(super) fn set_up<'m>(
     let mut lowering = Lowering {
         tag_numbers: SecondaryMap::new(),
         new_tag: None,
+        equal_tags: Vec::new(),
+        active_segments: Vec::new(),
         module,
         options: options.clone(),
         original_types,
@@ -371,7 +365,9 @@ pub(super) fn set_up<'m>(
         emulated_tables: FxHashMap::default(),
         table_functions: FxHashMap::default(),
         segment_lengths: FxHashMap::default(),
+        array_functions: FxHashMap::default(),
         dummies: FxHashMap::default(),
+        boundary: None,
         report: Report::default(),
     };
     if shared {
@@ -431,8 +427,8 @@ impl Lowering<'_> {
                     self.module.tables[table].init = Some(init);
                 }
             } else {
-                let null = |init: &ConstExpr| matches!(init.operators.as_slice(), [Operator::RefNull { .. }]);
-                if self.module.tables[table].init.as_ref().is_some_and(|init| !null(init)) {
+                let init = self.module.tables[table].init.as_ref();
+                if init.is_some_and(|init| !self.is_null_continuation(init)) {
                     return Err(Error::input(format!(
                         "{table} is filled with a continuation from a global, which the memory store cannot express"
                     ))
@@ -455,8 +451,14 @@ impl Lowering<'_> {
                 }
                 self.module.elements[element].items = items;
             } else {
-                if matches!(self.module.elements[element].kind, ElementKind::Active { .. }) {
+                if let ElementKind::Active { table, offset } = self.module.elements[element].kind.clone() {
                     self.check_segment(element.as_u32())?;
+                    let length = match &self.original_elements[element.index()] {
+                        ElementItems::Functions(functions) => functions.len(),
+                        ElementItems::Expressions(_, expressions) => expressions.len(),
+                    };
+                    let length = u32::try_from(length).expect("segments are shorter than 2^32");
+                    self.active_segments.push((table, offset, length));
                 }
                 self.module.elements[element].removed = true;
             }
@@ -561,7 +563,7 @@ impl Lowering<'_> {
 
     /// The status of a suspension to a tag, where it is known now.
     pub(super) fn static_status(&self, tag: TagId, switch: bool) -> Option<u32> {
-        if self.options.runtime == Runtime::Shared {
+        if self.options.runtime == Runtime::Shared || self.tag_numbers[tag].is_some() {
             return None;
         }
         let number = u32::try_from(tag.index() + 1).expect("tags are few");
@@ -698,7 +700,9 @@ impl Lowering<'_> {
     /// What is left when all functions are lowered: entries from the host, and the runtime's tables.
     pub(super) fn finish_module(&mut self) -> Result<(), Error> {
         for index in 0..self.module.exports.len() {
+            // Where references cross, what is exported is an entry already.
             if let Item::Function(function) = self.module.exports[index].item
+                && self.boundary.is_none()
                 && !self.analysis.escapes[function].is_empty()
             {
                 self.module.exports[index].item = Item::Function(self.host_entry(function)?);
@@ -709,13 +713,17 @@ impl Lowering<'_> {
         {
             self.module.start = Some(self.host_entry(start)?);
         }
+        if self.options.runtime == Runtime::Closed {
+            self.add_start()?;
+        }
+        self.put_entries_in_place()?;
         let slots = std::mem::take(&mut self.resume_slots);
         let matchers: Vec<FunctionId> = self.matchers.values().copied().collect();
         let resume = (self.store.items.resume_table, self.store.items.resume_type);
         let clauses = (self.store.items.matcher_table, self.store.items.matcher_type);
         match (self.store.items.resume_base, self.store.items.matcher_base) {
             (Some(resume_base), Some(matcher_base)) => {
-                self.add_shared_start(&[(resume, resume_base, &slots), (clauses, matcher_base, &matchers)]);
+                self.add_shared_start(&[(resume, resume_base, &slots), (clauses, matcher_base, &matchers)])?;
             }
             _ => {
                 self.fill_table(resume.0, resume.1, &slots);

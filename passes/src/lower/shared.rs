@@ -194,7 +194,7 @@ impl Lowering<'_> {
     }
 
     /// Exports for other lowered modules, and a start function that takes the module's part of the shared tables and numbers its tags.
-    pub(super) fn add_shared_start(&mut self, parts: &[TablePart<'_>]) {
+    pub(super) fn add_shared_start(&mut self, parts: &[TablePart<'_>]) -> Result<(), Error> {
         let mut exports = Vec::new();
         for export in &self.module.exports {
             match export.item {
@@ -244,11 +244,13 @@ impl Lowering<'_> {
                 }
             }
         }
+        self.check_active_segments(b)?;
         if let Some(start) = self.module.start {
             b.run(Operator::Call { function_index: start.as_u32() }, &[]);
         }
         b.end(Terminator::Return(wasmfx_ir::func::ValueVec::new()));
         self.module.has_data_count = self.module.has_data_count || !self.module.data.is_empty();
         self.module.start = Some(self.add_function(func, "wasmfx.start".to_owned()));
+        Ok(())
     }
 }

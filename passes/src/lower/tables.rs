@@ -4,8 +4,8 @@ use super::builder::{Builder, memory_argument};
 use super::store::{Kind, MemoryStore};
 use super::{Error, Lowering};
 use wasmfx_ir::func::{Func, Terminator, Value};
-use wasmfx_ir::module::{ElementItems, TableId};
-use wasmfx_ir::wasmparser::{Operator, ValType};
+use wasmfx_ir::module::{ConstExpr, ElementItems, GlobalId, TableId, TypeId};
+use wasmfx_ir::wasmparser::{Operator, RefType, ValType};
 
 /// What a table instruction does.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
@@ -163,8 +163,8 @@ impl Lowering<'_> {
                 let minus_one = widen(b, minus_one, t.index64);
                 b.ret(&[minus_one]);
                 b.switch_to(grow);
+                // Where there is no memory for it, the table has not grown.
                 let size = b.i32_op(Operator::I32Add, &[old, more]);
-                // Where there is no room this traps: with the table as it was.
                 self.ensure_room_for(b, m, t, size);
                 b.set_global(t.size, size);
                 let base = b.global(t.base, ValType::I32);
@@ -212,13 +212,102 @@ impl Lowering<'_> {
         Ok(function)
     }
 
+    /// Whether a (translated or original) constant continuation is null. A constant can only be null or an immutable global, which is null too
+    /// unless it is imported.
+    pub(super) fn is_null_continuation(&self, expression: &ConstExpr) -> bool {
+        let mut expression = expression;
+        loop {
+            match expression.operators[..] {
+                [Operator::RefNull { .. } | Operator::I64Const { value: 0 }] => return true,
+                [Operator::GlobalGet { global_index }] => {
+                    match &self.module.globals[GlobalId::from_u32(global_index)].init {
+                        Some(init) => expression = init,
+                        None => return false,
+                    }
+                }
+                _ => return false,
+            }
+        }
+    }
+
+    /// The function that does what `array.new_elem` or `array.init_elem` did with a segment of continuations.
+    pub(super) fn array_function(&mut self, array: TypeId, segment: u32, new: bool) -> Result<u32, Error> {
+        if let Some(&function) = self.array_functions.get(&(array, segment, new)) {
+            return Ok(function);
+        }
+        self.check_segment(segment)?;
+        let length = self.segment_length(segment).expect("the segment holds continuations");
+        let reference = |nullable| {
+            let heap = super::values::concrete_heap(array);
+            ValType::Ref(RefType::new(nullable, heap).expect("types are below wasm's limit"))
+        };
+        let array_type_index = array.as_u32();
+        let i32 = ValType::I32;
+        let (params, results) = match new {
+            true => (vec![i32; 2], vec![reference(false)]),
+            false => (vec![reference(true), i32, i32, i32], vec![]),
+        };
+        let ty = self.function_type(&params, &results);
+        let mut func = Func::new(ty, &params, &results);
+        let args = func.blocks[func.entry].params.clone();
+        let b = &mut Builder::new(&mut func);
+        let name = if new {
+            self.check_range(b, length, args[0], args[1]);
+            let made = b.value(Operator::ArrayNewDefault { array_type_index }, &[args[1]], reference(false));
+            b.ret(&[made]);
+            "new"
+        } else {
+            self.check_range(b, length, args[2], args[3]);
+            let null = b.i64(0);
+            b.run(Operator::ArrayFill { array_type_index }, &[args[0], args[1], null, args[3]]);
+            b.ret(&[]);
+            "init"
+        };
+        let function = self.add_function(func, format!("wasmfx.array.{name}.{array}.{segment}")).as_u32();
+        self.array_functions.insert((array, segment, new), function);
+        Ok(function)
+    }
+
+    /// What instantiation does with the active segments of continuations, which are all null: it checks that there is a place for them.
+    pub(super) fn check_active_segments(&mut self, b: &mut Builder<'_>) -> Result<(), Error> {
+        for (table, offset, length) in std::mem::take(&mut self.active_segments) {
+            let t = self.emulated_table(table)?;
+            let offset = self.constant(b, &offset)?;
+            let offset = narrow(b, offset);
+            let length = b.i32(length);
+            self.check_range(b, t.size, offset, length);
+        }
+        Ok(())
+    }
+
+    /// A constant expression of numbers, as instructions.
+    fn constant(&self, b: &mut Builder<'_>, expression: &ConstExpr) -> Result<Value, Error> {
+        let mut stack: Vec<Value> = Vec::new();
+        for operator in &expression.operators {
+            let (ty, operands) = match operator {
+                Operator::I32Const { .. } => (ValType::I32, 0),
+                Operator::I64Const { .. } => (ValType::I64, 0),
+                Operator::GlobalGet { global_index } => {
+                    (self.module.globals[GlobalId::from_u32(*global_index)].ty.content_type, 0)
+                }
+                Operator::I32Add | Operator::I32Sub | Operator::I32Mul => (ValType::I32, 2),
+                Operator::I64Add | Operator::I64Sub | Operator::I64Mul => (ValType::I64, 2),
+                other => return Err(Error::internal(format!("lowering: {other:?} in the offset of a segment"))),
+            };
+            let first = stack.len().checked_sub(operands).ok_or_else(|| Error::internal("lowering: a short offset"))?;
+            let operands: Vec<Value> = stack.drain(first..).collect();
+            stack.push(b.value(operator.clone(), &operands, ty));
+        }
+        stack.pop().ok_or_else(|| Error::internal("lowering: an empty offset"))
+    }
+
     /// A segment can only be used if it holds nothing but null.
     pub(super) fn check_segment(&self, segment: u32) -> Result<(), Error> {
         let all_null = match &self.original_elements[segment as usize] {
             ElementItems::Functions(_) => false,
-            ElementItems::Expressions(_, expressions) => expressions
-                .iter()
-                .all(|expression| matches!(expression.operators.as_slice(), [Operator::RefNull { .. }])),
+            ElementItems::Expressions(_, expressions) => {
+                expressions.iter().all(|expression| self.is_null_continuation(expression))
+            }
         };
         if all_null {
             return Ok(());

@@ -62,8 +62,10 @@ impl Lowering<'_> {
         args.extend(reference);
         let results = self.original_results(result_signature);
         let lowered = self.lowered_types(&results);
-        let values = b.values(call, &args, &lowered);
+        let (call, args) = if suspends { self.call_from_inside(b, call, &args) } else { (call, args) };
+        let values = b.values(call.clone(), &args, &lowered);
         if suspends {
+            self.called_from_inside(b, &call);
             let status = b.global(self.store.items.unwinding, ValType::I32);
             let (unwind, go_on) = b.fork(status);
             b.switch_to(unwind);

@@ -182,14 +182,19 @@ impl Lowering<'_> {
                 }
                 return Ok(Vec::new());
             }
-            Operator::ArrayNewElem { array_elem_index: segment, .. }
-            | Operator::ArrayInitElem { array_elem_index: segment, .. }
+            Operator::ArrayNewElem { array_elem_index: segment, array_type_index: ty }
                 if self.mentions.elements.contains(&segment) =>
             {
-                return Err(Error::input(
-                    "an array of continuations is made from an element segment, which the memory store cannot express",
-                )
-                .with_help("use `--frames gc`"));
+                let function_index = self.array_function(TypeId::from_u32(ty), segment, true)?;
+                func.replace_inst(inst, Operator::Call { function_index }, operands);
+                return Ok(Vec::new());
+            }
+            Operator::ArrayInitElem { array_elem_index: segment, array_type_index: ty }
+                if self.mentions.elements.contains(&segment) =>
+            {
+                let function_index = self.array_function(TypeId::from_u32(ty), segment, false)?;
+                func.replace_inst(inst, Operator::Call { function_index }, operands);
+                return Ok(Vec::new());
             }
             _ => return Ok(Vec::new()),
         };

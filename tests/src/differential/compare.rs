@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use anyhow::Result;
 use wasmparser::{Validator, WasmFeatures};
 
-use super::run::{EngineOptions, Observations, Outcome, Runner, TrapKind};
+use super::run::{Contents, EngineOptions, Observations, Outcome, Runner, TrapKind};
 use super::shrink::shrink;
 use super::transforms::Transform;
 use crate::generate::encode;
@@ -117,7 +117,7 @@ impl<'a> Comparer<'a> {
         if after.overflowed() {
             return Verdict::Inconclusive("the output overflows the engine's stack".to_string());
         }
-        match first_difference(&before, &after, self.transform.stack_switching) {
+        match first_difference(&before, &after, self.transform.stack_switching, self.transform.shares_memory) {
             None => Verdict::Same,
             Some(message) => different(DifferenceKind::Behaviour, message),
         }
@@ -166,7 +166,13 @@ impl Observations {
 }
 
 /// Says where two runs first differ. Traps about continuations need to be exact only where the engine itself makes them.
-pub fn first_difference(before: &Observations, after: &Observations, exact: bool) -> Option<String> {
+/// Where a translation keeps things of its own behind the program's memory, nothing is asked of what is there.
+pub fn first_difference(
+    before: &Observations,
+    after: &Observations,
+    exact: bool,
+    shares_memory: bool,
+) -> Option<String> {
     let place = before.trace.iter().zip(&after.trace).position(|(left, right)| left != right);
     if let Some(place) = place {
         return Some(format!("entry {place} of the trace was {:?}, is {:?}", before.trace[place], after.trace[place]));
@@ -188,11 +194,24 @@ pub fn first_difference(before: &Observations, after: &Observations, exact: bool
     if before.trace.len() != after.trace.len() {
         return Some(format!("the trace had {} entries, has {}", before.trace.len(), after.trace.len()));
     }
-    if before.memory != after.memory {
-        return Some(format!("the memory's hash and size were {:?}, are {:?}", before.memory, after.memory));
+    if let Some(message) = memory_difference(before.memory.as_ref(), after.memory.as_ref(), shares_memory) {
+        return Some(message);
     }
     if before.globals != after.globals {
         return Some(format!("the exported globals were {:?}, are {:?}", before.globals, after.globals));
     }
     None
+}
+
+fn memory_difference(before: Option<&Contents>, after: Option<&Contents>, shares_memory: bool) -> Option<String> {
+    let (Contents(before), Contents(after)) = match (before, after) {
+        (Some(before), Some(after)) => (before, after),
+        (None, None) => return None,
+        _ => return Some(format!("the memory was {before:?}, is {after:?}")),
+    };
+    if before.len() != after.len() && !(shares_memory && after.len() > before.len()) {
+        return Some(format!("the memory had {} bytes, has {}", before.len(), after.len()));
+    }
+    let address = before.iter().zip(after).position(|(before, after)| before != after)?;
+    Some(format!("the byte at {address} was {:#x}, is {:#x}", before[address], after[address]))
 }

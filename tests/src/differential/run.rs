@@ -80,14 +80,23 @@ impl TrapKind {
     }
 }
 
+/// What the exported memory holds.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Contents(pub Vec<u8>);
+
+impl fmt::Debug for Contents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
 /// All that a run shows.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Observations {
     /// Of the instantiation, if it failed, and then of each invocation.
     pub outcomes: Vec<(String, Outcome)>,
     pub trace: Vec<Value>,
-    /// A hash of the exported memory's contents, and its size.
-    pub memory: Option<(u64, usize)>,
+    pub memory: Option<Contents>,
     pub globals: Vec<(String, Value)>,
 }
 
@@ -327,19 +336,10 @@ fn observe(store: &mut Store<Host>, instance: &Instance, observations: &mut Obse
                 observations.globals.push((name, value));
             }
             Extern::Memory(memory) => {
-                let data = memory.data(&*store);
-                observations.memory = Some((hash(data), data.len()));
+                observations.memory = Some(Contents(memory.data(&*store).to_vec()));
             }
             _ => {}
         }
     }
     observations.globals.sort_by(|left, right| left.0.cmp(&right.0));
-}
-
-/// FNV-1a over eight bytes at a time: only equality matters.
-fn hash(data: &[u8]) -> u64 {
-    data.chunks(8).fold(0xcbf2_9ce4_8422_2325, |hash, chunk| {
-        let word = chunk.iter().rev().fold(0u64, |word, byte| word << 8 | u64::from(*byte));
-        (hash ^ word).wrapping_mul(0x0100_0000_01b3).rotate_left(29)
-    })
 }

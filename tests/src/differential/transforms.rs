@@ -1,5 +1,6 @@
 //! The transformations that programs are compared under: one row each, and one for each pass of the optimiser.
 
+use crate::reemit::reemit_with_walrus;
 use anyhow::{Context, Result, anyhow};
 use wasmfx::lowering::{Frames, lower_binary};
 use wasmfx_ir::encode::encode_module;
@@ -16,6 +17,8 @@ pub struct Transform {
     pub help: String,
     /// Whether the output may use stack switching; if not, it is validated and run with stack switching off.
     pub stack_switching: bool,
+    /// Whether the output keeps things of its own in the program's memory, behind what the program has there.
+    pub shares_memory: bool,
     apply: Box<Apply>,
 }
 
@@ -27,7 +30,13 @@ impl Transform {
         help: impl Into<String>,
         apply: impl Fn(&[u8]) -> Result<Vec<u8>> + Send + Sync + 'static,
     ) -> Self {
-        Transform { name: name.into(), help: help.into(), stack_switching: true, apply: Box::new(apply) }
+        Transform {
+            name: name.into(),
+            help: help.into(),
+            stack_switching: true,
+            shares_memory: false,
+            apply: Box::new(apply),
+        }
     }
 
     /// What it makes of a module.
@@ -62,13 +71,22 @@ pub fn all() -> Vec<Transform> {
             Ok(lower_binary(wasm, &options)?.0)
         };
         let help = format!("wasmfx-lower, frames: {name}");
-        let plain = Transform::new(format!("lower:{name}"), help.clone(), lower);
-        rows.push(Transform { stack_switching: false, ..plain });
-        let optimised =
-            Transform::new(format!("lower:{name}:O2"), format!("{help}, -O2 before and after"), move |wasm| {
-                optimise_at_level(&lower(&optimise_at_level(wasm, "2")?)?, "2")
-            });
-        rows.push(Transform { stack_switching: false, ..optimised });
+        let mut add = |suffix: &str, besides: &str, apply: Box<Apply>| {
+            let (name, help) = (format!("lower:{name}{suffix}"), format!("{help}{besides}"));
+            let row = Transform::new(name, help, apply);
+            rows.push(Transform { stack_switching: false, shares_memory: !multi_memory, ..row });
+        };
+        add("", "", Box::new(lower));
+        add(":O2-before", ", -O2 before", Box::new(move |wasm| lower(&optimise_at_level(wasm, "2")?)));
+        add(":O2-after", ", -O2 after", Box::new(move |wasm| optimise_at_level(&lower(wasm)?, "2")));
+        for level in ["2", "z"] {
+            add(
+                &format!(":O{level}"),
+                &format!(", -O{level} before and after"),
+                Box::new(move |wasm| optimise_at_level(&lower(&optimise_at_level(wasm, level)?)?, level)),
+            );
+        }
+        add(":walrus", ", read and written by walrus", Box::new(move |wasm| reemit_with_walrus(&lower(wasm)?)));
     }
     for pass in PASSES {
         rows.push(Transform::new(format!("pass:{}", pass.name), pass.help, |wasm| {

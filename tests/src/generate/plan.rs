@@ -510,7 +510,13 @@ impl Plan {
             }
         }
         let size = order.len() as u32;
-        self.program.tables.push(Table { element: Heap::Func, minimum: size, maximum: size });
+        self.program.tables.push(Table {
+            element: Heap::Func,
+            minimum: size,
+            maximum: size,
+            // Then the host may call what is in it, and give back what it has.
+            exported: random.percent(15),
+        });
         let items: Vec<Option<FunctionId>> = order.into_iter().map(Some).collect();
         self.program.segments.push(Segment { element: Heap::Func, items, active: Some((0, 0)) });
 
@@ -518,7 +524,8 @@ impl Plan {
             let element = Heap::Type(*random.pick(&self.continuations()));
             let minimum = random.between(2, 6) as u32;
             let table = self.program.tables.len() as TableId;
-            self.program.tables.push(Table { element, minimum, maximum: minimum + random.between(0, 8) as u32 });
+            let maximum = minimum + random.between(0, 8) as u32;
+            self.program.tables.push(Table { element, minimum, maximum, exported: false });
             self.continuation_tables.push(table);
             if random.percent(60) {
                 let segment = self.program.segments.len() as SegmentId;
@@ -534,7 +541,7 @@ impl Plan {
         if random.percent(40) {
             let ty = self.program.functions[*random.pick(&pure) as usize].ty;
             let table = self.program.tables.len() as TableId;
-            self.program.tables.push(Table { element: Heap::Func, minimum: 4, maximum: 8 });
+            self.program.tables.push(Table { element: Heap::Func, minimum: 4, maximum: 8, exported: false });
             let items = pure
                 .into_iter()
                 .filter(|function| self.program.functions[*function as usize].ty == ty)

@@ -152,6 +152,7 @@ pub struct Table {
     pub element: Heap,
     pub minimum: u32,
     pub maximum: u32,
+    pub exported: bool,
 }
 
 /// An element segment: functions, or nulls.

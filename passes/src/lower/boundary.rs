@@ -1,0 +1,285 @@
+//! Function references that cross the module's boundary.
+//!
+//! A suspension never crosses a host frame: where the host calls a function that may suspend, somebody must be there to trap. An exported function
+//! has an entry for that. But the host also calls functions whose references it gets, from a table or a global that it sees, as an argument or a
+//! result; and what it gets it may give back, to be called from inside a continuation, where a suspension passes as it does through any call.
+//!
+//! So in a module where references cross, every function that such a call may reach *is* an entry, which asks who calls: just before an
+//! indirect call (`call_indirect`, `call_ref`, or the first resume of a continuation) that may suspend, the caller sets the global
+//! `wasmfx.inside`, and the entry takes that back and calls the function itself. Where it is not set, the caller is the host.
+//! Direct calls go to the function, past its entry. Functions that never suspend have an entry too where such a call may reach them, so that
+//! nothing but a function of the host is ever entered with the global set.
+//!
+//! What stays open: a host function that is called indirectly, and itself calls back a function that suspends with nobody to handle it, hands the
+//! suspension on to its own caller.
+
+use super::builder::Builder;
+use super::{Error, Lowering};
+use wasmfx_ir::Module;
+use wasmfx_ir::entity::SecondaryMap;
+use wasmfx_ir::func::{Func, Terminator, Value};
+use wasmfx_ir::module::{Body, FunctionId, Item, TypeId};
+use wasmfx_ir::wasmparser::{
+    AbstractHeapType, CompositeInnerType, HeapType, Operator, RefType, StorageType, UnpackedIndex, ValType,
+    WasmFeatures,
+};
+
+/// Whether a reference to a function may get in or out of a module.
+pub(super) fn references_cross(module: &Module) -> bool {
+    let crossing = Crossing { module, in_objects: functions_in_objects(module) };
+    let imported = module.imports.iter().map(|import| import.item);
+    imported.chain(module.exports.iter().map(|export| export.item)).any(|item| crossing.item(item))
+}
+
+/// Whether some struct or array may hold a function: then any reference to an object may lead to one.
+fn functions_in_objects(module: &Module) -> bool {
+    let holds =
+        |ty: StorageType| matches!(ty, StorageType::Val(ValType::Ref(reference)) if is_function(module, reference));
+    module.types.definitions.values().any(|definition| match &definition.sub_type.composite_type.inner {
+        CompositeInnerType::Struct(fields) => fields.fields.iter().any(|field| holds(field.element_type)),
+        CompositeInnerType::Array(array) => holds(array.0.element_type),
+        CompositeInnerType::Func(_) | CompositeInnerType::Cont(_) => false,
+    })
+}
+
+fn is_function(module: &Module, reference: RefType) -> bool {
+    match reference.heap_type() {
+        HeapType::Abstract { ty, .. } => ty == AbstractHeapType::Func,
+        HeapType::Concrete(index) | HeapType::Exact(index) => index.as_module_index().is_some_and(|index| {
+            let inner = &module.types.definitions[TypeId::from_u32(index)].sub_type.composite_type.inner;
+            matches!(inner, CompositeInnerType::Func(_))
+        }),
+    }
+}
+
+struct Crossing<'m> {
+    module: &'m Module,
+    in_objects: bool,
+}
+
+impl Crossing<'_> {
+    fn reference(&self, reference: RefType) -> bool {
+        if is_function(self.module, reference) {
+            return true;
+        }
+        let is_object = match reference.heap_type() {
+            HeapType::Abstract { ty, .. } => matches!(
+                ty,
+                AbstractHeapType::Any
+                    | AbstractHeapType::Eq
+                    | AbstractHeapType::Struct
+                    | AbstractHeapType::Array
+                    | AbstractHeapType::Extern
+            ),
+            HeapType::Concrete(_) | HeapType::Exact(_) => true,
+        };
+        self.in_objects && is_object
+    }
+
+    fn signature(&self, ty: TypeId) -> bool {
+        let CompositeInnerType::Func(func) = &self.module.types.definitions[ty].sub_type.composite_type.inner else {
+            return false;
+        };
+        let mut types = func.params().iter().chain(func.results());
+        types.any(|&ty| matches!(ty, ValType::Ref(reference) if self.reference(reference)))
+    }
+
+    fn item(&self, item: Item) -> bool {
+        match item {
+            Item::Function(id) => self.signature(self.module.functions[id].ty),
+            Item::Table(id) => self.reference(self.module.tables[id].ty.element_type),
+            Item::Global(id) => {
+                matches!(self.module.globals[id].ty.content_type, ValType::Ref(reference) if self.reference(reference))
+            }
+            Item::Tag(id) => self.signature(self.module.tags[id].ty),
+            Item::Memory(_) => false,
+        }
+    }
+}
+
+/// What a module needs in which references cross.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Boundary {
+    /// The global that says that the caller is not the host.
+    inside: u32,
+    /// Whether the module has tail calls: then entries make them, so that a chain of tail calls stays in constant space.
+    tail_calls: bool,
+    /// Whether casts of references are known: then an indirect call is checked before `inside` is set, not after.
+    casts: bool,
+}
+
+impl Lowering<'_> {
+    /// Prepares for references that cross, if the module has functions that may suspend and whose references exist. `used` are the features
+    /// of the module before it is lowered.
+    pub(super) fn prepare_boundary(&mut self, used: WasmFeatures) {
+        if !self.analysis.entered_by_reference().is_empty() {
+            let inside = self.add_i32_global("wasmfx.inside".to_owned());
+            self.boundary = Some(Boundary {
+                inside,
+                tail_calls: used.contains(WasmFeatures::TAIL_CALL),
+                casts: used.contains(WasmFeatures::GC),
+            });
+        }
+    }
+
+    /// The operator for an indirect call that may suspend, and its operands: whoever is entered by it learns that the caller is not the host.
+    pub(super) fn call_from_inside(
+        &self,
+        b: &mut Builder<'_>,
+        operator: Operator<'static>,
+        args: &[Value],
+    ) -> (Operator<'static>, Vec<Value>) {
+        let mut args = args.to_vec();
+        let Some(boundary) = self.boundary else { return (operator, args) };
+        let mut operator = operator;
+        // Everything that may trap comes before the global is set: nobody would take that back.
+        match operator {
+            Operator::CallIndirect { type_index, table_index }
+            | Operator::ReturnCallIndirect { type_index, table_index }
+                if boundary.casts =>
+            {
+                let index = args.pop().expect("an indirect call has an index");
+                let element =
+                    ValType::Ref(self.module.tables[wasmfx_ir::module::TableId::from_u32(table_index)].ty.element_type);
+                let element = b.value(Operator::TableGet { table: table_index }, &[index], element);
+                let hty = HeapType::Concrete(UnpackedIndex::Module(type_index));
+                let ty = RefType::new(false, hty).expect("types are below wasm's limit");
+                args.push(b.value(Operator::RefCastNonNull { hty }, &[element], ValType::Ref(ty)));
+                operator = match operator {
+                    Operator::CallIndirect { .. } => Operator::CallRef { type_index },
+                    _ => Operator::ReturnCallRef { type_index },
+                };
+            }
+            Operator::CallRef { .. } | Operator::ReturnCallRef { .. } => {
+                let reference = args.pop().expect("a call of a reference has one");
+                let mut ty = b.func.value_type(reference);
+                if let ValType::Ref(nullable) = ty
+                    && nullable.is_nullable()
+                {
+                    ty = ValType::Ref(nullable.as_non_null());
+                    args.push(b.value(Operator::RefAsNonNull, &[reference], ty));
+                } else {
+                    args.push(reference);
+                }
+            }
+            Operator::CallIndirect { .. } | Operator::ReturnCallIndirect { .. } => {}
+            _ => return (operator, args),
+        }
+        let one = b.i32(1);
+        b.set_global(boundary.inside, one);
+        (operator, args)
+    }
+
+    /// After an indirect call: what was called may have been a function of the host, which takes nothing back.
+    pub(super) fn called_from_inside(&self, b: &mut Builder<'_>, operator: &Operator<'static>) {
+        if let (Some(boundary), Operator::CallIndirect { .. } | Operator::CallRef { .. }) = (self.boundary, operator) {
+            let zero = b.i32(0);
+            b.set_global(boundary.inside, zero);
+        }
+    }
+
+    /// Does the same for the tail calls of a function that may suspend.
+    pub(super) fn tail_call_from_inside(&self, func: &mut Func) {
+        if self.boundary.is_none() {
+            return;
+        }
+        for block in func.blocks.keys() {
+            let Terminator::TailCall { operator, args } = &func.blocks[block].terminator else { continue };
+            let (operator, args) = (func.operators[*operator].clone(), args.clone());
+            if !super::function::callee(&operator).is_some_and(|callee| self.analysis.call_suspends(callee)) {
+                continue;
+            }
+            func.blocks[block].terminator = Terminator::Missing;
+            let b = &mut Builder::at(func, block);
+            let (operator, args) = self.call_from_inside(b, operator, &args);
+            let operator = b.func.operators.intern(operator);
+            b.end(Terminator::TailCall { operator, args: args.into_iter().collect() });
+        }
+    }
+
+    /// Puts the entries in the place of their functions, so that every reference that there is, and every export, is one to the entry. The functions
+    /// move, and with them the direct calls.
+    pub(super) fn put_entries_in_place(&mut self) -> Result<(), Error> {
+        let Some(boundary) = self.boundary else { return Ok(()) };
+        let entered = self.analysis.entered_by_reference();
+        let mut moved: SecondaryMap<FunctionId, Option<FunctionId>> = SecondaryMap::new();
+        let mut entries = Vec::new();
+        for &function in &entered {
+            let own = self.module.functions[function].clone();
+            let barrier = match self.analysis.escapes[function].is_empty() {
+                true => None,
+                false => Some(self.host_entry(function)?),
+            };
+            if matches!(own.body, Body::Import)
+                && let Some(import) =
+                    self.module.imports.iter_mut().find(|import| import.item == Item::Function(function))
+            {
+                import.item = Item::Function(FunctionId::from_u32(
+                    u32::try_from(self.module.functions.len()).expect("functions are numbered by u32"),
+                ));
+            }
+            let to = self.module.functions.push(own);
+            moved[function] = Some(to);
+            entries.push((function, to, barrier));
+        }
+        for function in self.module.functions.values_mut() {
+            if let Body::Lifted(func) = &mut function.body {
+                func.operators.rewrite(|operator| {
+                    if let Operator::Call { function_index } | Operator::ReturnCall { function_index } = operator
+                        && let Some(to) = moved[FunctionId::from_u32(*function_index)]
+                    {
+                        *function_index = to.as_u32();
+                    }
+                });
+            }
+        }
+        for (function, to, barrier) in entries {
+            let body = self.crossing_entry(function, to, barrier, boundary);
+            let name = self.name_of(to);
+            let entry = &mut self.module.functions[function];
+            entry.body = Body::Lifted(Box::new(body));
+            entry.name = Some(format!("{name}.reference"));
+            entry.local_names.clear();
+            entry.label_names.clear();
+            self.report.moved(function, to);
+        }
+        Ok(())
+    }
+
+    fn crossing_entry(
+        &mut self,
+        function: FunctionId,
+        to: FunctionId,
+        barrier: Option<FunctionId>,
+        boundary: Boundary,
+    ) -> Func {
+        let ty = self.module.functions[function].ty;
+        let params = self.lowered_types(&self.original_params(ty));
+        let results = self.lowered_types(&self.original_results(ty));
+        let mut func = Func::new(ty, &params, &results);
+        let args = func.blocks[func.entry].params.clone();
+        let b = &mut Builder::new(&mut func);
+        let call = |b: &mut Builder<'_>, function: FunctionId, tail: bool| {
+            let function_index = function.as_u32();
+            if tail {
+                let operator = b.func.operators.intern(Operator::ReturnCall { function_index });
+                b.end(Terminator::TailCall { operator, args: args.clone() });
+            } else {
+                let values = b.values(Operator::Call { function_index }, &args, &results);
+                b.ret(&values);
+            }
+        };
+        if let Some(barrier) = barrier {
+            let inside = b.global(boundary.inside, ValType::I32);
+            let (inside, outside) = b.fork(inside);
+            b.switch_to(outside);
+            call(b, barrier, false);
+            b.switch_to(inside);
+        }
+        let zero = b.i32(0);
+        b.set_global(boundary.inside, zero);
+        call(b, to, boundary.tail_calls);
+        super::function::finish(&mut func);
+        func
+    }
+}

@@ -1,0 +1,118 @@
+//! Imported tags that may be one tag.
+//!
+//! The identity of a tag is its address, so two imports may turn out to be the same tag when the module is instantiated. Exceptions keep this by
+//! themselves, since lowered exceptions have the tags that they had. The status of a suspension is a number, and two imports of one tag must
+//! have one: tags that may be the same get their numbers when the module starts, where each is thrown once to see by which of those before it it
+//! is caught. In a shared runtime numbers come from whoever defines the tag, and this is not needed.
+
+use super::builder::Builder;
+use super::scan::Summary;
+use super::{Error, Lowering};
+use rustc_hash::FxHashSet;
+use wasmfx_ir::Module;
+use wasmfx_ir::entity::SecondaryMap;
+use wasmfx_ir::func::{Func, Handler, Terminator};
+use wasmfx_ir::module::{FunctionId, Item, TagId};
+use wasmfx_ir::wasmparser::{Operator, ValType};
+
+/// The tags that suspensions, switches and clauses name.
+pub(super) fn tags_of_suspensions(module: &Module, summaries: &SecondaryMap<FunctionId, Summary>) -> FxHashSet<TagId> {
+    let mut tags = FxHashSet::default();
+    for id in module.functions.keys() {
+        let summary = &summaries[id];
+        tags.extend(summary.suspends.iter().chain(&summary.switches));
+        for site in &summary.resumes {
+            tags.extend(site.suspensions.iter().chain(&site.switches));
+        }
+    }
+    tags
+}
+
+impl Lowering<'_> {
+    /// Gives numbers that are found at run time to imported tags that may be the same as another.
+    pub(super) fn find_equal_tags(&mut self, tags: &FxHashSet<TagId>) {
+        let imported: Vec<TagId> = self
+            .module
+            .imports
+            .iter()
+            .filter_map(|import| match import.item {
+                Item::Tag(tag) if tags.contains(&tag) => Some(tag),
+                _ => None,
+            })
+            .collect();
+        let mut groups: Vec<Vec<TagId>> = Vec::new();
+        for tag in imported {
+            match groups.iter_mut().find(|group| self.may_be_equal(group[0], tag)) {
+                Some(group) => group.push(tag),
+                None => groups.push(vec![tag]),
+            }
+        }
+        groups.retain(|group| group.len() > 1);
+        for &tag in groups.iter().flatten() {
+            let number = self.static_status(tag, false).expect("the world is closed");
+            let name = format!("wasmfx.tag:{tag}");
+            self.tag_numbers[tag] = Some(self.add_i32_global_with(name, number));
+        }
+        self.equal_tags = groups;
+    }
+
+    /// Equal tags have equal types, and those have as many parameters and results of each kind.
+    fn may_be_equal(&self, one: TagId, other: TagId) -> bool {
+        let kinds = |types: Vec<ValType>| -> Vec<Option<ValType>> {
+            types.into_iter().map(|ty| Some(ty).filter(|ty| !matches!(ty, ValType::Ref(_)))).collect()
+        };
+        let (one, other) = (self.original_tag_type(one), self.original_tag_type(other));
+        kinds(self.original_params(one)) == kinds(self.original_params(other))
+            && kinds(self.original_results(one)) == kinds(self.original_results(other))
+    }
+
+    /// Adds what has to come before anything else that runs: it finds out which imported tags are the same, and checks segments.
+    pub(super) fn add_start(&mut self) -> Result<(), Error> {
+        if self.equal_tags.is_empty() && self.active_segments.is_empty() {
+            return Ok(());
+        }
+        let ty = self.function_type(&[], &[]);
+        let mut func = Func::new(ty, &[], &[]);
+        let mut at = func.entry;
+        for group in std::mem::take(&mut self.equal_tags) {
+            for (index, &tag) in group.iter().enumerate().skip(1) {
+                let types = self.lowered_types(&self.original_params(self.original_tag_type(tag)));
+                let payload = self.dummies(&mut func, at, &types).map_err(|error| {
+                    Error::input(format!(
+                        "the imported {tag} may be the same as another, which cannot be found out: {error}"
+                    ))
+                    .with_help("import the tag once")
+                })?;
+                let b = &mut Builder::at(&mut func, at);
+                let rest = b.new_block(&[]);
+                let mut handlers = Vec::new();
+                for &earlier in &group[..index] {
+                    let types = self.lowered_types(&self.original_params(self.original_tag_type(earlier)));
+                    let landing = b.new_block(&types);
+                    handlers.push((Handler::Catch { tag: earlier, block: landing }, landing, Some(earlier)));
+                }
+                let landing = b.new_block(&[]);
+                handlers.push((Handler::CatchAll { block: landing }, landing, None));
+                let clauses: Vec<Handler> = handlers.iter().map(|(handler, ..)| handler.clone()).collect();
+                b.invoke(Operator::Throw { tag_index: tag.as_u32() }, &payload, None, &clauses);
+                for (_, landing, earlier) in handlers {
+                    b.switch_to(landing);
+                    if let (Some(earlier), Some(own)) = (earlier, self.tag_numbers[tag]) {
+                        let number = self.suspension_status(b, earlier);
+                        b.set_global(own, number);
+                    }
+                    b.jump(rest, &[]);
+                }
+                at = rest;
+            }
+        }
+        let b = &mut Builder::at(&mut func, at);
+        self.check_active_segments(b)?;
+        if let Some(start) = self.module.start {
+            b.run(Operator::Call { function_index: start.as_u32() }, &[]);
+        }
+        b.end(Terminator::Return(wasmfx_ir::func::ValueVec::new()));
+        self.module.start = Some(self.add_function(func, "wasmfx.start".to_owned()));
+        Ok(())
+    }
+}

@@ -1,0 +1,17 @@
+;; Indirect and referenced calls suspend, functions known only at run time begin continuations.
+(module
+    (type $ft (func (param i32) (result i32))) (type $ct (cont $ft)) (tag $yield (param i32) (result i32))
+    (table $t funcref (elem $plain $yields))
+    (func $plain (type $ft) (i32.add (local.get 0) (i32.const 1)))
+    (func $yields (type $ft) (suspend $yield (local.get 0)))
+    (func $indirect (type $ft) (i32.add (call_indirect $t (type $ft) (local.get 0) (i32.const 1)) (call_indirect $t (type $ft) (i32.const 5) (i32.const 0))))
+    (func $by-reference (type $ft) (i32.mul (i32.const 2) (call_ref $ft (local.get 0) (ref.func $indirect))))
+    (elem declare func $indirect $by-reference)
+    (func (export "run") (param i32) (result i32) (local $f (ref null $ft)) (local $k (ref null $ct)) (local $v i32)
+        (local.set $f (if (result (ref $ft)) (local.get 0) (then (ref.func $indirect)) (else (ref.func $by-reference))))
+        (block $on (result i32 (ref $ct))
+            (return (resume $ct (on $yield $on) (i32.const 30) (cont.new $ct (local.get $f)))))
+        (local.set $k) (local.set $v)
+        (resume $ct (i32.add (local.get $v) (i32.const 100)) (local.get $k))))
+(assert_return (invoke "run" (i32.const 1)) (i32.const 136))
+(assert_return (invoke "run" (i32.const 0)) (i32.const 272))

@@ -1,0 +1,22 @@
+;; Tail calls take constant space inside continuations, before and after a suspension.
+(module
+    (type $ft (func (param i32) (result i32))) (type $ct (cont $ft)) (tag $yield (param i32))
+    (type $fk (func (result i32))) (type $ck (cont $fk))
+    (func $even (param i32) (result i32)
+        (if (i32.eqz (local.get 0)) (then (return (i32.const 1))))
+        (if (i32.eqz (i32.rem_u (local.get 0) (i32.const 100000))) (then (suspend $yield (local.get 0))))
+        (return_call $odd (i32.sub (local.get 0) (i32.const 1))))
+    (func $odd (param i32) (result i32)
+        (if (i32.eqz (local.get 0)) (then (return (i32.const 0))))
+        (return_call $even (i32.sub (local.get 0) (i32.const 1))))
+    (elem declare func $even)
+    (func (export "run") (param i32) (result i32) (local $k (ref null $ck))
+        (block $on (result i32 (ref $ck))
+            (return (resume $ct (on $yield $on) (local.get 0) (cont.new $ct (ref.func $even)))))
+        (local.set $k) (drop)
+        (loop $l
+            (block $on (result i32 (ref $ck)) (return (resume $ck (on $yield $on) (local.get $k))))
+            (local.set $k) (drop) (br $l))
+        (unreachable)))
+(assert_return (invoke "run" (i32.const 1000000)) (i32.const 1))
+(assert_return (invoke "run" (i32.const 1000001)) (i32.const 0))

@@ -1,0 +1,16 @@
+;; A suspension that nobody handles traps, and the instance works on.
+(module
+    (type $ft (func)) (type $ct (cont $ft)) (tag $yield) (tag $other)
+    (func $body (export "bare") (suspend $yield))
+    (func $deep (param i32) (if (local.get 0) (then (call $deep (i32.sub (local.get 0) (i32.const 1)))) (else (suspend $yield))))
+    (func $middle (call $deep (i32.const 3)))
+    (elem declare func $middle)
+    (func (export "wrong-tag")
+        (block $on (result (ref $ct)) (resume $ct (on $other $on) (cont.new $ct (ref.func $middle))) (return)) (drop))
+    (func (export "right-tag") (result i32)
+        (block $on (result (ref $ct)) (resume $ct (on $yield $on) (cont.new $ct (ref.func $middle))) (return (i32.const 1)))
+        (resume $ct) (i32.const 2)))
+(assert_suspension (invoke "bare") "unhandled")
+(assert_return (invoke "right-tag") (i32.const 2))
+(assert_suspension (invoke "wrong-tag") "unhandled")
+(assert_return (invoke "right-tag") (i32.const 2))

@@ -1,0 +1,57 @@
+//! Reports to `host.cover`, in instrumented encodings.
+
+use wasm_encoder::Instruction;
+
+use super::Encoder;
+use super::body::Body;
+use crate::generate::coverage::Event;
+use crate::generate::program::{Heap, HostFunction, TypeDefinition};
+
+impl Encoder<'_> {
+    /// Reports an event, if the encoding is instrumented.
+    pub(super) fn cover(&mut self, body: &mut Body, event: Event) {
+        if self.instrumented {
+            let cover = self.host(HostFunction::Cover);
+            body.out.extend([
+                Instruction::I32Const(event as i32),
+                Instruction::I32Const(0),
+                Instruction::Call(cover),
+                Instruction::Drop,
+            ]);
+        }
+    }
+
+    /// Reports an event and keeps the depth that the host answers.
+    pub(super) fn cover_depth(&mut self, body: &mut Body, event: Event) {
+        if self.instrumented {
+            let cover = self.host(HostFunction::Cover);
+            body.out.extend([
+                Instruction::I32Const(event as i32),
+                Instruction::I32Const(0),
+                Instruction::Call(cover),
+                Instruction::LocalSet(body.depth_local),
+            ]);
+        }
+    }
+
+    /// Reports an event together with the depth kept.
+    pub(super) fn cover_at_depth(&mut self, body: &mut Body, event: Event) {
+        if self.instrumented {
+            let cover = self.host(HostFunction::Cover);
+            body.out.extend([
+                Instruction::I32Const(event as i32),
+                Instruction::LocalGet(body.depth_local),
+                Instruction::Call(cover),
+                Instruction::Drop,
+            ]);
+        }
+    }
+
+    pub(super) fn cover_table(&mut self, body: &mut Body, table: u32, event: Event) {
+        if let Heap::Type(id) = self.program.tables[table as usize].element
+            && matches!(self.program.types[id as usize], TypeDefinition::Continuation(_))
+        {
+            self.cover(body, event);
+        }
+    }
+}
