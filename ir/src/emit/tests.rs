@@ -282,6 +282,33 @@ fn what_a_mutable_global_holds_is_read_on_each_way() {
 }
 
 #[test]
+fn a_constant_that_is_stored_before_its_ways_part_is_made_there() {
+    // The constant is too long to be repeated, and is first made behind the place where most ways' value is stored.
+    let (_, _, body) = round_trip(
+        "(module (import \"\" \"f\" (func $f)) (func (param i32 i32 i32) (result i64) (local i64)
+           (block $b
+             (br_if $b (local.get 0))
+             (call $f)
+             (local.set 3 (i64.const 0x123456789abcdef))
+             (br_if $b (local.get 1))
+             (call $f)
+             (br_if $b (local.get 2))
+             (call $f)
+             (br_if $b (i32.and (local.get 1) (local.get 2)))
+             (call $f))
+           (local.get 3)))",
+    );
+    let mut is_set = [false; 8];
+    for item in &body.code {
+        match *item {
+            CodeItem::LocalSet(local) | CodeItem::LocalTee(local) => is_set[local as usize] = true,
+            CodeItem::LocalGet(local) => assert!(local < 3 || is_set[local as usize], "{:?}", body.code),
+            _ => {}
+        }
+    }
+}
+
+#[test]
 fn a_branch_behind_a_loop_without_end_stays_where_a_block_has_results() {
     // The block ends at a landing, so its results are what the exception carries; the loop never gets there, and does not say so.
     round_trip(

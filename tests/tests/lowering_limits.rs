@@ -1,0 +1,209 @@
+//! What the lowering promises about numbers: depth, how many continuations are alive and what they cost, generations that run out, memory that does.
+
+use wasmfx::lowering::{Frames, LoweringArguments, lower_binary};
+use wasmfx_ir::encode::encode_module;
+use wasmfx_ir::module::{Export, Item};
+use wasmfx_ir::parse::{ParseOptions, parse_module};
+use wasmfx_tests::differential::run::{EngineOptions, engine};
+use wasmtime::{Global, Instance, Memory, Module, Store, StoreLimits, StoreLimitsBuilder, Val};
+
+/// An instance of the lowered module on an engine without stack switching.
+struct Lowered {
+    store: Store<StoreLimits>,
+    instance: Instance,
+}
+
+impl Lowered {
+    /// With every global, and the memory of the frames, exported by name.
+    fn new(text: &str, frames: Frames, limits: StoreLimits) -> Self {
+        let options = LoweringArguments { frames, ..LoweringArguments::default() }.options();
+        let (lowered, _) = lower_binary(&wat::parse_str(text).unwrap(), &options).unwrap();
+        let mut module = parse_module(lowered, &ParseOptions::default()).unwrap();
+        let mut exports = Vec::new();
+        for (id, global) in module.globals.iter() {
+            exports.extend(global.name.clone().map(|name| Export { name, item: Item::Global(id) }));
+        }
+        for (id, memory) in module.memories.iter() {
+            exports.extend(memory.name.clone().map(|name| Export { name, item: Item::Memory(id) }));
+        }
+        // Names of types may repeat, those of exports may not.
+        exports.retain(|export| !module.exports.iter().any(|other| other.name == export.name));
+        let mut seen = std::collections::BTreeSet::new();
+        exports.retain(|export| seen.insert(export.name.clone()));
+        module.exports.extend(exports);
+        let engine = engine(EngineOptions { stack_switching: false, ..EngineOptions::default() }).unwrap();
+        let module = Module::new(&engine, encode_module(&module).unwrap()).unwrap();
+        let mut store = Store::new(&engine, limits);
+        store.limiter(|limits| limits);
+        store.set_epoch_deadline(1_000_000);
+        let instance = Instance::new(&mut store, &module, &[]).unwrap();
+        Self { store, instance }
+    }
+
+    fn call(&mut self, name: &str, arguments: &[i32]) -> wasmtime::Result<i32> {
+        let function = self.instance.get_func(&mut self.store, name).unwrap();
+        let arguments: Vec<Val> = arguments.iter().map(|&argument| Val::I32(argument)).collect();
+        let mut results = vec![Val::I32(0); function.ty(&self.store).results().len()];
+        function.call(&mut self.store, &arguments, &mut results)?;
+        Ok(results.first().map_or(0, |result| result.unwrap_i32()))
+    }
+
+    fn global(&mut self, name: &str) -> Global {
+        self.instance.get_global(&mut self.store, name).unwrap()
+    }
+
+    fn frames(&mut self) -> Memory {
+        self.instance.get_memory(&mut self.store, "wasmfx.frames").unwrap()
+    }
+}
+
+fn unlimited() -> StoreLimits {
+    StoreLimitsBuilder::new().build()
+}
+
+const NESTED: &str = r#"(module
+    (type $ft (func (param i32) (result i32))) (type $ct (cont $ft)) (tag $yield (result i32))
+    (func $nest (type $ft)
+        (if (i32.eqz (local.get 0)) (then (return (suspend $yield))))
+        (i32.add (i32.const 1) (resume $ct (i32.sub (local.get 0) (i32.const 1)) (cont.new $ct (ref.func $nest)))))
+    (elem declare func $nest)
+    (func (export "deep") (param i32) (result i32) (local $k (ref null $ct))
+        (block $on (result (ref $ct))
+            (return (resume $ct (on $yield $on) (local.get 0) (cont.new $ct (ref.func $nest)))))
+        (local.set $k) (resume $ct (i32.const 5) (local.get $k))))"#;
+
+#[test]
+fn a_hundred_thousand_nested_resumes_need_no_more_of_the_engines_stack() {
+    for frames in [Frames::Memory, Frames::Gc] {
+        let mut lowered = Lowered::new(NESTED, frames, unlimited());
+        for _ in 0..2 {
+            assert_eq!(lowered.call("deep", &[100_000]).unwrap(), 100_005, "{frames:?}");
+        }
+    }
+}
+
+/// A table of generators.
+const MANY: &str = r#"(module
+    (type $ft (func (param i32) (result i32))) (type $ct (cont $ft)) (type $fk (func (result i32))) (type $ck (cont $fk))
+    (tag $yield (param i32))
+    (table $t 0 (ref null $ck))
+    (func $body (type $ft) (suspend $yield (local.get 0)) (i32.add (local.get 0) (i32.const 1)))
+    (elem declare func $body)
+    (func $start (param i32) (result (ref $ck))
+        (block $on (result i32 (ref $ck)) (drop (resume $ct (on $yield $on) (local.get 0) (cont.new $ct (ref.func $body)))) (unreachable))
+        (return_call $second))
+    (func $second (param i32 (ref $ck)) (result (ref $ck)) (local.get 1))
+    (func (export "grow") (param i32) (result i32) (table.grow $t (ref.null $ck) (local.get 0)))
+    ;; Starts those from the first to before the second.
+    (func (export "start") (param i32 i32)
+        (loop $l
+            (table.set $t (local.get 0) (call $start (i32.const 1)))
+            (br_if $l (i32.lt_u (local.tee 0 (i32.add (local.get 0) (i32.const 1))) (local.get 1)))))
+    (func (export "finish") (param i32 i32) (result i32) (local $s i32)
+        (loop $l
+            (local.set $s (i32.add (local.get $s) (resume $ck (table.get $t (local.get 0)))))
+            (br_if $l (i32.lt_u (local.tee 0 (i32.add (local.get 0) (i32.const 1))) (local.get 1))))
+        (local.get $s))
+    (func (export "abandon") (param i32)
+        (loop $l
+            (drop (call $start (i32.const 1)))
+            (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))))"#;
+
+#[test]
+fn a_million_continuations_are_alive_in_a_quarter_of_a_gigabyte() {
+    const COUNT: i32 = 1_000_000;
+    let mut lowered = Lowered::new(MANY, Frames::Memory, unlimited());
+    assert_eq!(lowered.call("grow", &[COUNT]).unwrap(), 0);
+    let before = lowered.frames().data_size(&lowered.store);
+    lowered.call("start", &[0, COUNT]).unwrap();
+    let after = lowered.frames().data_size(&lowered.store);
+    let each = (after - before) as f64 / f64::from(COUNT);
+    println!("{after} bytes in all, {each:.1} for each continuation");
+    assert!(after < 256 << 20, "{after} bytes");
+    assert!(each <= 128.0, "{each} bytes each");
+    assert_eq!(lowered.call("finish", &[0, COUNT]).unwrap(), 2 * COUNT);
+    // What they took is used again.
+    lowered.call("start", &[0, COUNT]).unwrap();
+    assert_eq!(lowered.frames().data_size(&lowered.store), after);
+    assert_eq!(lowered.call("finish", &[0, COUNT]).unwrap(), 2 * COUNT);
+}
+
+#[test]
+fn continuations_may_be_abandoned() {
+    for frames in [Frames::Memory, Frames::Gc] {
+        let mut lowered = Lowered::new(MANY, frames, unlimited());
+        lowered.call("grow", &[10]).unwrap();
+        lowered.call("start", &[0, 10]).unwrap();
+        lowered.call("abandon", &[100_000]).unwrap();
+        assert_eq!(lowered.call("finish", &[0, 10]).unwrap(), 20, "{frames:?}");
+    }
+}
+
+#[test]
+fn an_instance_that_ran_out_of_memory_works_on() {
+    let limits = StoreLimitsBuilder::new().memory_size(1 << 20).build();
+    let mut lowered = Lowered::new(MANY, Frames::Memory, limits);
+    lowered.call("grow", &[5000]).unwrap();
+    lowered.call("start", &[0, 1000]).unwrap();
+    for _ in 0..3 {
+        let error = lowered.call("abandon", &[1_000_000]).unwrap_err();
+        assert!(error.downcast_ref::<wasmtime::Trap>().is_some(), "{error:?}");
+        // A table that cannot grow is as large as it was.
+        assert!(!matches!(lowered.call("grow", &[2_000_000]), Ok(size) if size >= 0));
+        // Those that were there are there still, and what they give back serves new ones.
+        assert_eq!(lowered.call("finish", &[0, 1000]).unwrap(), 2000);
+        lowered.call("start", &[0, 1000]).unwrap();
+        assert_eq!(lowered.call("finish", &[0, 500]).unwrap(), 1000);
+        lowered.call("start", &[0, 500]).unwrap();
+    }
+}
+
+#[test]
+fn a_record_whose_generations_run_out_is_given_up() {
+    let text = r#"(module
+        (type $ft (func)) (type $ct (cont $ft)) (type $fb (func (param i32))) (type $cb (cont $fb)) (tag $yield)
+        (global $k (mut (ref null $ct)) (ref.null $ct)) (global $old (mut (ref null $ct)) (ref.null $ct))
+        (global $count (mut i32) (i32.const 0))
+        (func $body (param i32)
+            (loop $l
+                (global.set $count (i32.add (global.get $count) (local.get 0))) (suspend $yield) (br $l)))
+        (elem declare func $body)
+        (func (export "start") (global.set $k (cont.bind $cb $ct (i32.const 1) (cont.new $cb (ref.func $body)))))
+        (func (export "step")
+            (block $on (result (ref $ct)) (resume $ct (on $yield $on) (global.get $k)) (return))
+            (global.set $k))
+        (func (export "keep") (global.set $old (global.get $k)))
+        (func (export "restore") (global.set $k (global.get $old)))
+        (func (export "count") (result i32) (global.get $count)))"#;
+    // Steps before the generation is moved to just before its end, so that it ends with a bound entry, or with a suspended frame.
+    for steps in [0, 3] {
+        let mut lowered = Lowered::new(text, Frames::Memory, unlimited());
+        lowered.call("start", &[]).unwrap();
+        for _ in 0..steps {
+            lowered.call("step", &[]).unwrap();
+        }
+        let handle = lowered.global("k");
+        let record = handle.get(&mut lowered.store).unwrap_i64() as u32;
+        let last_but = |generations: u32| (i64::from(u32::MAX - generations) << 32) | i64::from(record);
+        for left in [2, 0] {
+            let frames = lowered.frames();
+            if record == handle.get(&mut lowered.store).unwrap_i64() as u32 {
+                frames.write(&mut lowered.store, record as usize, &last_but(left).to_le_bytes()).unwrap();
+                handle.set(&mut lowered.store, Val::I64(last_but(left))).unwrap();
+                lowered.call("keep", &[]).unwrap();
+            }
+            for _ in 0..5 {
+                lowered.call("step", &[]).unwrap();
+            }
+        }
+        assert_eq!(lowered.call("count", &[]).unwrap(), steps + 10);
+        let now = handle.get(&mut lowered.store).unwrap_i64();
+        assert_ne!(now as u32, record, "the record is still used");
+        // An old handle does not reach anything.
+        lowered.call("restore", &[]).unwrap();
+        assert!(lowered.call("step", &[]).is_err());
+        handle.set(&mut lowered.store, Val::I64(now)).unwrap();
+        lowered.call("step", &[]).unwrap();
+        assert_eq!(lowered.call("count", &[]).unwrap(), steps + 11);
+    }
+}
