@@ -9,6 +9,7 @@ use wasmfx::engine::EngineOptions;
 use wasmfx::engine::options::STACK_SWITCHING_SUPPORTED;
 use wasmfx::engine::program::{Entry, Outcome, Run, Streams, run};
 use wasmfx::input_output::Input;
+use wasmfx_tests::reemit::reemit_with_walrus;
 
 /// Too large to be committed.
 const BUILT_ON_DEMAND: &str = "rows";
@@ -17,12 +18,23 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures")
 }
 
+/// What is done with a module before it runs.
+type Finish = fn(Vec<u8>) -> Vec<u8>;
+
+fn as_it_is(binary: Vec<u8>) -> Vec<u8> {
+    binary
+}
+
+fn as_walrus_writes_it(binary: Vec<u8>) -> Vec<u8> {
+    reemit_with_walrus(&binary).unwrap()
+}
+
 /// What the program prints; a text program's result is printed by whoever runs it.
-fn output(workload: &Workload, variant: &Variant, module: &Path) -> String {
+fn output(workload: &Workload, variant: &Variant, module: &Path, finish: Finish) -> String {
     let engine = EngineOptions { stack_switching: variant.stack_switching(), ..EngineOptions::for_tests() };
     let engine = engine.build().unwrap();
     let binary = Input::read(module).unwrap();
-    let binary = variant.transform(&binary.to_binary().unwrap()).unwrap();
+    let binary = finish(variant.transform(&binary.to_binary().unwrap()).unwrap());
     let (parameters, _) = workload.case(true);
     let (entry, arguments) = match workload.source {
         Source::Fiber => (Entry::Command, [vec![workload.program.to_string()], parameters].concat()),
@@ -42,6 +54,10 @@ fn output(workload: &Workload, variant: &Variant, module: &Path) -> String {
 }
 
 fn check_variant(name: &str) {
+    check_variant_finished(name, as_it_is);
+}
+
+fn check_variant_finished(name: &str, finish: Finish) {
     let variant = VARIANTS.iter().find(|variant| variant.name == name).unwrap();
     if variant.stack_switching() && !STACK_SWITCHING_SUPPORTED {
         eprintln!("skipped: this machine's engine has no stack switching");
@@ -55,7 +71,7 @@ fn check_variant(name: &str) {
             eprintln!("skipped: rows, which fixtures/fiber/build.sh makes");
             continue;
         }
-        let output = output(workload, variant, &module);
+        let output = output(workload, variant, &module, finish);
         assert_eq!(output.lines().last(), Some(workload.case(true).1.as_str()), "{} {name}", workload.label());
         checked += 1;
     }
@@ -83,6 +99,12 @@ fn programs_print_their_results_with_frames_in_gc_structs() {
 }
 
 #[test]
+fn lowered_programs_print_their_results_as_walrus_writes_them() {
+    check_variant_finished("lowered-memory", as_walrus_writes_it);
+    check_variant_finished("lowered-gc", as_walrus_writes_it);
+}
+
+#[test]
 fn hello_says_hello_in_turns() {
     let hello = WORKLOADS.iter().find(|workload| workload.program == "hello").unwrap();
     for variant in VARIANTS {
@@ -90,7 +112,7 @@ fn hello_says_hello_in_turns() {
             continue;
         }
         let Some(module) = hello.module(&fixtures(), variant.build) else { continue };
-        assert_eq!(output(hello, variant, &module), "hello world\nhello: 7920\n", "{}", variant.name);
+        assert_eq!(output(hello, variant, &module, as_it_is), "hello world\nhello: 7920\n", "{}", variant.name);
     }
 }
 
