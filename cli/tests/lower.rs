@@ -1,0 +1,91 @@
+//! wasmfx-lower as a process, and lowering in wasmfx-run.
+
+use std::process::{Command, Output};
+
+const LOWER: &str = env!("CARGO_BIN_EXE_wasmfx-lower");
+const RUN: &str = env!("CARGO_BIN_EXE_wasmfx-run");
+const VALIDATE: &str = env!("CARGO_BIN_EXE_wasmfx-validate");
+
+const GENERATOR: &str = r#"(module
+    (type $ft (func)) (type $ct (cont $ft)) (tag $yield (param i32))
+    (func $helper (param i32) (suspend $yield (local.get 0)))
+    (func $count (local $i i32)
+        (loop $l (call $helper (local.get $i)) (local.set $i (i32.add (local.get $i) (i32.const 1)))
+            (br_if $l (i32.lt_u (local.get $i) (i32.const 10)))))
+    (elem declare func $count)
+    (func (export "sum") (result i32) (local $s i32) (local $k (ref null $ct))
+        (local.set $k (cont.new $ct (ref.func $count)))
+        (loop $l
+            (block $on (result i32 (ref $ct)) (resume $ct (on $yield $on) (local.get $k)) (return (local.get $s)))
+            (local.set $k) (local.set $s (i32.add (local.get $s))) (br $l))
+        (unreachable)))"#;
+
+fn call(program: &str, arguments: &[&str]) -> Output {
+    Command::new(program).args(arguments).output().unwrap()
+}
+
+#[track_caller]
+fn succeed(program: &str, arguments: &[&str]) -> String {
+    let output = call(program, arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn input() -> (tempfile::TempDir, String, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_string();
+    let (input, output) = (path("in.wat"), path("out.wasm"));
+    std::fs::write(&input, GENERATOR).unwrap();
+    (directory, input, output)
+}
+
+#[test]
+fn every_level_and_store_gives_a_module_that_needs_no_stack_switching() {
+    let (_directory, input, output) = input();
+    for frames in ["auto", "memory", "gc"] {
+        for level in [None, Some("-O"), Some("-O2"), Some("-Oz")] {
+            let arguments = [&[&*input, "-o", &*output, "--frames", frames], level.as_slice()].concat();
+            succeed(LOWER, &arguments);
+            succeed(VALIDATE, &[&*output, "--disable-stack-switching"]);
+            assert_eq!(succeed(RUN, &["--no-stack-switching", "--invoke", "sum", &*output]), "i32:45\n");
+        }
+    }
+}
+
+#[test]
+fn the_report_says_what_each_function_costs() {
+    let (directory, input, _) = input();
+    let report = directory.path().join("report.json");
+    succeed(LOWER, &[&*input, "--report", report.to_str().unwrap()]);
+    let report: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(report).unwrap()).unwrap();
+    assert_eq!(report["store"], "memory");
+    let functions = report["functions"].as_array().unwrap();
+    let count = functions.iter().find(|function| function["name"] == "count").unwrap();
+    for key in ["original_bytes", "fast_bytes", "resumable_bytes", "frame_size"] {
+        assert!(count[key].as_u64().unwrap() > 0, "{count}");
+    }
+    assert!(report["added_bytes"].as_u64().unwrap() > 0);
+    let text = succeed(LOWER, &[&*input, "--report", "-"]);
+    assert!(text.contains("bytes before") && text.contains("linear memory"), "{text}");
+}
+
+#[test]
+fn a_program_is_lowered_on_the_way_with_the_same_options() {
+    let (directory, input, _) = input();
+    let report = directory.path().join("report.txt");
+    let arguments =
+        ["--lower=gc", "-O2", "--report", report.to_str().unwrap(), "--invoke", "sum", &*input];
+    assert_eq!(succeed(RUN, &arguments), "i32:45\n");
+    assert!(std::fs::read_to_string(report).unwrap().contains("GC structs"));
+    let output = call(RUN, &["--no-multi-memory", "--invoke", "sum", &*input]);
+    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn auto_keeps_frames_in_gc_structs_where_no_memory_can_hold_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let input = directory.path().join("in.wat");
+    std::fs::write(&input, GENERATOR.replace("(module", "(module (memory i64 1)")).unwrap();
+    let text = succeed(LOWER, &[input.to_str().unwrap(), "--no-multi-memory", "--report", "-"]);
+    assert!(text.contains("GC structs") && text.contains("64-bit addresses"), "{text}");
+}
