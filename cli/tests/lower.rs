@@ -73,8 +73,7 @@ fn the_report_says_what_each_function_costs() {
 fn a_program_is_lowered_on_the_way_with_the_same_options() {
     let (directory, input, _) = input();
     let report = directory.path().join("report.txt");
-    let arguments =
-        ["--lower=gc", "-O2", "--report", report.to_str().unwrap(), "--invoke", "sum", &*input];
+    let arguments = ["--lower=gc", "-O2", "--report", report.to_str().unwrap(), "--invoke", "sum", &*input];
     assert_eq!(succeed(RUN, &arguments), "i32:45\n");
     assert!(std::fs::read_to_string(report).unwrap().contains("GC structs"));
     let output = call(RUN, &["--no-multi-memory", "--invoke", "sum", &*input]);
