@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -141,4 +141,36 @@ pub(super) fn resident_memory(status: &str, key: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix(key))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
+}
+
+/// Processor times of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ProcessorTimes {
+    /// Of all its threads.
+    pub(super) own: Duration,
+    /// Of its children that have ended.
+    pub(super) children: Duration,
+}
+
+/// What `/proc/PID/stat` says of them.
+pub(super) fn processor_times(statistics: &str) -> Option<ProcessorTimes> {
+    // Linux counts in hundredths of a second here, whatever it does inside.
+    const TICK: Duration = Duration::from_millis(10);
+    // The program's name, in parentheses, may have spaces in it. It is field 2; the times are fields 14 to 17.
+    let (_, fields) = statistics.rsplit_once(')')?;
+    let ticks: Vec<u32> = fields.split_whitespace().skip(11).take(4).map(str::parse).collect::<Result<_, _>>().ok()?;
+    let [user, system, children_user, children_system] = ticks[..] else { return None };
+    Some(ProcessorTimes { own: TICK * (user + system), children: TICK * (children_user + children_system) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processor_times_are_found_behind_a_name_with_spaces() {
+        let times = processor_times("7 (a (b) c) R 1 2 3 4 5 6 7 8 9 10 100 20 3000 400 20 0").unwrap();
+        assert_eq!((times.own, times.children), (Duration::from_millis(1200), Duration::from_secs(34)));
+        assert_eq!(processor_times("7 (a) R 1 2"), None);
+    }
 }

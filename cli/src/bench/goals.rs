@@ -168,9 +168,14 @@ fn measured(report: &Report, quantity: &Quantity, variant: &str, engine: &str) -
             worst(report, programs, variant, engine, |_| Some(1.0))?;
             Err(("completes".to_string(), Some(true)))
         }
-        Quantity::Size(programs, base) => worst(report, programs, variant, engine, |record| {
-            Some(record.module_bytes? as f64 / report.record(&record.program, base, engine)?.module_bytes? as f64)
-        }),
+        // A size is one, whatever came of the run.
+        Quantity::Size(programs, base) => {
+            let records = programs.iter().filter_map(|program| report.record(program, variant, engine)).collect();
+            worst_of(records, |record| {
+                let base = report.record(&record.program, base, engine)?.module_bytes?;
+                Some(record.module_bytes? as f64 / base as f64)
+            })
+        }
         Quantity::Flatness(program) => {
             let records = succeeded(report, program, variant, engine)?;
             let first = records[0].nanoseconds_per_suspension();
@@ -304,6 +309,14 @@ mod tests {
         assert_eq!((flat.text().as_str(), flat.met), ("1.2 deep_suspend/100", Some(true)));
         assert_eq!(find(&rows, "bytes per suspended continuation").value, Some(100.0));
         assert_eq!(find(&rows, "1 M continuations alive: MB").value, Some(1.1));
+    }
+
+    #[test]
+    fn sizes_count_even_of_programs_that_fail() {
+        let mut runs = vec![record("c10m", "lowered-memory", None), record("c10m", "asyncify", Some(1.0))];
+        runs[0].module_bytes = Some(800);
+        let size = find(&evaluate(&report(runs)), "size / asyncify");
+        assert_eq!((size.text().as_str(), size.met), ("0.80 c10m", Some(true)));
     }
 
     #[test]

@@ -72,7 +72,7 @@ fn means(body: &mut String, report: &Report, engine: &EngineVersion) -> Result<(
             if let Some((mean, count)) = report.mean_time_ratio(variant, engine.name, *baseline) {
                 writeln!(
                     body,
-                    "<div><strong>{}</strong><span>{variant} / {}</span><small>time, geometric mean of {count}</small></div>",
+                    "<div><strong>{}</strong><span>{variant} / {}</span><small>time, mean of {count}</small></div>",
                     format::ratio(mean),
                     baseline.variant()
                 )?;

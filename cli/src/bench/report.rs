@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::goals::Row;
 use super::tools::ToolTime;
-use super::variants::{ASYNCIFY, NATIVE};
+use super::variants::{ASYNCIFY, NATIVE, PLAIN};
 
 /// How a measurement went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -129,7 +129,8 @@ impl Baseline {
     /// What a variant is worth comparing with. Native against Asyncify is the other comparison turned round.
     pub fn of(variant: &str) -> &'static [Baseline] {
         match variant {
-            NATIVE => &[],
+            // What is without fibers is the same for both.
+            NATIVE | PLAIN => &[],
             ASYNCIFY => &[Baseline::Native],
             _ => &[Baseline::Native, Baseline::Asyncify],
         }

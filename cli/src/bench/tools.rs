@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use super::child::{Job, LowerJob};
+use super::child::{Job, LowerJob, processor_times};
 use super::engines::RUN_JOB;
 use super::report::median;
 use super::variants::{ASYNCIFY, VARIANTS, how_to_build};
@@ -82,9 +82,9 @@ pub fn measure_tools(
             let before = processor_time_of_children();
             let start = Instant::now();
             let output = tool.command.output().with_context(|| format!("cannot start {}", tool.name))?;
-            let wall = start.elapsed().as_secs_f64();
+            let wall = start.elapsed();
             let processor = before.zip(processor_time_of_children()).map(|(before, after)| after - before);
-            let elapsed = processor.unwrap_or(wall);
+            let elapsed = processor.unwrap_or(wall).as_secs_f64();
             if output.status.success() {
                 tool.times.push(elapsed * tool.factor);
             } else {
@@ -139,16 +139,9 @@ fn asyncify(program: &Path, version: u32, input: &Path, directory: &Path) -> Too
     }
 }
 
-/// What processes that have ended spent on processors, in seconds, where the system tells.
-fn processor_time_of_children() -> Option<f64> {
-    // Linux counts in hundredths of a second here, whatever it does inside.
-    const TICKS_PER_SECOND: f64 = 100.0;
-    let statistics = std::fs::read_to_string("/proc/self/stat").ok()?;
-    // The program's name, in parentheses, may have spaces in it. It is field 2; the children's times are 16 and 17.
-    let (_, fields) = statistics.rsplit_once(')')?;
-    let mut fields = fields.split_whitespace().skip(13);
-    let (user, system): (f64, f64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
-    Some((user + system) / TICKS_PER_SECOND)
+/// What processes that have ended spent on processors, where the system tells.
+fn processor_time_of_children() -> Option<Duration> {
+    Some(processor_times(&std::fs::read_to_string("/proc/self/stat").ok()?)?.children)
 }
 
 fn find_wasm_opt() -> Option<(PathBuf, u32)> {
