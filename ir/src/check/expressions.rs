@@ -413,6 +413,12 @@ impl Expressions {
         }
     }
 
+    /// Whether the expression, as a condition, is known to hold or not to.
+    pub(super) fn as_condition(&self, expression: Expression) -> Option<bool> {
+        let (decides, inverted) = self.truth(expression);
+        Some((self.as_i32(decides)? != 0) != inverted)
+    }
+
     fn find_inverse(&self, opcode: Opcode, operands: &Operands) -> Option<Expression> {
         let operator = opcode.without_immediates()?;
         let operator = self.operators.find(&operator)?;

@@ -233,12 +233,13 @@ impl<'a> Function<'a> {
 
     fn find_only_way(&self, block: Block, expressions: &Expressions) -> OnlyWay {
         let constant = |value: Value| expressions.as_i32(expressions.of(self.func, value));
+        let holds = |value: Value| expressions.as_condition(expressions.of(self.func, value));
         let is_same = |a: &BlockCall, b: &BlockCall| self.come_together(a, b, expressions);
         match &self.func.blocks[block].terminator {
             Terminator::Jump(_) => OnlyWay::Edge(0),
-            Terminator::Branch { condition, then_target, else_target, .. } => match constant(*condition) {
-                Some(0) => OnlyWay::Edge(1),
-                Some(_) => OnlyWay::Edge(0),
+            Terminator::Branch { condition, then_target, else_target, .. } => match holds(*condition) {
+                Some(false) => OnlyWay::Edge(1),
+                Some(true) => OnlyWay::Edge(0),
                 None if is_same(then_target, else_target) => OnlyWay::Edge(0),
                 None => OnlyWay::None,
             },

@@ -57,9 +57,9 @@ impl Simulation<'_> {
             }
         }
         // Emission's own branch: on a label of a loop with several entries, for instance. The function does not move.
-        match self.constant(condition) {
-            Some(0) => Ok((None, Some(thread))),
-            Some(_) => Ok((Some(thread), None)),
+        match condition.iter().find_map(|&expression| self.expressions.as_condition(expression)) {
+            Some(false) => Ok((None, Some(thread))),
+            Some(true) => Ok((Some(thread), None)),
             None => {
                 self.suspect(&thread);
                 Ok((Some(thread.clone()), Some(thread)))
@@ -137,24 +137,53 @@ impl Simulation<'_> {
     }
 
     pub(super) fn return_values(&mut self, thread: &mut Thread) -> Checked<()> {
-        self.reach_end(thread, "return")?;
-        match &self.function.func.blocks[thread.position.block].terminator {
-            Terminator::Return(values) if self.are_values(thread, values) => Ok(()),
+        self.end(thread, "return", |this, thread| match &this.function.func.blocks[thread.position.block].terminator {
+            Terminator::Return(values) if this.are_values(thread, values) => Ok(()),
             Terminator::Return(values) => {
-                let found = self.describe(thread, values.len());
-                let expected = self.function.func.terminator_text(thread.position.block);
-                self.error(thread, format!("the results are not those of the block's end ({expected}) but {found}"))
+                let found = this.describe(thread, values.len());
+                let expected = this.function.func.terminator_text(thread.position.block);
+                this.error(thread, format!("the results are not those of the block's end ({expected}) but {found}"))
             }
-            _ => self.error(thread, "the block does not end with a return"),
-        }
+            _ => this.error(thread, "the block does not end with a return"),
+        })
     }
 
     pub(super) fn unreachable(&mut self, thread: &mut Thread) -> Checked<()> {
-        self.reach_end(thread, "unreachable")?;
-        match &self.function.func.blocks[thread.position.block].terminator {
-            Terminator::Unreachable => Ok(()),
-            _ => self.error(thread, "the block does not end with unreachable"),
+        self.end(thread, "unreachable", |this, thread| {
+            match &this.function.func.blocks[thread.position.block].terminator {
+                Terminator::Unreachable => Ok(()),
+                _ => this.error(thread, "the block does not end with unreachable"),
+            }
+        })
+    }
+
+    /// The code ends. Where the function still has a choice, it must end so on all ways.
+    fn end(&mut self, thread: &mut Thread, what: &str, check: impl Fn(&Self, &Thread) -> Checked<()>) -> Checked<()> {
+        /// Emission leaves out a choice between a few equal ends; more than a few ways are no such thing.
+        const MAX_WAYS: usize = 256;
+        let mut threads = vec![thread.clone()];
+        let mut ways = 0;
+        while let Some(mut thread) = threads.pop() {
+            self.reach_end(&mut thread, what)?;
+            let mut edges: Vec<&BlockCall> = Vec::new();
+            match &self.function.func.blocks[thread.position.block].terminator {
+                Terminator::Branch { then_target, else_target, .. } => edges.extend([then_target, else_target]),
+                Terminator::Switch { targets, default, .. } => edges.extend(targets.iter().chain([default])),
+                _ => {}
+            }
+            edges.dedup();
+            ways += edges.len();
+            if edges.is_empty() || ways > MAX_WAYS {
+                check(self, &thread)?;
+            } else {
+                for edge in edges {
+                    let mut thread = thread.clone();
+                    self.take_chosen_edge(&mut thread, edge);
+                    threads.push(thread);
+                }
+            }
         }
+        Ok(())
     }
 
     /// `br_on_*` and `resume*`. Says whether control goes on.

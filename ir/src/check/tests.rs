@@ -106,6 +106,16 @@ fn a_constant_that_several_edges_give_is_stored_only_where_it_is_at_hand() {
 }
 
 #[test]
+fn choices_that_make_no_difference_are_left_out() {
+    check_text("(module (func (param i32) (br_if 0 (local.get 0))))");
+    check_text("(module (func (param i32) (result i32) (block (br_table 0 0 0 (local.get 0))) (i32.const 1)))");
+    check_text(
+        "(module (func (param i32) (result i32) (if (i32.const 1) (then (return (i32.const 2)))) (local.get 0)))",
+    );
+    check_text("(module (func (result i32) (block (br_if 0 (i32.eqz (i32.const 0))) (unreachable)) (i32.const 1)))");
+}
+
+#[test]
 fn sides_that_differ_in_a_value_on_the_way_are_not_one() {
     // Both sides lead to the loop with the same argument, but $x is another value.
     check_text(
