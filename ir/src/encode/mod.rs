@@ -40,7 +40,7 @@ impl Executor for Sequential {
 }
 
 /// How to write a module.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct EncodeOptions {
     /// In which order.
     pub order: Order,
@@ -48,12 +48,6 @@ pub struct EncodeOptions {
     pub features: Option<WasmFeatures>,
     /// Whether each emitted body is [proved](crate::check) to do what its function says. Off by default.
     pub verify_emission: bool,
-}
-
-impl Default for EncodeOptions {
-    fn default() -> Self {
-        Self { order: Order::default(), features: None, verify_emission: false }
-    }
 }
 
 /// Writes a module in the binary format.

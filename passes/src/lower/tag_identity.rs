@@ -93,7 +93,7 @@ impl Lowering<'_> {
                 }
                 let landing = b.new_block(&[]);
                 handlers.push((Handler::CatchAll { block: landing }, landing, None));
-                let clauses: Vec<Handler> = handlers.iter().map(|(handler, ..)| handler.clone()).collect();
+                let clauses: Vec<Handler> = handlers.iter().map(|(handler, ..)| *handler).collect();
                 b.invoke(Operator::Throw { tag_index: tag.as_u32() }, &payload, None, &clauses);
                 for (_, landing, earlier) in handlers {
                     b.switch_to(landing);
