@@ -21,8 +21,11 @@ pub fn node() -> Option<PathBuf> {
     std::env::var_os("NODE26").map(PathBuf::from).filter(|path| path.exists())
 }
 
+/// What is made of a module's bytes before it runs; the first argument says where in the script it stands.
+pub type Transform<'t> = dyn Fn(&str, &[u8]) -> Result<Vec<u8>> + 't;
+
 /// A script as steps for the driver. `transform` makes of each module what runs.
-pub fn steps(name: &str, text: &str, transform: &dyn Fn(&str, &[u8]) -> Result<Vec<u8>>) -> Result<Value> {
+pub fn steps(name: &str, text: &str, transform: &Transform<'_>) -> Result<Value> {
     let buffer = ParseBuffer::new(text)?;
     let script: Wast<'_> = parse(&buffer)?;
     let mut steps = Vec::new();
@@ -41,16 +44,12 @@ fn id(id: Option<Id<'_>>) -> Value {
     id.map_or(Value::Null, |id| json!(id.name()))
 }
 
-fn module(place: &str, mut module: QuoteWat<'_>, transform: &dyn Fn(&str, &[u8]) -> Result<Vec<u8>>) -> Result<Value> {
+fn module(place: &str, mut module: QuoteWat<'_>, transform: &Transform<'_>) -> Result<Value> {
     let binary = module.encode().map_err(|error| anyhow!("{error}"))?;
     Ok(json!(transform(place, &binary)?.iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
 }
 
-fn step(
-    place: &str,
-    directive: WastDirective<'_>,
-    transform: &dyn Fn(&str, &[u8]) -> Result<Vec<u8>>,
-) -> Result<Option<Value>> {
+fn step(place: &str, directive: WastDirective<'_>, transform: &Transform<'_>) -> Result<Option<Value>> {
     Ok(Some(match directive {
         WastDirective::Module(wat) => {
             let name = id(wat.name());
@@ -88,7 +87,7 @@ fn step(
     }))
 }
 
-fn action(place: &str, action: WastExecute<'_>, transform: &dyn Fn(&str, &[u8]) -> Result<Vec<u8>>) -> Result<Value> {
+fn action(place: &str, action: WastExecute<'_>, transform: &Transform<'_>) -> Result<Value> {
     Ok(match action {
         WastExecute::Invoke(call) => invoke(&call),
         WastExecute::Wat(wat) => json!({ "binary": module(place, QuoteWat::Wat(wat), transform)? }),

@@ -147,6 +147,9 @@ pub fn measure(plan: &Plan, notice: &mut dyn FnMut(&str)) -> Result<Report> {
     Ok(report)
 }
 
+/// A module that is ready, or why there is none.
+type Preparation = Result<Rc<Prepared>, (Status, String)>;
+
 /// Makes all modules, and a record for each of them on each engine. A program's module is made once for all its parameters.
 fn prepare(
     plan: &Plan,
@@ -155,7 +158,7 @@ fn prepare(
     progress: &ProgressBar,
     notice: &mut dyn FnMut(&str),
 ) -> Vec<(&'static Workload, Vec<Measured>)> {
-    let mut known: FxHashMap<(&str, &str), Result<Rc<Prepared>, (Status, String)>> = FxHashMap::default();
+    let mut known: FxHashMap<(&str, &str), Preparation> = FxHashMap::default();
     let mut noticed = FxHashSet::default();
     let mut groups = Vec::new();
     for workload in &plan.workloads {
