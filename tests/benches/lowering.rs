@@ -7,5 +7,8 @@ use wasmfx::arguments::{Positionals, run_tool};
 use wasmfx::bench::command::{Arguments, run};
 
 fn main() -> ExitCode {
-    run_tool(Positionals::Mixed, |arguments: Arguments| run(Arguments { goals: true, ..arguments }))
+    run_tool(Positionals::Mixed, |mut arguments: Arguments| {
+        arguments.goals = true;
+        run(arguments)
+    })
 }
