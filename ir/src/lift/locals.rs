@@ -13,7 +13,8 @@
 //! a query takes logarithmic time however deep constructs nest. Parameters made here are those of Braun et al. for constructs that assign the local; some of them are still
 //! redundant.
 
-use super::body::{LocalSlot, SizeLimit};
+use super::body::LocalSlot;
+use super::finish::SizeLimit;
 use super::graph::{
     Assignment, Construct, ConstructId, ConstructKind, Graph, JoinId, Parameter, ParameterSource, Slot,
 };

@@ -2,12 +2,13 @@
 //!
 //! One pass over the operators makes blocks, instructions and the values on the operand stack ([`body`]). A `local.get` whose definition is
 //! in the same straight run of code is that value; any other gets a stand-in, and [`locals`] finds out afterwards which value or block
-//! parameter it is. Last, parameters that always receive the same value go away ([`parameters`]), and the arenas are compacted.
+//! parameter it is. Last ([`finish`]), parameters that always receive the same value go away ([`parameters`]), and the arenas are compacted.
 //!
 //! Nothing recurses over nesting, and no table has an entry for each pair of a block and a local. What the form itself makes large (a local set in
 //! each of a thousand nested loops needs a thousand parameters) has a limit that grows with the body: beyond it the body stays bytes.
 
 mod body;
+mod finish;
 mod graph;
 mod locals;
 mod parameters;

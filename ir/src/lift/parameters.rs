@@ -1,6 +1,6 @@
 //! Block parameters: dropping those that always receive the same value, and writing the rest into the body.
 
-use super::body::SizeLimit;
+use super::finish::SizeLimit;
 use super::graph::{Graph, JoinId, Parameter};
 use super::locals::Arguments;
 use crate::entity::Entity;
