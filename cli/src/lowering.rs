@@ -119,6 +119,8 @@ pub fn lower_binary_at(binary: &[u8], options: &lower::Options, level: Option<Le
         None => binary,
     };
     let mut module = parse_module(binary.to_vec(), &ParseOptions::default())?;
+    // The lowering reads bodies before anything that lifts them has validated them.
+    crate::validate::check(binary, crate::features::all())?;
     let mut report = lower_module(&mut module, options)?;
     let mut lowered =
         encode_module_with(&module, &EncodeOptions::default(), &Parallel).context("cannot write the lowered module")?;

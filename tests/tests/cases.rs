@@ -5,15 +5,22 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use libtest_mimic::{Arguments, Failed, Trial};
+use wasmfx::engine;
+use wasmfx::engine::script::{ScriptOptions, run_script};
+use wasmfx::lowering::{Frames, lower_script_at};
+use wasmfx_passes::options::Level;
 use wasmfx_tests::calls::{Call, Session};
 use wasmfx_tests::differential::run::{EngineOptions, engine};
-use wasmfx_tests::differential::transforms::{self, optimise_by_passes};
+use wasmfx_tests::differential::transforms::{self, optimise_at_level, optimise_by_passes};
 use wasmparser::{Validator, WasmFeatures};
 
 /// What the header of a case asks for.
 #[derive(Default)]
 struct Header {
+    /// Those whose output is run, and compared with what the file says.
     transforms: Vec<String>,
+    /// Those whose output is run only.
+    also: Vec<String>,
     runs: Vec<Call>,
     /// Whether the output is compared with what the file says.
     shape: bool,
@@ -21,6 +28,22 @@ struct Header {
 
 /// Separates the input from the expected output, of which each line is a comment.
 const OUTPUT: &str = ";;! output";
+
+/// What `also = "everything"` stands for: every level, and every way of lowering.
+const EVERYTHING: &[&str] = &[
+    "opt:O0",
+    "opt:O1",
+    "opt:O2",
+    "opt:O3",
+    "opt:O4",
+    "opt:Os",
+    "opt:Oz",
+    "lower:memory",
+    "lower:memory:O2",
+    "lower:memory-in-memory-0",
+    "lower:gc",
+    "lower:gc:O2",
+];
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -32,6 +55,8 @@ fn main() -> ExitCode {
         .into_iter()
         .map(|path| {
             let name = path.strip_prefix(&root).unwrap_or(&path).display().to_string();
+            let is_script = path.extension().is_some_and(|extension| extension == "wast");
+            let check = if is_script { check_script } else { check };
             Trial::test(name, move || check(&path).map_err(|error| Failed::from(format!("{error:#}"))))
         })
         .collect();
@@ -43,7 +68,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
         if path.is_dir() {
             collect(&path, files);
-        } else if path.extension().is_some_and(|extension| extension == "wat") {
+        } else if path.extension().is_some_and(|extension| extension == "wat" || extension == "wast") {
             files.push(path);
         }
     }
@@ -61,16 +86,15 @@ fn header(text: &str) -> Result<Header> {
         match key.trim() {
             "transform" => header.transforms.push(value.to_string()),
             "passes" => header.transforms.push(format!("passes:{value}")),
+            "also" if value == "everything" => header.also.extend(EVERYTHING.iter().map(ToString::to_string)),
+            "also" => header.also.extend(value.split(',').map(|name| name.trim().to_string())),
             "run" => header.runs.push(Call::parse(value)?),
             "shape" => header.shape = value == "yes",
-            other => bail!("there is no key `{other}`; the keys are transform, passes, run, shape"),
+            other => bail!("there is no key `{other}`; the keys are transform, passes, also, run, shape"),
         }
     }
-    if header.transforms.is_empty() {
+    if header.transforms.is_empty() && header.also.is_empty() {
         bail!("the header names no transformation: `;;! transform = \"opt:O2\"` or `;;! passes = \"dead-code\"`");
-    }
-    if header.runs.is_empty() {
-        bail!("a shape says nothing about meaning: give at least one `;;! run = \"name(1) -> 2\"`");
     }
     Ok(header)
 }
@@ -87,12 +111,28 @@ fn transform(name: &str, wasm: &[u8]) -> Result<(Vec<u8>, bool)> {
 fn run_all(wasm: &[u8], stack_switching: bool, runs: &[Call]) -> Result<()> {
     let engine = engine(EngineOptions { stack_switching, ..EngineOptions::default() })?;
     let mut session = Session::new(&engine, &[], wasm)?;
-    runs.iter().try_for_each(|call| session.check(call))
+    runs.iter().try_for_each(|call| match stack_switching {
+        true => session.check(call),
+        false => session.check(&call.of_lowered()),
+    })
+}
+
+/// The output of a transformation, which has done in the engine what the header says, and whether it may use stack switching.
+fn transformed_and_run(name: &str, wasm: &[u8], runs: &[Call]) -> Result<Vec<u8>> {
+    let (output, stack_switching) = transform(name, wasm)?;
+    let mut features = WasmFeatures::all();
+    features.set(WasmFeatures::STACK_SWITCHING, stack_switching);
+    Validator::new_with_features(features).validate_all(&output)?;
+    run_all(&output, stack_switching, runs)?;
+    Ok(output)
 }
 
 fn check(path: &Path) -> Result<()> {
     let text = std::fs::read_to_string(path)?;
     let header = header(&text)?;
+    if header.runs.is_empty() {
+        bail!("a shape says nothing about meaning: give at least one `;;! run = \"name(1) -> 2\"`");
+    }
     let (input, expected) = match text.split_once(OUTPUT) {
         Some((input, expected)) => (input, expected),
         None => (text.as_str(), ""),
@@ -100,12 +140,11 @@ fn check(path: &Path) -> Result<()> {
     let wasm = wat::parse_str(input).with_context(|| format!("{}", path.display()))?;
     run_all(&wasm, true, &header.runs).context("before")?;
     let mut printed = String::new();
+    for name in &header.also {
+        transformed_and_run(name, &wasm, &header.runs).with_context(|| format!("after {name}"))?;
+    }
     for name in &header.transforms {
-        let (output, stack_switching) = transform(name, &wasm).with_context(|| name.clone())?;
-        let mut features = WasmFeatures::all();
-        features.set(WasmFeatures::STACK_SWITCHING, stack_switching);
-        Validator::new_with_features(features).validate_all(&output).with_context(|| format!("after {name}"))?;
-        run_all(&output, stack_switching, &header.runs).with_context(|| format!("after {name}"))?;
+        let output = transformed_and_run(name, &wasm, &header.runs).with_context(|| format!("after {name}"))?;
         if header.shape {
             printed.push_str(&format!("\n;; {name}\n"));
             for line in wasmprinter::print_bytes(&output)?.lines() {
@@ -122,4 +161,58 @@ fn check(path: &Path) -> Result<()> {
         return Ok(());
     }
     bail!("the output is not what {} says; if it is right, run again with BLESS=1. It is:\n{printed}", path.display());
+}
+
+/// A script: its assertions are its runs, and each transformation is applied to every module of it.
+fn check_script(path: &Path) -> Result<()> {
+    let text = std::fs::read_to_string(path)?;
+    let header = header(&text)?;
+    if !header.runs.is_empty() || !header.transforms.is_empty() {
+        bail!("a script has only `also`: its assertions are the runs, and its modules have no shapes");
+    }
+    run_as_script(path, &text, None).context("before")?;
+    header
+        .also
+        .iter()
+        .try_for_each(|name| run_as_script(path, &text, Some(name)).with_context(|| format!("after {name}")))
+}
+
+fn run_as_script(path: &Path, text: &str, transform: Option<&str>) -> Result<()> {
+    let mut options = ScriptOptions::default();
+    let mut engine_options = engine::EngineOptions::for_tests();
+    let name = path.display().to_string();
+    let report = match transform.map(lowering_of) {
+        None => run_script(&engine_options.build()?, &name, text, &options)?,
+        Some(None) => {
+            let level = transform.and_then(|name| name.strip_prefix("opt:O"));
+            let level = level.context("of transformations, scripts know levels and lowering")?;
+            let transform = move |_: &str, wasm: &[u8]| optimise_at_level(wasm, level);
+            options.transform = Some(&transform);
+            run_script(&engine_options.build()?, &name, text, &options)?
+        }
+        Some(Some((frames, optimised))) => {
+            // Modules of a script share one runtime.
+            let level = if optimised { Level::from_name("2") } else { None };
+            let (text, transform) = lower_script_at(text, frames, &[], level)?;
+            options.transform = Some(&*transform);
+            options.check_trap_messages = false;
+            engine_options.stack_switching = false;
+            run_script(&engine_options.build()?, &name, &text, &options)?
+        }
+    };
+    match report.is_success() && report.summary().skipped == 0 && report.summary().refused == 0 {
+        true => Ok(()),
+        false => bail!("{}", report.shortcomings().collect::<Vec<_>>().join("\n")),
+    }
+}
+
+/// Where a transformation keeps frames, and whether it optimises before and after, if it lowers.
+fn lowering_of(transform: &str) -> Option<(Frames, bool)> {
+    Some(match transform {
+        "lower:memory" | "lower:memory-in-memory-0" => (Frames::Memory, false),
+        "lower:memory:O2" => (Frames::Memory, true),
+        "lower:gc" => (Frames::Gc, false),
+        "lower:gc:O2" => (Frames::Gc, true),
+        _ => return None,
+    })
 }
