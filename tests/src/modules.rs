@@ -56,6 +56,23 @@ fn modules_of_script(name: &str, script: &str, features: WasmFeatures, modules: 
     }
 }
 
+/// The fixtures in the text format, and their names.
+pub fn fixtures() -> Vec<(String, String)> {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures");
+    let mut texts = Vec::new();
+    for folder in [root.clone(), root.join("bench"), root.join("fiber")] {
+        let entries = std::fs::read_dir(&folder).expect("the fixtures are part of the repository");
+        for path in entries.map(|entry| entry.expect("a folder can be read").path()) {
+            if path.extension().is_some_and(|extension| extension == "wat") {
+                let text = std::fs::read_to_string(&path).expect("a fixture is text");
+                texts.push((path.strip_prefix(&root).unwrap_or(&path).display().to_string(), text));
+            }
+        }
+    }
+    texts.sort();
+    texts
+}
+
 /// The scripts under `spec/` of the shared material, with their names.
 pub fn shared_scripts() -> Vec<(String, String)> {
     let directory = shared().join("spec");

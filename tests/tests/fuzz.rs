@@ -1,24 +1,37 @@
 //! The fuzz targets, for a second each, on inputs that depend on nothing but the code: bytes from a generator, and modules damaged by it.
 
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 use wasmfx_ir::features;
+use wasmfx_tests::fuzz::mutate;
 use wasmfx_tests::generate::random::Random;
 use wasmfx_tests::{fuzz, modules};
 
-const DURATION: Duration = Duration::from_secs(1);
+/// How long each target runs: `WASMFX_FUZZ_SECONDS`, or a second.
+static DURATION: LazyLock<Duration> = LazyLock::new(|| {
+    let seconds = std::env::var("WASMFX_FUZZ_SECONDS").ok();
+    Duration::from_secs(
+        seconds.map_or(1, |seconds| seconds.parse().expect("WASMFX_FUZZ_SECONDS is a number of seconds")),
+    )
+});
+/// Where the seeds begin: another one for each long run.
+static FIRST_SEED: LazyLock<u64> = LazyLock::new(|| {
+    let seed = std::env::var("WASMFX_FUZZ_SEED").ok();
+    seed.map_or(0, |seed| seed.parse().expect("WASMFX_FUZZ_SEED is a number"))
+});
 
 /// Calls `target` with one input after the other, for a second and at least once.
 fn for_a_second(mut input: impl FnMut(&mut Random) -> Option<Vec<u8>>, target: impl Fn(&[u8])) -> usize {
     let start = Instant::now();
     let mut count = 0;
-    for seed in 0.. {
+    for seed in *FIRST_SEED.. {
         let mut random = Random::new(seed);
         let Some(bytes) = input(&mut random) else { continue };
         // A panic shows the seed through this line.
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| target(&bytes)));
         assert!(outcome.is_ok(), "with seed {seed}");
         count += 1;
-        if start.elapsed() > DURATION {
+        if start.elapsed() > *DURATION {
             break;
         }
     }
@@ -40,17 +53,8 @@ fn parse_stands_damaged_modules() {
     let modules = modules::valid_modules(features::supported());
     for_a_second(
         |random| {
-            let mut bytes = random.pick(&modules).bytes.clone();
-            for _ in 0..random.between(1, 4) {
-                let place = random.below(bytes.len());
-                match random.below(4) {
-                    0 => bytes[place] = random.bits() as u8,
-                    1 => bytes[place] ^= 1 << random.below(8),
-                    2 => bytes.truncate(place.max(8)),
-                    _ => bytes.insert(place, random.bits() as u8),
-                }
-            }
-            Some(bytes)
+            let module = random.pick(&modules).bytes.clone();
+            Some(mutate::bytes(random, &module))
         },
         fuzz::parse,
     );
@@ -70,4 +74,33 @@ fn round_trips_keep_modules_of_all_kinds() {
 #[test]
 fn the_optimiser_stands_modules_of_all_kinds() {
     for_a_second(smith, fuzz::optimise);
+}
+
+/// Modules of the scripts, the fixtures, and what the generator makes; in a few of them something is wrong afterwards, in most a little is different.
+#[test]
+fn all_programs_stand_mutated_modules() {
+    let modules = modules::valid_modules(features::supported());
+    for_a_second(
+        |random| {
+            let module = random.pick(&modules).bytes.clone();
+            if random.percent(20) { Some(mutate::bytes(random, &module)) } else { mutate::operators(random, &module) }
+        },
+        fuzz::all_programs,
+    );
+}
+
+#[test]
+fn all_programs_stand_mutated_fixtures() {
+    let texts = modules::fixtures();
+    assert!(texts.len() > 10, "{} fixtures", texts.len());
+    for_a_second(
+        |random| {
+            let (_, text) = random.pick(&texts);
+            if random.percent(50) {
+                return Some(mutate::tokens(random, text).into_bytes());
+            }
+            mutate::operators(random, &wat::parse_str(text).expect("a fixture is well-formed"))
+        },
+        fuzz::all_programs,
+    );
 }

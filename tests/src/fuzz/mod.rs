@@ -3,9 +3,13 @@
 //! A target panics if something is wrong with the toolchain, and returns if something is wrong with the input.
 
 pub mod execution;
+pub mod mutate;
 
 use crate::abstract_run;
 use arbitrary::{Arbitrary, Unstructured};
+use wasmfx::input_output::Input;
+use wasmfx::lowering::{Frames, LoweringArguments, lower_binary};
+use wasmfx::validate::diagnose;
 use wasmfx_ir::encode::encode_module;
 use wasmfx_ir::error::ErrorKind;
 use wasmfx_ir::features;
@@ -13,7 +17,9 @@ use wasmfx_ir::lift::{Error, Lifter};
 use wasmfx_ir::module::{Body, Module};
 use wasmfx_ir::parse::{ParseOptions, parse_module};
 use wasmfx_ir::subtype::Subtyping;
+use wasmfx_ir::text::{print_module, to_binary};
 use wasmfx_ir::verify::verify_func;
+use wasmfx_passes::merge::{self, ExportConflicts, MergeOptions};
 use wasmfx_passes::optimizer::Optimizer;
 use wasmfx_passes::options::{Level, Options};
 use wasmfx_passes::pipeline::Pipeline;
@@ -156,4 +162,51 @@ pub fn optimised(data: &[u8], level: &str) -> Result<Vec<u8>, wasmfx_ir::Error> 
     let options = options.at_level(Level::from_name(level).expect("a level"));
     let optimizer = Optimizer { pipeline: Pipeline::for_level(&options), options, ..Optimizer::default() };
     optimizer.run(data).map(|outcome| outcome.bytes)
+}
+
+/// Everything that a program does with an input, binary or text: an error in words, or a valid output.
+///
+/// # Panics
+/// On a mistake of the toolchain.
+pub fn all_programs(data: &[u8]) {
+    let Ok(input) = Input::from_bytes("input", None, data.to_vec()) else { return };
+    let diagnostics: Vec<String> = diagnose(&input, features::supported()).iter().map(ToString::to_string).collect();
+    let Ok(binary) = input.to_binary() else {
+        assert!(!diagnostics.is_empty(), "what cannot be assembled is diagnosed");
+        return;
+    };
+    let valid = is_valid(&binary);
+    assert_eq!(diagnostics.is_empty(), valid, "the validators agree: {diagnostics:?}");
+    if let Err(error) = optimised(&binary, "2") {
+        assert!(!valid && error.kind() == ErrorKind::Input, "-O2: {error}");
+    }
+    merge_with_itself(&binary, valid);
+    for frames in [Frames::Memory, Frames::Gc] {
+        let options = LoweringArguments { frames, ..LoweringArguments::default() }.options();
+        if let Err(error) = lower_binary(&binary, &options) {
+            let error = format!("{error:#}");
+            assert!(!error.contains("internal error"), "lowering: {error}");
+        }
+    }
+    match print_module(&binary) {
+        Ok(text) if valid => {
+            let again = to_binary(text.as_bytes(), "printed").unwrap_or_else(|error| panic!("{error}\n{text}"));
+            assert!(is_valid(&again), "what is printed is as valid as the input:\n{text}");
+        }
+        Err(error) if valid => panic!("a valid module cannot be printed: {error}"),
+        _ => {}
+    }
+}
+
+fn merge_with_itself(binary: &[u8], valid: bool) {
+    let input = |name: &str| {
+        let module = parse_module(binary, &ParseOptions::default()).ok()?;
+        Some(merge::Input { name: name.to_string(), module })
+    };
+    let (Some(a), Some(b)) = (input("a"), input("b")) else { return };
+    let options = MergeOptions { export_conflicts: ExportConflicts::Rename, ..MergeOptions::default() };
+    let Ok(merged) = merge::merge(vec![a, b], &options) else { return };
+    if let Err(error) = encode_module(&merged.module) {
+        assert!(!valid && error.kind() == ErrorKind::Input, "merge: {error}");
+    }
 }
