@@ -6,6 +6,7 @@ use wasmfx_ir::encode::encode_module;
 use wasmfx_ir::parse::ParseOptions;
 use wasmfx_ir::text::read_module;
 use wasmfx_passes::merge::{Input, MergeOptions, merge};
+use wasmfx_tests::differential::transforms::optimise_at_level;
 use wasmtime::{Caller, Extern, Instance, Linker, Store, Val};
 
 /// What the host's `env.log` was called with.
@@ -19,9 +20,12 @@ struct Case {
 
 fn check(case: &Case) -> Vec<String> {
     let engine = EngineOptions::for_tests().build().unwrap();
-    let (linked, merged) = engine.on_wasm_thread(|| (run_linked(&engine, case), run_merged(&engine, case))).unwrap();
-    assert_eq!(merged, linked, "merged and linked");
-    merged
+    let linked = engine.on_wasm_thread(|| run_linked(&engine, case)).unwrap();
+    for level in [None, Some("2"), Some("z")] {
+        let merged = engine.on_wasm_thread(|| run_merged(&engine, case, level)).unwrap();
+        assert_eq!(merged, linked, "merged, optimised at {level:?}, and linked");
+    }
+    linked
 }
 
 fn new_store(engine: &WasmEngine) -> (Store<Log>, Linker<Log>) {
@@ -50,13 +54,17 @@ fn run_linked(engine: &WasmEngine, case: &Case) -> Vec<String> {
     events
 }
 
-fn run_merged(engine: &WasmEngine, case: &Case) -> Vec<String> {
+fn run_merged(engine: &WasmEngine, case: &Case, level: Option<&str>) -> Vec<String> {
     let inputs = case.modules.iter().map(|(name, text)| {
         let module = read_module(text.as_bytes(), name, &ParseOptions::default()).unwrap();
         Input { name: (*name).into(), module }
     });
     let merged = merge(inputs.collect(), &MergeOptions::default()).unwrap();
-    let module = compile(engine, &encode_module(&merged.module).unwrap()).unwrap();
+    let mut binary = encode_module(&merged.module).unwrap();
+    if let Some(level) = level {
+        binary = optimise_at_level(&binary, level).unwrap();
+    }
+    let module = compile(engine, &binary).unwrap();
     let (mut store, linker) = new_store(engine);
     match linker.instantiate(&mut store, &module) {
         Ok(instance) => call_all(&mut store, &[instance], case.calls),
@@ -268,4 +276,193 @@ fn objects_keep_their_identity_across_modules() {
         calls: &[("same", 0), ("bump", 4), ("same", 0)],
     });
     assert!(events[3].starts_with("same(0) = i32:1 i32:7"), "{events:?}");
+}
+
+#[test]
+fn memories_and_tables_of_64_bits_are_shared() {
+    let events = check(&Case {
+        modules: &[
+            (
+                "store",
+                r#"(module (memory (export "memory") i64 1 3) (table (export "table") i64 3 funcref)
+                    (func $f (param i32) (result i32) (i32.add (local.get 0) (i32.const 1)))
+                    (elem (i64.const 1) $f)
+                    (data (i64.const 65530) "\01\02\03\04\05\06"))"#,
+            ),
+            (
+                "user",
+                r#"(module (import "store" "memory" (memory i64 1)) (import "store" "table" (table $t i64 1 funcref)) (memory $own 1)
+                    (type $f (func (param i32) (result i32)))
+                    (func (export "grow") (param i32) (result i64) (memory.grow (i64.extend_i32_u (local.get 0))))
+                    (func (export "last") (param i32) (result i32)
+                        (i32.store8 $own (i32.const 9) (local.get 0))
+                        (i32.add (i32.load8_u offset=5 (i64.const 65530)) (i32.load8_u $own (i32.const 9))))
+                    (func (export "call") (param i32) (result i32)
+                        (call_indirect $t (type $f) (local.get 0) (i64.extend_i32_u (local.get 0))))
+                    (func (export "beyond") (param i32) (result i32) (i32.load (i64.const 0x1_0000_0000))))"#,
+            ),
+        ],
+        calls: &[("last", 4), ("grow", 1), ("grow", 5), ("call", 1), ("call", 0), ("beyond", 0)],
+    });
+    assert!(events[1].starts_with("last(4) = i32:10"), "{events:?}");
+}
+
+#[test]
+fn types_in_recursion_groups_are_the_same_across_modules() {
+    let events = check(&Case {
+        modules: &[
+            (
+                "a",
+                r#"(module (rec (type $node (sub (struct (field i32) (field (ref null $node))))) (type $leaf (sub $node (struct (field i32) (field (ref null $node)) (field i64)))))
+                    (rec (type $other (sub (struct (field i32) (field (ref null $other))))) (type $unrelated (struct)))
+                    (func (export "make") (param i32) (result anyref)
+                        (if (i32.eq (local.get 0) (i32.const 1)) (then (return (struct.new $node (i32.const 5) (ref.null $node)))))
+                        (if (i32.eq (local.get 0) (i32.const 2)) (then (return (struct.new $leaf (i32.const 6) (struct.new_default $node) (i64.const 9)))))
+                        (struct.new $other (i32.const 7) (ref.null $other))))"#,
+            ),
+            (
+                "b",
+                r#"(module (type $first (func))
+                    (rec (type $node (sub (struct (field i32) (field (ref null $node))))) (type $leaf (sub $node (struct (field i32) (field (ref null $node)) (field i64)))))
+                    (import "a" "make" (func $make (param i32) (result anyref)))
+                    (func (export "kind") (param i32) (result i32) (local $x anyref)
+                        (local.set $x (call $make (local.get 0)))
+                        (i32.add (i32.mul (ref.test (ref $node) (local.get $x)) (i32.const 10)) (ref.test (ref $leaf) (local.get $x))))
+                    (func (export "value") (param i32) (result i32)
+                        (struct.get $node 0 (ref.cast (ref $node) (call $make (local.get 0))))))"#,
+            ),
+        ],
+        calls: &[("kind", 1), ("kind", 2), ("kind", 3), ("value", 2), ("value", 3)],
+    });
+    let kinds: Vec<&str> = events[1..4].iter().map(|event| event.split(',').next().unwrap()).collect();
+    assert_eq!(kinds, ["kind(1) = i32:10", "kind(2) = i32:11", "kind(3) = i32:0"]);
+}
+
+#[test]
+fn continuations_switch_and_are_cancelled_across_modules() {
+    let types =
+        "(rec (type $f (func (param (ref null $k)))) (type $k (cont $f))) (type $g (func)) (type $gk (cont $g))";
+    let tags = format!(
+        "(module {types} (tag (export \"turn\")) (tag (export \"cancel\") (param i32)) (tag (export \"yield\")))"
+    );
+    let player = format!(
+        "(module {types} (import \"tags\" \"turn\" (tag $turn)) (import \"env\" \"log\" (func $log (param i32)))
+            (import \"tags\" \"cancel\" (tag $cancel (param i32))) (import \"tags\" \"yield\" (tag $yield))
+            (func $second (type $f) (param $back (ref null $k))
+                (call $log (i32.const 2))
+                (drop (switch $k $turn (local.get $back))))
+            (func (export \"second\") (result (ref $k)) (cont.new $k (ref.func $second)))
+            (func $waits
+                (block $cancelled (result i32)
+                    (try_table (catch $cancel $cancelled) (suspend $yield))
+                    (return))
+                (call $log)
+                (throw $cancel (i32.const 77)))
+            (func (export \"waiting\") (result (ref $gk)) (cont.new $gk (ref.func $waits)))
+            (elem declare func $second $waits))"
+    );
+    let main = format!(
+        "(module {types} (import \"tags\" \"turn\" (tag $turn)) (import \"env\" \"log\" (func $log (param i32)))
+            (import \"tags\" \"cancel\" (tag $cancel (param i32))) (import \"tags\" \"yield\" (tag $yield))
+            (import \"player\" \"second\" (func $second (result (ref $k))))
+            (import \"player\" \"waiting\" (func $waiting (result (ref $gk))))
+            (func $first (type $f) (param $unused (ref null $k))
+                (call $log (i32.const 1))
+                (drop (switch $k $turn (call $second)))
+                (call $log (i32.const 3)))
+            (func (export \"play\") (param i32)
+                (resume $k (on $turn switch) (ref.null $k) (cont.new $k (ref.func $first))))
+            (func (export \"cancel_it\") (param i32) (result i32) (local $c (ref null $gk))
+                (block $on_yield (result (ref $gk))
+                    (resume $gk (on $yield $on_yield) (call $waiting))
+                    (return (i32.const -1)))
+                (local.set $c)
+                (block $caught (result i32)
+                    (try_table (catch $cancel $caught) (resume_throw $gk $cancel (local.get 0) (local.get $c)))
+                    (i32.const -2)))
+            (func (export \"unhandled\") (param i32) (resume $gk (call $waiting)))
+            (elem declare func $first))"
+    );
+    let modules = [("tags", tags.leak() as &str), ("player", player.leak() as &str), ("main", main.leak() as &str)];
+    let events = check(&Case {
+        modules: Vec::from(modules).leak(),
+        calls: &[("play", 0), ("cancel_it", 12), ("unhandled", 0), ("play", 0)],
+    });
+    assert_eq!(events[1], "play(0) = , log [1, 2, 3]");
+    assert_eq!(events[2], "cancel_it(12) = i32:77, log [12]");
+    assert!(events[3].contains("unhandled"), "{events:?}");
+}
+
+#[test]
+fn exceptions_are_handed_on_across_modules_with_their_payload() {
+    check(&Case {
+        modules: &[
+            (
+                "a",
+                r#"(module (tag $e (export "e") (param i32 i64))
+                    (global $kept (export "kept") (mut exnref) (ref.null exn))
+                    (func (export "throw") (param i32) (throw $e (local.get 0) (i64.const 6)))
+                    (func (export "again") (param i32) (throw_ref (global.get $kept))))"#,
+            ),
+            (
+                "b",
+                r#"(module (import "a" "e" (tag $e (param i32 i64))) (import "a" "kept" (global $kept (mut exnref)))
+                    (import "a" "throw" (func $throw (param i32))) (import "a" "again" (func $again (param i32)))
+                    (func (export "keep") (param i32) (result i32) (local $x exnref)
+                        (block $caught (result i32 i64 exnref)
+                            (try_table (catch_ref $e $caught) (call $throw (local.get 0)))
+                            (return (i32.const -1)))
+                        (global.set $kept) (drop))
+                    (func (export "catch_again") (param i32) (result i64)
+                        (block $caught (result i32 i64)
+                            (try_table (catch $e $caught) (call $again (i32.const 0)))
+                            (return (i64.const -1)))
+                        (return)))"#,
+            ),
+        ],
+        calls: &[("again", 0), ("keep", 3), ("throw", 1), ("catch_again", 0), ("keep", 4), ("again", 0)],
+    });
+}
+
+#[test]
+fn passive_segments_and_what_is_dropped_stay_each_module_s_own() {
+    let events = check(&Case {
+        modules: &[
+            (
+                "a",
+                r#"(module (memory (export "memory") 1) (data $d "ab") (table (export "table") 3 funcref) (elem $e func $one)
+                    (func $one (param i32) (result i32) (i32.const 1))
+                    (func (export "init_a") (param i32)
+                        (memory.init $d (local.get 0) (i32.const 0) (i32.const 2)) (table.init $e (i32.const 0) (i32.const 0) (i32.const 1)))
+                    (func (export "drop_a") (param i32) (data.drop $d) (elem.drop $e)))"#,
+            ),
+            (
+                "b",
+                r#"(module (import "a" "memory" (memory 1)) (data $d "cd") (import "a" "table" (table 3 funcref)) (elem $e func $two)
+                    (type $f (func (param i32) (result i32)))
+                    (func $two (type $f) (i32.const 2))
+                    (func (export "init_b") (param i32)
+                        (memory.init $d (local.get 0) (i32.const 0) (i32.const 2)) (table.init $e (i32.const 1) (i32.const 0) (i32.const 1)))
+                    (func (export "call") (param i32) (result i32) (call_indirect (type $f) (i32.const 0) (local.get 0))))"#,
+            ),
+        ],
+        calls: &[("init_a", 0), ("drop_a", 0), ("init_a", 4), ("init_b", 8), ("call", 0), ("call", 1), ("call", 2)],
+    });
+    assert!(events[3].contains("out of bounds") && events[6].starts_with("call(1) = i32:2"), "{events:?}");
+}
+
+#[test]
+fn a_start_function_that_traps_and_a_segment_that_does_not_fit_stop_the_whole() {
+    for second in [
+        r#"(module (import "a" "memory" (memory 1)) (func $f unreachable) (start $f))"#,
+        r#"(module (import "a" "memory" (memory 1)) (data (i32.const 65535) "ab"))"#,
+    ] {
+        let engine = EngineOptions::for_tests().build().unwrap();
+        let modules = Vec::from([("a", r#"(module (memory (export "memory") 1))"#), ("b", second)]).leak();
+        let case = Case { modules, calls: &[] };
+        let (linked, merged) =
+            engine.on_wasm_thread(|| (run_linked(&engine, &case), run_merged(&engine, &case, None))).unwrap();
+        assert_eq!(merged.first(), linked.first());
+        assert!(merged[0].starts_with("instantiation: "), "{merged:?}");
+    }
 }

@@ -3,16 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use clap::Parser;
 use wasmfx::arguments::{Positionals, UsageError, run_tool};
 use wasmfx::features::FeatureArguments;
 use wasmfx::input_output::{Input, Output};
+use wasmfx::validate::diagnose;
 use wasmfx_ir::encode::{EncodeOptions, encode_module_with};
 use wasmfx_ir::parse::{ParseOptions, parse_module};
 use wasmfx_ir::text::print_module;
 use wasmfx_passes::merge::{self, ExportConflicts, MergeOptions, Pattern, merge};
 use wasmfx_passes::parallel::Parallel;
+use wasmparser::WasmFeatures;
 
 /// Link WebAssembly modules into one.
 ///
@@ -61,15 +63,18 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> Result<ExitCode> {
     let options = ParseOptions { features: arguments.features.features };
+    let mut sources = Vec::new();
     let mut inputs = Vec::new();
     for file in named_files(&arguments.files)? {
         let input = Input::read(file.path)?;
         let name = file.name.map_or_else(|| input.stem(), str::to_owned);
-        let module = parse_module(input.to_binary()?, &options).with_context(|| input.name.clone())?;
+        let module = parse_module(input.to_binary()?, &options);
+        let module = module.map_err(|error| blame(std::slice::from_ref(&input), options.features, error))?;
         if arguments.verbose {
             eprintln!("{} is '{name}'", input.name);
         }
         inputs.push(merge::Input { name, module });
+        sources.push(input);
     }
     let export_conflicts = match (arguments.rename_export_conflicts, arguments.skip_export_conflicts) {
         (true, _) => ExportConflicts::Rename,
@@ -80,7 +85,9 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
     if !arguments.quiet {
         merged.warnings.iter().for_each(|warning| eprintln!("wasmfx-merge: warning: {warning}"));
     }
-    let binary = encode_module_with(&merged.module, &EncodeOptions::default(), &Parallel)?;
+    // Bodies are validated when they are written.
+    let binary = encode_module_with(&merged.module, &EncodeOptions::default(), &Parallel);
+    let binary = binary.map_err(|error| blame(&sources, options.features, error))?;
     let output = Output::from_argument(&arguments.output);
     if arguments.emit_text {
         output.write(print_module(&binary)?.as_bytes())?;
@@ -88,6 +95,22 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         output.write(&binary)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Shows what is wrong with the inputs, where that is the reason for an error.
+fn blame(inputs: &[Input], features: WasmFeatures, error: wasmfx_ir::Error) -> anyhow::Error {
+    for input in inputs {
+        let diagnostics = diagnose(input, features);
+        if !diagnostics.is_empty() {
+            diagnostics.iter().for_each(|diagnostic| eprintln!("{diagnostic}"));
+            return anyhow!("'{}' is not a valid module", input.name);
+        }
+    }
+    let error = anyhow::Error::from(error);
+    match inputs {
+        [input] => error.context(input.name.clone()),
+        _ => error,
+    }
 }
 
 /// A file and the name that was given to it.
