@@ -88,6 +88,44 @@ fn a_trap_exits_with_134_and_names_the_functions_through_continuations() {
 }
 
 #[test]
+fn a_recursion_without_end_has_a_short_backtrace() {
+    let module = "(module (func $again (call $again)) (func $main (export \"f\") (call $again)))";
+    let output = call_with_input(RUN, &["--invoke", "f", "-"], module);
+    assert_exit(&output, 134);
+    let stderr = text(&output.stderr);
+    assert!(stderr.contains("call stack exhausted") && stderr.contains("more of these"), "{stderr}");
+    assert!(stderr.lines().count() < 12, "{stderr}");
+}
+
+#[test]
+fn without_stack_switching_a_module_that_needs_it_is_sent_to_the_lowering() {
+    let module = "(module (type $ft (func)) (type $ct (cont $ft)) (func (export \"f\") (result i32) (i32.const 3)))";
+    let output = call_with_input(RUN, &["--no-stack-switching", "--invoke", "f", "-"], module);
+    assert_exit(&output, 1);
+    assert!(text(&output.stderr).contains("lower it first"), "{}", text(&output.stderr));
+    let output = call_with_input(RUN, &["--lower", "--invoke", "f", "-"], module);
+    assert_exit(&output, 0);
+    assert_eq!(text(&output.stdout), "i32:3\n");
+}
+
+/// The runtime that lowered modules share is no module of the script.
+#[test]
+fn a_script_can_be_optimised_and_lowered_at_once() {
+    let script = "(module (type $f (func (result i32))) (type $k (cont $f)) (tag $t (result i32))
+        (func $asks (result i32) (i32.add (suspend $t) (i32.const 1))) (elem declare func $asks)
+        (type $g (func (param i32) (result i32))) (type $gk (cont $g))
+        (func (export \"f\") (result i32) (local $c (ref null $gk))
+          (block $on (result (ref $gk)) (return (resume $k (on $t $on) (cont.new $k (ref.func $asks)))))
+          (local.set $c) (resume $gk (i32.const 41) (local.get $c))))
+      (assert_return (invoke \"f\") (i32.const 42))";
+    for arguments in [&["-O2", "--lower=gc", "-"][..], &["-Oz", "--lower=memory", "-"], &["-O2", "-"], &["-"]] {
+        let output = call_with_input(RUN, arguments, script);
+        assert_exit(&output, 0);
+        assert!(text(&output.stdout).ends_with(" passed, 0 failed\n"), "{}", text(&output.stdout));
+    }
+}
+
+#[test]
 fn limits_stop_a_program_with_124() {
     let module = "(module (func (export \"f\") (loop br 0)))";
     assert_exit(&call_with_input(RUN, &["--timeout", "0.1", "--invoke", "f", "-"], module), 124);

@@ -1,9 +1,14 @@
-//! The fixtures do what they are said to do, in the engine.
+//! The fixtures do what they are said to do, in the engine: as they are, optimised, and lowered.
 
 use std::path::Path;
 
+use anyhow::{Context, Result};
+use wasmfx_ir::encode::encode_module;
+use wasmfx_ir::parse::{ParseOptions, parse_module};
+use wasmfx_passes::merge::{Input, MergeOptions, merge};
 use wasmfx_tests::calls::{Call, Session};
 use wasmfx_tests::differential::run::{EngineOptions, engine};
+use wasmfx_tests::differential::transforms;
 
 /// A fixture, the modules that it is linked with (by the names that it imports them under), and what its exports give.
 struct Case {
@@ -110,23 +115,80 @@ const CASES: &[Case] = &[
     },
 ];
 
+/// Every way in which the fixtures are run.
+const TRANSFORMS: &[&str] = &[
+    "identity",
+    "text",
+    "opt:O0",
+    "opt:O1",
+    "opt:O2",
+    "opt:O3",
+    "opt:Os",
+    "opt:Oz",
+    "lower:memory",
+    "lower:memory:O2",
+    "lower:memory-in-memory-0",
+    "lower:gc",
+    "lower:gc:O2",
+];
+
+/// FIXME: frames in memory: `await` hands out one event too many after `round_robin` has run in the same instance.
+const KNOWN_TO_FAIL: &[(&str, &str)] = &[
+    ("scheduler.wat", "lower:memory"),
+    ("scheduler.wat", "lower:memory:O2"),
+    ("scheduler.wat", "lower:memory-in-memory-0"),
+];
+
 #[test]
 fn fixtures_give_what_they_should() {
-    let engine = engine(EngineOptions::default()).unwrap();
     let mut failures = vec![];
     for case in CASES {
-        let linked: Vec<(&str, Vec<u8>)> = case.linked.iter().map(|(name, file)| (*name, fixture(file))).collect();
-        let linked: Vec<(&str, &[u8])> = linked.iter().map(|(name, wasm)| (*name, wasm.as_slice())).collect();
-        let mut session = Session::new(&engine, &linked, &fixture(case.fixture))
-            .unwrap_or_else(|error| panic!("{}: {error:#}", case.fixture));
-        for call in case.calls {
-            let call = Call::parse(call).unwrap();
-            if let Err(error) = session.check(&call) {
-                failures.push(format!("{}: {error:#}", case.fixture));
+        if let Err(error) = linked_by_the_engine(case) {
+            failures.push(format!("{}, linked: {error:#}", case.fixture));
+        }
+        for transform in TRANSFORMS {
+            let is_known = KNOWN_TO_FAIL.contains(&(case.fixture, transform));
+            match merged_and_transformed(case, transform) {
+                Err(error) if !is_known => failures.push(format!("{}, {transform}: {error:#}", case.fixture)),
+                // What it waits for may land before the list is shortened.
+                Ok(()) if is_known => println!("{}, {transform}: passes now, remove it", case.fixture),
+                _ => {}
             }
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+fn linked_by_the_engine(case: &Case) -> Result<()> {
+    let linked: Vec<(&str, Vec<u8>)> = case.linked.iter().map(|(name, file)| (*name, fixture(file))).collect();
+    let linked: Vec<(&str, &[u8])> = linked.iter().map(|(name, wasm)| (*name, wasm.as_slice())).collect();
+    let mut session = Session::new(&engine(EngineOptions::default())?, &linked, &fixture(case.fixture))?;
+    case.calls.iter().try_for_each(|call| session.check(&Call::parse(call)?))
+}
+
+fn merged_and_transformed(case: &Case, transform: &str) -> Result<()> {
+    let transform = transforms::find(transform).context("no such transformation")?;
+    let module = transform.apply(&merged(case)?)?;
+    let stack_switching = transform.stack_switching;
+    let engine = engine(EngineOptions { stack_switching, ..EngineOptions::default() })?;
+    let mut session = Session::new(&engine, &[], &module)?;
+    case.calls.iter().try_for_each(|call| {
+        let call = Call::parse(call)?;
+        session.check(&if stack_switching { call } else { call.of_lowered() })
+    })
+}
+
+/// The fixture and what it is linked with as one module.
+fn merged(case: &Case) -> Result<Vec<u8>> {
+    if case.linked.is_empty() {
+        return Ok(fixture(case.fixture));
+    }
+    let files = case.linked.iter().copied().chain([("main", case.fixture)]);
+    let inputs = files.map(|(name, file)| {
+        let module = parse_module(fixture(file), &ParseOptions::default())?;
+        Ok(Input { name: name.to_string(), module })
+    });
+    Ok(encode_module(&merge(inputs.collect::<Result<_>>()?, &MergeOptions::default())?.module)?)
 }
 
 fn fixture(name: &str) -> Vec<u8> {

@@ -109,6 +109,29 @@ fn is_resume(binary: &[u8], offset: usize) -> bool {
     )
 }
 
+/// How many frames of a function that calls itself are shown.
+const SHOWN_OF_A_RECURSION: usize = 3;
+
+impl Frame {
+    fn is_same_place(&self, other: &Frame) -> bool {
+        self.index == other.index && self.offset == other.offset
+    }
+
+    fn show(&self, depth: usize, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.resumed_the_previous {
+            write!(formatter, "\n       -- a continuation, resumed by --")?;
+        }
+        match &self.name {
+            Some(name) => write!(formatter, "\n  {depth:>3}: ${name}")?,
+            None => write!(formatter, "\n  {depth:>3}: function {}", self.index)?,
+        }
+        match self.offset {
+            Some(offset) => write!(formatter, " at byte {offset:#x}"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl fmt::Display for CallFailure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}", self.kind)?;
@@ -116,17 +139,16 @@ impl fmt::Display for CallFailure {
             return Ok(());
         }
         write!(formatter, "\nbacktrace, innermost function first:")?;
-        for (depth, frame) in self.backtrace.iter().enumerate() {
-            if frame.resumed_the_previous {
-                write!(formatter, "\n       -- a continuation, resumed by --")?;
+        let mut depth = 0;
+        // A recursion without end would fill the screen with lines that say the same.
+        for run in self.backtrace.chunk_by(Frame::is_same_place) {
+            for (shown, frame) in run.iter().take(SHOWN_OF_A_RECURSION).enumerate() {
+                frame.show(depth + shown, formatter)?;
             }
-            match &frame.name {
-                Some(name) => write!(formatter, "\n  {depth:>3}: ${name}")?,
-                None => write!(formatter, "\n  {depth:>3}: function {}", frame.index)?,
+            if run.len() > SHOWN_OF_A_RECURSION {
+                write!(formatter, "\n       … and {} more of these", run.len() - SHOWN_OF_A_RECURSION)?;
             }
-            if let Some(offset) = frame.offset {
-                write!(formatter, " at byte {offset:#x}")?;
-            }
+            depth += run.len();
         }
         Ok(())
     }

@@ -15,12 +15,14 @@ pub mod spectest;
 pub mod values;
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Once;
 
 pub use options::{Collector, CompileEffort, EngineOptions, WasmEngine};
 
 /// Compiles a valid module. The engine does not take everything that is valid, and its compiler has been seen to panic on what it
 /// does not know: that is an error like any other here.
 pub fn compile(engine: &WasmEngine, binary: &[u8]) -> anyhow::Result<wasmtime::Module> {
+    hush_the_compiler();
     // Nothing that the engine shares between modules is touched before a module is compiled as a whole.
     let compiled = std::panic::catch_unwind(AssertUnwindSafe(|| wasmtime::Module::new(engine, binary)));
     match compiled {
@@ -31,6 +33,19 @@ pub fn compile(engine: &WasmEngine, binary: &[u8]) -> anyhow::Result<wasmtime::M
             anyhow::bail!("the engine's compiler panicked: {message}")
         }
     }
+}
+
+/// What the engine's compiler panics with becomes an error, and is not printed as well.
+fn hush_the_compiler() {
+    static HUSHED: Once = Once::new();
+    HUSHED.call_once(|| {
+        let report = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !panic.location().is_some_and(|place| place.file().contains("wasmtime-internal-cranelift")) {
+                report(panic);
+            }
+        }));
+    });
 }
 
 /// wasmtime's errors are a type of their own; this keeps their chain of causes as text.

@@ -126,7 +126,17 @@ pub struct Program<'b> {
 impl<'b> Program<'b> {
     /// Compiles a binary module.
     pub fn compile(engine: &WasmEngine, binary: &'b [u8]) -> Result<Self> {
-        let module = compile(engine, binary).context("the engine does not take this module")?;
+        let module = compile(engine, binary).map_err(|error| {
+            let is_switched_off =
+                !engine.options().stack_switching && format!("{error:#}").contains("stack switching is disabled");
+            let error = error.context("the engine does not take this module");
+            match is_switched_off {
+                true => error.context(
+                    "the module uses stack switching, which is off: lower it first (wasmfx-lower, or wasmfx-run --lower)",
+                ),
+                false => error,
+            }
+        })?;
         Ok(Program { engine: engine.clone(), module, binary })
     }
 

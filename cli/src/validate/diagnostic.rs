@@ -4,8 +4,9 @@ use std::fmt;
 
 use wasmparser::{KnownCustom, Name, Parser, Payload, WasmFeatures};
 
+use super::rules::OPCODE_OF_OLD_SWITCH;
 use super::source_map::{self, SourceMap};
-use super::{ValidationError, validate};
+use super::{ValidationError, opcode_at, validate};
 use crate::input_output::{Input, InputKind, refuse_component};
 
 /// Columns of source shown around the caret; generated text can have lines of megabytes.
@@ -148,16 +149,27 @@ fn diagnostic(
     let mut diagnostic = without_place(file, error.message.clone());
     diagnostic.offset = Some(error.offset);
     diagnostic.function = error.function.map(|index| function_label(binary, index));
-    diagnostic.instruction = lines.at(error.offset);
+    diagnostic.instruction = lines.at(error.instruction.unwrap_or(error.offset));
     diagnostic.rule = error.rule;
-    diagnostic.help =
-        error.missing_feature.map(|feature| format!("--enable-{} accepts {}", feature.name, feature.help));
+    diagnostic.help = match error.missing_feature {
+        Some(feature) => Some(format!("--enable-{} accepts {}", feature.name, feature.help)),
+        // What is assembled from text has the opcodes of today.
+        None if source.is_some() => None,
+        None => error.instruction.and_then(|start| opcode_at(binary, start)).and_then(help_for_opcode),
+    };
     if let Some((text, map)) = source
-        && let Some(offset) = map.text_offset(binary, error.offset)
+        && let Some(offset) = map.text_offset(binary, error.instruction.unwrap_or(error.offset))
     {
         diagnostic.place(text, offset);
     }
     diagnostic
+}
+
+fn help_for_opcode(opcode: u8) -> Option<String> {
+    (opcode == OPCODE_OF_OLD_SWITCH).then(|| {
+        "opcode 0xe5 was that of switch before resume_throw_ref existed; switch is 0xe6 now. If an older toolchain wrote this file, build it again"
+            .to_string()
+    })
 }
 
 impl Diagnostic {

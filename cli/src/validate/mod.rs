@@ -8,8 +8,8 @@ mod source_map;
 use anyhow::{Result, bail};
 use rayon::prelude::*;
 use wasmparser::{
-    FuncToValidate, FuncValidatorAllocations, FunctionBody, Operator, Parser, ValidPayload, Validator,
-    ValidatorResources, WasmFeatures,
+    FuncToValidate, FuncValidatorAllocations, FunctionBody, Parser, ValidPayload, Validator, ValidatorResources,
+    WasmFeatures,
 };
 
 use crate::features::{self, Feature};
@@ -32,6 +32,8 @@ pub struct ValidationError {
     pub offset: u64,
     /// The function whose body is at fault, by its index.
     pub function: Option<u32>,
+    /// Where the instruction at fault begins; `offset` may be inside it.
+    pub instruction: Option<u64>,
     /// The rule of the stack-switching proposal that governs the instruction or definition at fault.
     pub rule: Option<&'static str>,
     /// The feature that would have to be enabled, where that is the reason.
@@ -68,17 +70,17 @@ pub fn validate(binary: &[u8], features: WasmFeatures) -> Validation {
                 let index = function.index;
                 match validate_function(function, &body, features, std::mem::take(&mut allocations)) {
                     Ok(reusable) => allocations = reusable,
-                    Err(error) => {
-                        errors.push(ValidationError { function: Some(index), ..from_parser(&error, features) })
-                    }
+                    Err(InstructionError { error, instruction }) => errors.push(ValidationError {
+                        function: Some(index),
+                        instruction,
+                        rule: instruction.and_then(|start| rules::of_opcode(opcode_at(binary, start)?)),
+                        ..from_parser(&error, features)
+                    }),
                 }
             }
             errors
         })
         .collect();
-    for error in &mut errors {
-        error.rule = operator_at(binary, error.offset).and_then(|operator| rules::of_operator(&operator));
-    }
     if let Some(error) = module_error {
         let mut error = from_parser(&error, features);
         if let Some((message, rule)) = rules::of_continuation_type(&error.message) {
@@ -120,20 +122,35 @@ fn validate_outside_functions<'a>(
     Ok(())
 }
 
+/// What is wrong in a body, and where the instruction begins at which it is.
+struct InstructionError {
+    error: wasmparser::Error,
+    instruction: Option<u64>,
+}
+
+impl From<wasmparser::Error> for InstructionError {
+    fn from(error: wasmparser::Error) -> Self {
+        InstructionError { error, instruction: None }
+    }
+}
+
 /// wasmparser's own loop over a body compares operand counts in debug builds and panics when they differ, which is no way to treat an input.
 fn validate_function(
     function: FuncToValidate<ValidatorResources>,
     body: &FunctionBody<'_>,
     features: WasmFeatures,
     allocations: FuncValidatorAllocations,
-) -> wasmparser::Result<FuncValidatorAllocations> {
+) -> Result<FuncValidatorAllocations, InstructionError> {
     let mut validator = function.into_validator(allocations);
     let mut reader = body.get_binary_reader();
     reader.set_features(features);
     validator.read_locals(&mut reader)?;
     while !reader.eof() {
         let position = reader.original_position();
-        reader.visit_operator(&mut validator.visitor(position))??;
+        let visited = reader.visit_operator(&mut validator.visitor(position));
+        if let Err(error) = visited.and_then(|valid| valid) {
+            return Err(InstructionError { error, instruction: Some(position) });
+        }
     }
     reader.finish_expression(&validator.visitor(reader.original_position()))?;
     Ok(validator.into_allocations())
@@ -145,15 +162,15 @@ fn from_parser(error: &wasmparser::Error, enabled: WasmFeatures) -> ValidationEr
         message: error.message().to_string(),
         offset: error.offset(),
         function: None,
+        instruction: None,
         rule: None,
         missing_feature,
     }
 }
 
-/// The operator that begins at a byte offset, if one can be read there.
-fn operator_at(binary: &[u8], offset: u64) -> Option<Operator<'_>> {
-    let rest = binary.get(usize::try_from(offset).ok()?..)?;
-    wasmparser::OperatorsReader::new(wasmparser::BinaryReader::new(rest, offset)).read().ok()
+/// The first byte of an instruction.
+fn opcode_at(binary: &[u8], start: u64) -> Option<u8> {
+    binary.get(usize::try_from(start).ok()?).copied()
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! The rules of the stack-switching proposal in words, for diagnostics.
 
-use wasmparser::Operator;
-
 const CONT_NEW: &str = "cont.new $ct takes (ref null $ft), where $ct is a continuation type over the function type $ft, and gives (ref $ct)";
 const CONT_BIND: &str = "cont.bind $ct1 $ct2 takes the leading parameters of $ct1 that $ct2 lacks, then (ref null $ct1), and gives (ref $ct2): \
      $ct2's parameters must be the trailing ones of $ct1, and both must have the same results";
@@ -17,16 +15,19 @@ const SWITCH: &str = "switch $ct1 $tag takes $ct1's parameters without the last,
 const CONT_TYPE: &str =
     "a continuation type (cont $ft) must name a function type, defined before it or in the same recursion group";
 
-/// The rule that governs an instruction of the proposal.
-pub fn of_operator(operator: &Operator<'_>) -> Option<&'static str> {
-    match operator {
-        Operator::ContNew { .. } => Some(CONT_NEW),
-        Operator::ContBind { .. } => Some(CONT_BIND),
-        Operator::Suspend { .. } => Some(SUSPEND),
-        Operator::Resume { .. } => Some(RESUME),
-        Operator::ResumeThrow { .. } => Some(RESUME_THROW),
-        Operator::ResumeThrowRef { .. } => Some(RESUME_THROW_REF),
-        Operator::Switch { .. } => Some(SWITCH),
+/// The opcode of `resume_throw_ref`, which was that of `switch` before `resume_throw_ref` existed.
+pub const OPCODE_OF_OLD_SWITCH: u8 = 0xe5;
+
+/// The rule that governs an instruction of the proposal, by its opcode: what follows an opcode may be what cannot be read.
+pub fn of_opcode(opcode: u8) -> Option<&'static str> {
+    match opcode {
+        0xe0 => Some(CONT_NEW),
+        0xe1 => Some(CONT_BIND),
+        0xe2 => Some(SUSPEND),
+        0xe3 => Some(RESUME),
+        0xe4 => Some(RESUME_THROW),
+        OPCODE_OF_OLD_SWITCH => Some(RESUME_THROW_REF),
+        0xe6 => Some(SWITCH),
         _ => None,
     }
 }

@@ -115,3 +115,21 @@ fn check_gives_one_line_with_the_function() {
     let error = check(&binary, features::all()).unwrap_err().to_string();
     assert!(error.contains("$f (index 0)") && error.contains("at byte"), "{error}");
 }
+
+/// Before `resume_throw_ref` existed, its opcode was that of `switch`, and the other way round for nobody.
+#[test]
+fn a_switch_with_its_old_opcode_is_explained() {
+    for tag in ["", "(tag $unused)"] {
+        let text = format!(
+            "(module (rec (type $f (func (param (ref null $k)))) (type $k (cont $f))) {tag} (tag $t)
+               (func (param (ref $k)) (drop (switch $k $t (local.get 0)))))"
+        );
+        let mut binary = wat::parse_str(&text).unwrap();
+        let opcode = binary.iter().rposition(|&byte| byte == 0xe6).unwrap();
+        binary[opcode] = 0xe5;
+        let input = Input::from_bytes("old.wasm", None, binary).unwrap();
+        let found = diagnose(&input, features::all());
+        assert!(found[0].help.as_ref().unwrap().contains("switch is 0xe6 now"), "{}", found[0]);
+        assert!(found[0].rule.unwrap().starts_with("resume_throw_ref"), "{}", found[0]);
+    }
+}
