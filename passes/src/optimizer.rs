@@ -1,13 +1,14 @@
 //! The optimiser from bytes to bytes.
 
 use crate::declarations::declare_function_references;
-use crate::options::Options;
+use crate::options::{Options, ShrinkLevel};
 use crate::order::order_by_use;
 use crate::parallel::Parallel;
 use crate::pipeline::{Pipeline, Timings};
 use crate::progress::{Progress, Silent};
 use rayon::prelude::*;
 use wasmfx_ir::encode::{EncodeOptions, Indices, Order, encode_module_with};
+use wasmfx_ir::entity::Entity;
 use wasmfx_ir::error::{Error, Result};
 use wasmfx_ir::features;
 use wasmfx_ir::lift::{self, Lifter};
@@ -17,6 +18,8 @@ use wasmfx_ir::wasmparser::{self, WasmFeatures};
 
 /// How often `--converge` runs a pipeline at most.
 const MAX_CONVERGE_ROUNDS: usize = 20;
+/// How often a body is emitted anew at most. About five rounds are needed for the largest modules.
+const MAX_EMISSION_ROUNDS: usize = 50;
 
 /// A body that stays bytes, and why: it was not optimised.
 #[derive(Clone, Debug)]
@@ -34,10 +37,15 @@ pub struct Remark {
 /// # Errors
 /// If a body is not valid: the first one in the order of the module.
 pub fn lift_all(module: &mut Module) -> Result<Vec<Remark>> {
-    lift_all_with(module, &Silent)
+    lift_where(module, &|_| true, &Silent)
 }
 
-fn lift_all_with(module: &mut Module, progress: &dyn Progress) -> Result<Vec<Remark>> {
+/// Lifts the bodies of some functions.
+fn lift_where(
+    module: &mut Module,
+    wanted: &(impl Fn(FunctionId) -> bool + Sync),
+    progress: &dyn Progress,
+) -> Result<Vec<Remark>> {
     progress.begin("reading", module.functions.len());
     let ids: Vec<FunctionId> = module.functions.keys().collect();
     let lifted: Vec<Result<Option<Remark>>> = module
@@ -48,6 +56,9 @@ fn lift_all_with(module: &mut Module, progress: &dyn Progress) -> Result<Vec<Rem
         .map_init(Lifter::new, |lifter, (function, id)| {
             progress.advance();
             let Body::Lazy(body) = &function.body else { return Ok(None) };
+            if !wanted(id) {
+                return Ok(None);
+            }
             match lifter.lift(body, function.ty, &function.local_names) {
                 Ok(mut func) => {
                     func.original = Some(Box::new(body.clone()));
@@ -142,7 +153,7 @@ impl Optimizer {
         let mut module = parse_module(bytes, &parse_options)?;
         // The output is validated with these, and so uses nothing that the input did not.
         module.features = features::used(&module, &Parallel)?;
-        let remarks = lift_all_with(&mut module, progress)?;
+        let remarks = lift_where(&mut module, &|_| true, progress)?;
         let mut timings = Timings::default();
         let mut changed = self.pipeline.run(&mut module, &self.options, &mut timings, progress)?;
         self.stripping.apply(&mut module);
@@ -150,6 +161,7 @@ impl Optimizer {
         progress.begin("writing", 1);
         let (mut output, mut functions) = self.encode(&module)?;
         progress.advance();
+        let rounds = self.emission_rounds();
         if self.converge {
             for _ in 1..MAX_CONVERGE_ROUNDS {
                 if !changed.is_yes() {
@@ -164,7 +176,46 @@ impl Optimizer {
                 (output, functions) = next;
             }
         }
+        let output = self.settle(output, rounds)?;
         Ok(Outcome { bytes: output, functions, remarks, timings })
+    }
+
+    /// How often the output is emitted anew at most. A plain round trip goes on until another one would change nothing; where size is all
+    /// that counts it is worth as much.
+    fn emission_rounds(&self) -> usize {
+        match self.options.shrink {
+            _ if self.pipeline.is_empty() => MAX_EMISSION_ROUNDS,
+            ShrinkLevel::None => 0,
+            ShrinkLevel::Small => 1,
+            ShrinkLevel::Smallest => MAX_EMISSION_ROUNDS,
+        }
+    }
+
+    /// Emits again what was emitted, as long as that makes it smaller: what one emission decided, about locals above all, is what the next
+    /// one starts from. Each body only ever shrinks, so this ends. Bodies that came out as they went in are not looked at again until all
+    /// are at rest, as a function type that another body has added since may make a difference to them.
+    fn settle(&self, mut output: Vec<u8>, rounds: usize) -> Result<Vec<u8>> {
+        let mut at_rest: Vec<bool> = Vec::new();
+        let encode_options =
+            EncodeOptions { verify_emission: self.options.verify_emission, ..EncodeOptions::default() };
+        for _ in 0..rounds {
+            let was_full = !at_rest.contains(&true);
+            let options = ParseOptions { features: self.features.unwrap_or(ParseOptions::default().features) };
+            let mut module = parse_module(&output[..], &options)?;
+            module.features = features::used(&module, &Parallel)?;
+            lift_where(&mut module, &|id| at_rest.get(id.index()) != Some(&true), &Silent)?;
+            let next = encode_module_with(&module, &encode_options, &Parallel)?;
+            if next == output {
+                if was_full {
+                    break;
+                }
+                at_rest.clear();
+                continue;
+            }
+            at_rest = equal_bodies(&parse_module(&output[..], &options)?, &parse_module(&next[..], &options)?);
+            output = next;
+        }
+        Ok(output)
     }
 
     fn encode(&self, module: &Module) -> Result<(Vec<u8>, Vec<FunctionId>)> {
@@ -175,6 +226,15 @@ impl Optimizer {
             EncodeOptions { order, verify_emission: self.options.verify_emission, ..EncodeOptions::default() };
         Ok((encode_module_with(module, &options, &Parallel)?, functions))
     }
+}
+
+/// For each function, whether its body consists of the same bytes in two modules with the same functions.
+fn equal_bodies(a: &Module, b: &Module) -> Vec<bool> {
+    let bytes = |body: &Body| match body {
+        Body::Lazy(body) => Some(body.bytes().to_vec()),
+        Body::Import | Body::Lifted(_) | Body::Detached | Body::Removed => None,
+    };
+    a.functions.values().zip(b.functions.values()).map(|(a, b)| bytes(&a.body) == bytes(&b.body)).collect()
 }
 
 fn invalid_body(id: FunctionId, name: Option<&str>, error: &wasmparser::Error) -> Error {

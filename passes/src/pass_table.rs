@@ -63,16 +63,21 @@ macro_rules! passes {
 }
 
 passes! {
-    "branches": Function(function::branches::run), "known branches, edges through empty blocks, branches that only choose a value, blocks that follow one another";
+    "block-merging": Function(function::block_merging::run), "blocks that always follow one another become one";
+    "branches": Function(function::branches::run), "branches and switches whose way is known, or that say more than they must";
+    "code-folding": Function(function::code_folding::run), "of blocks that do the same and go on to the same places, keep one";
+    "dead-arguments": Module(module::dead_arguments::run), "parameters that are not used or always get one constant, and results that no call uses, go";
     "dead-code": Function(function::dead_code::run), "remove unreachable blocks, unused instructions, and block parameters that are unused or always one value";
     "direct-calls": Module(module::direct_calls::run), "call_indirect of a constant entry and call_ref of a known function become call";
     "duplicate-functions": Module(module::duplicate_functions::run), "of functions with equal bodies, keep one";
     "duplicate-imports": Module(module::duplicate_imports::run), "of several imports of one function, keep one";
     "globals": Module(module::globals::run), "globals that nothing writes become constants, writes to globals that nothing reads go";
     "inlining": Module(module::inlining::run), "replace calls of small functions, and of functions called once, by the callee's body";
+    "jump-threading": Function(function::jump_threading::run), "lead edges around blocks that do nothing, and around branches that they decide";
     "memory-packing": Module(module::memory_packing::run), "do not write zeros to memory that is zero";
     "numbering": Function(function::numbering::run), "global value numbering: what was computed, read or written before is not computed or read again";
     "remove-unused-module-elements": Module(module::unused_elements::run), "remove functions, tables, memories, globals, tags and segments that nothing uses";
+    "select-formation": Function(function::select_formation::run), "branches that only choose a value become select";
     "simplify": Function(function::simplify::run), "constant folding and algebraic simplification";
     "types": Module(module::types::run), "equal types become one, unused types go, often used ones come first";
 }

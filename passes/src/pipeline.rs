@@ -10,8 +10,11 @@ use crate::pass_table::{self, Changed, Pass, PassKind};
 use crate::progress::Progress;
 use indexmap::IndexMap;
 use rayon::prelude::*;
+use rustc_hash::FxHasher;
+use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::error::{Error, Result};
 use wasmfx_ir::module::{Body, FunctionId};
 use wasmfx_ir::subtype::Subtyping;
@@ -20,14 +23,26 @@ use wasmfx_ir::{Func, Module};
 
 /// How often a stage of function passes goes over one function at most: it stops as soon as a round changes nothing.
 const MAX_ROUNDS: usize = 3;
+/// The same before functions are inlined: what is not at rest then is gone over once more anyway.
+const EARLY_ROUNDS: usize = 2;
 
 /// A part of a pipeline.
 #[derive(Clone)]
 enum Stage {
-    /// Function passes, and how many rounds of them at most.
-    Function { passes: Vec<&'static Pass>, rounds: usize },
+    /// Function passes.
+    Function { passes: Vec<&'static Pass>, repetition: Repetition },
     /// One module pass.
     Module(&'static Pass),
+}
+
+/// How often the passes of a stage run on a function.
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum Repetition {
+    Once,
+    /// Until a round changes nothing, and at most so often; not at all if the function is as an earlier stage of this kind left it at rest.
+    UntilAtRest(usize),
+    /// Once, and the passes after the first only if that one changed something.
+    IfFirstChanges,
 }
 
 /// A sequence of passes.
@@ -44,12 +59,24 @@ pub struct Timings {
 }
 
 /// The function passes that simplify a body, in the order of one round.
-const SIMPLIFY: &[&str] = &["dead-code", "simplify", "branches", "numbering", "dead-code"];
+const SIMPLIFY: &[&str] = &[
+    "dead-code",
+    "simplify",
+    "branches",
+    "jump-threading",
+    "select-formation",
+    "block-merging",
+    "numbering",
+    "dead-code",
+];
 /// Module passes before functions are looked at: less to do for the rest.
 const MODULE_BEFORE: &[&str] =
     &["types", "duplicate-functions", "remove-unused-module-elements", "memory-packing", "globals"];
 /// Module passes that look at what simplified functions are like.
-const MODULE_MIDDLE: &[&str] = &["direct-calls", "inlining", "globals", "remove-unused-module-elements"];
+const MODULE_MIDDLE: &[&str] =
+    &["direct-calls", "dead-arguments", "inlining", "globals", "remove-unused-module-elements"];
+/// What is left of a body's blocks, once they are what they will be.
+const FOLD: &[&str] = &["code-folding", "jump-threading", "block-merging", "dead-code"];
 /// Module passes at the end; ordering is last, because it counts uses.
 const MODULE_AFTER: &[&str] = &["duplicate-functions", "duplicate-imports", "remove-unused-module-elements", "types"];
 
@@ -62,10 +89,15 @@ impl Pipeline {
         }
         let fast = options.optimize <= OptimizeLevel::O1 && options.shrink == ShrinkLevel::None;
         pipeline.push_all(MODULE_BEFORE, options);
-        pipeline.push_round(SIMPLIFY, if fast { 1 } else { MAX_ROUNDS }, options);
+        pipeline.push_round(
+            SIMPLIFY,
+            if fast { Repetition::Once } else { Repetition::UntilAtRest(EARLY_ROUNDS) },
+            options,
+        );
         if !fast {
             pipeline.push_all(MODULE_MIDDLE, options);
-            pipeline.push_round(SIMPLIFY, MAX_ROUNDS, options);
+            pipeline.push_round(SIMPLIFY, Repetition::UntilAtRest(MAX_ROUNDS), options);
+            pipeline.push_round(FOLD, Repetition::IfFirstChanges, options);
         }
         pipeline.push_all(MODULE_AFTER, options);
         pipeline
@@ -78,8 +110,12 @@ impl Pipeline {
         }
         match (pass.kind, self.stages.last_mut()) {
             (PassKind::Module(_), _) => self.stages.push(Stage::Module(pass)),
-            (PassKind::Function(_), Some(Stage::Function { passes, rounds: 1 })) => passes.push(pass),
-            (PassKind::Function(_), _) => self.stages.push(Stage::Function { passes: vec![pass], rounds: 1 }),
+            (PassKind::Function(_), Some(Stage::Function { passes, repetition: Repetition::Once })) => {
+                passes.push(pass)
+            }
+            (PassKind::Function(_), _) => {
+                self.stages.push(Stage::Function { passes: vec![pass], repetition: Repetition::Once })
+            }
         }
     }
 
@@ -97,11 +133,11 @@ impl Pipeline {
         names.iter().for_each(|name| self.push(row(name), options));
     }
 
-    fn push_round(&mut self, names: &[&str], rounds: usize, options: &Options) {
+    fn push_round(&mut self, names: &[&str], repetition: Repetition, options: &Options) {
         let keep = |name: &&&str| !options.skip_passes.iter().any(|skipped| skipped == **name);
         let passes: Vec<_> = names.iter().filter(keep).map(|name| row(name)).collect();
         if !passes.is_empty() {
-            self.stages.push(Stage::Function { passes, rounds });
+            self.stages.push(Stage::Function { passes, repetition });
         }
     }
 
@@ -120,10 +156,12 @@ impl Pipeline {
             verify_after("lifting", module)?;
         }
         let mut changed = Changed::No;
+        let mut at_rest = AtRest::default();
         for stage in &self.stages {
             match stage {
-                Stage::Function { passes, rounds } => {
-                    changed |= run_function_passes(module, passes, *rounds, options, timings, progress)?;
+                Stage::Function { passes, repetition } => {
+                    changed |=
+                        run_function_passes(module, passes, *repetition, &mut at_rest, options, timings, progress)?;
                 }
                 Stage::Module(pass) => {
                     let PassKind::Module(run) = pass.kind else { unreachable!("a module stage holds a module pass") };
@@ -169,10 +207,30 @@ fn row(name: &str) -> &'static Pass {
     pass_table::find(name).unwrap_or_else(|| panic!("the pipelines name a pass {name:?} that the table does not have"))
 }
 
+/// The fingerprints of functions for which the last round of a stage changed nothing.
+type AtRest = SecondaryMap<FunctionId, Option<u64>>;
+
+/// A hash of what a function consists of. If a change goes unnoticed, a round is missed, and nothing else.
+fn fingerprint(func: &Func) -> u64 {
+    let mut hasher = FxHasher::default();
+    for data in func.blocks.values() {
+        (data.params.len(), data.insts.len()).hash(&mut hasher);
+        for &inst in &data.insts {
+            func.operator_id(inst).hash(&mut hasher);
+            func.operands(inst).hash(&mut hasher);
+        }
+        data.terminator.operator().hash(&mut hasher);
+        data.terminator.for_each_successor(|block| block.hash(&mut hasher));
+        data.terminator.for_each_value(|value| value.hash(&mut hasher));
+    }
+    hasher.finish()
+}
+
 fn run_function_passes(
     module: &mut Module,
     passes: &[&'static Pass],
-    rounds: usize,
+    repetition: Repetition,
+    at_rest: &mut AtRest,
     options: &Options,
     timings: &mut Timings,
     progress: &dyn Progress,
@@ -188,46 +246,81 @@ fn run_function_passes(
     let subtyping = options.verify_passes.then(|| Subtyping::new(&module.types));
     progress.begin("function passes", bodies.len());
     let nanoseconds: Vec<AtomicU64> = passes.iter().map(|_| AtomicU64::new(0)).collect();
-    let outcomes: Vec<Result<Changed>> = bodies
-        .par_iter_mut()
-        .map(|(id, func)| {
-            let mut changed = Changed::No;
-            for _ in 0..rounds {
-                let mut round = Changed::No;
-                for (pass, nanoseconds) in passes.iter().zip(&nanoseconds) {
-                    let PassKind::Function(run) = pass.kind else {
-                        unreachable!("a function stage holds function passes")
-                    };
-                    let start = Instant::now();
-                    round |= run(func, &environment);
-                    let elapsed = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-                    nanoseconds.fetch_add(elapsed, Ordering::Relaxed);
-                    if let Some(subtyping) = &subtyping {
-                        verify_func(module, subtyping, func).map_err(|error| {
-                            let name = module.functions[*id].name.as_deref();
-                            broken_by(pass.name, error).in_function(id.as_u32(), name)
-                        })?;
+    let run_pass = |index: usize, id: FunctionId, func: &mut Func| -> Result<Changed> {
+        let pass = passes[index];
+        let PassKind::Function(run) = pass.kind else { unreachable!("a function stage holds function passes") };
+        let start = Instant::now();
+        let changed = run(func, &environment);
+        let elapsed = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        nanoseconds[index].fetch_add(elapsed, Ordering::Relaxed);
+        if let Some(subtyping) = &subtyping {
+            verify_func(module, subtyping, func).map_err(|error| {
+                let name = module.functions[id].name.as_deref();
+                broken_by(pass.name, error).in_function(id.as_u32(), name)
+            })?;
+        }
+        Ok(changed)
+    };
+    let run_all = |id: FunctionId, func: &mut Func| -> Result<Changed> {
+        let mut changed = Changed::No;
+        for index in 0..passes.len() {
+            changed |= run_pass(index, id, func)?;
+        }
+        Ok(changed)
+    };
+    let repeat = |id: FunctionId, func: &mut Func| -> Result<(Changed, Option<u64>)> {
+        match repetition {
+            Repetition::Once => Ok((run_all(id, func)?, None)),
+            Repetition::IfFirstChanges => {
+                let first = run_pass(0, id, func)?;
+                if first.is_yes() {
+                    for index in 1..passes.len() {
+                        let _ = run_pass(index, id, func)?;
                     }
                 }
-                changed |= round;
-                if !round.is_yes() {
-                    break;
-                }
+                Ok((first, None))
             }
+            Repetition::UntilAtRest(rounds) => {
+                if at_rest[id].is_some_and(|known| known == fingerprint(func)) {
+                    return Ok((Changed::No, at_rest[id]));
+                }
+                let mut changed = Changed::No;
+                for _ in 0..rounds {
+                    let round = run_all(id, func)?;
+                    changed |= round;
+                    if !round.is_yes() {
+                        return Ok((changed, Some(fingerprint(func))));
+                    }
+                }
+                Ok((changed, None))
+            }
+        }
+    };
+    // What became of each body: whether it changed, and its fingerprint if it is at rest.
+    let outcomes: Vec<Result<(Changed, Option<u64>)>> = bodies
+        .par_iter_mut()
+        .map(|(id, func)| {
+            let outcome = repeat(*id, func);
             progress.advance();
-            Ok(changed)
+            outcome
         })
         .collect();
     for (pass, nanoseconds) in passes.iter().zip(nanoseconds) {
         *timings.passes.entry(pass.name).or_default() += Duration::from_nanos(nanoseconds.into_inner());
     }
-    for (id, func) in bodies {
-        module.functions[id].body = Body::Lifted(func);
-    }
     let mut changed = Changed::No;
-    for outcome in outcomes {
-        changed |= outcome?;
+    let mut broken = Ok(());
+    for ((id, func), outcome) in bodies.into_iter().zip(outcomes) {
+        module.functions[id].body = Body::Lifted(func);
+        match outcome {
+            Ok((body_changed, rest)) => {
+                at_rest[id] = rest;
+                changed |= body_changed;
+            }
+            Err(error) => broken = broken.and(Err(error)),
+        }
     }
+    broken?;
     Ok(changed)
 }
 

@@ -1,8 +1,13 @@
 //! Passes over one function.
 
+pub mod block_merging;
 pub mod branches;
+pub mod code_folding;
 pub mod dead_code;
+pub mod jump_threading;
 pub mod numbering;
+mod private_values;
+pub mod select_formation;
 pub mod simplify;
 #[cfg(test)]
 mod testing;

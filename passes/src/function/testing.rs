@@ -4,11 +4,12 @@ use crate::environment::ModuleEnvironment;
 use crate::options::Options;
 use crate::pass_table::Changed;
 use wasmfx_ir::analysis::ControlFlowGraph;
+use wasmfx_ir::func::Terminator;
 use wasmfx_ir::lift::lift_body;
 use wasmfx_ir::module::{Body, Module};
 use wasmfx_ir::opcode::Opcode;
 use wasmfx_ir::parse::ParseOptions;
-use wasmfx_ir::{Func, text};
+use wasmfx_ir::{Block, Func, Value, text};
 
 /// A module in text form.
 pub fn module(text: &str) -> Module {
@@ -42,4 +43,34 @@ pub fn operators_after(text: &str, passes: &[fn(&mut Func, &ModuleEnvironment<'_
         names.extend(data.terminator.operator().map(|operator| Opcode::of(&func.operators[operator]).name()));
     }
     names
+}
+
+/// A body after everything that simplifies control flow has run several times.
+pub fn cleaned_up(mut func: Func) -> Func {
+    use crate::function::{block_merging, branches, dead_code, jump_threading, select_formation, simplify};
+    let (module, options) = (Module::default(), Options::default());
+    let environment = ModuleEnvironment::new(&module, &options);
+    for _ in 0..4 {
+        for pass in [
+            branches::run,
+            jump_threading::run,
+            select_formation::run,
+            block_merging::run,
+            simplify::run,
+            dead_code::run,
+        ] {
+            let _ = pass(&mut func, &environment);
+        }
+    }
+    func
+}
+
+/// The names of a block's instructions.
+pub fn names(func: &Func, block: Block) -> Vec<&'static str> {
+    func.blocks[block].insts.iter().map(|&inst| Opcode::of(func.operator(inst)).name()).collect()
+}
+
+/// Ends a block by returning a value.
+pub fn returns(func: &mut Func, block: Block, value: Value) {
+    func.blocks[block].terminator = Terminator::Return([value].into_iter().collect());
 }

@@ -1,7 +1,7 @@
 //! `call_indirect` and `call_ref` to `call`: where the table never changes and the index is constant, or the reference is a `ref.func`.
 //!
 //! A table never changes if it is defined here, not exported, and no live instruction writes it (`table.set`, `.grow`, `.fill`, `.copy` into it, `.init` of it).
-//! The type that the instruction expects must be met by the function, else the instruction traps and stays.
+//! Its entries are known only as far as it is certain that all segments up to there were written. The type that the instruction expects must be met by the function, else the instruction traps and stays.
 
 use crate::options::Options;
 use crate::pass_table::Changed;
@@ -64,26 +64,23 @@ fn constant_tables(module: &Module) -> ConstantTables {
             }
         }
     }
+    // A segment that is out of bounds traps at instantiation, and neither it nor those after it are written. Code that an earlier segment has put
+    // into an imported table can run nevertheless.
+    let mut may_have_trapped = false;
     for element in module.elements.values().filter(|element| !element.removed) {
         let ElementKind::Active { table, offset } = &element.kind else { continue };
-        let Some(entries) = &mut tables[*table] else { continue };
         let items: Vec<Option<FunctionId>> = match &element.items {
             ElementItems::Functions(functions) => functions.iter().copied().map(Some).collect(),
             ElementItems::Expressions(_, expressions) => expressions.iter().map(function_reference).collect(),
         };
-        let start = match offset.operators[..] {
-            [Operator::I32Const { value }] => value.cast_unsigned() as usize,
-            // An offset that is not known here may overwrite any entry.
-            _ => {
-                tables[*table] = None;
-                continue;
+        let start = offset.constant_offset();
+        let end = start.and_then(|start| start.checked_add(items.len() as u64));
+        may_have_trapped |= end.is_none_or(|end| end > module.tables[*table].ty.initial);
+        match (&mut tables[*table], start) {
+            (Some(entries), Some(start)) if !may_have_trapped => {
+                entries[start as usize..start as usize + items.len()].copy_from_slice(&items);
             }
-        };
-        // Segments out of bounds trap at instantiation: then no code of the module runs but what the start of it already did.
-        for (index, item) in items.into_iter().enumerate() {
-            if let Some(entry) = entries.get_mut(start.saturating_add(index)) {
-                *entry = item;
-            }
+            (entries, _) => *entries = None,
         }
     }
     tables

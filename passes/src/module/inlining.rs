@@ -12,10 +12,16 @@ use crate::options::{OptimizeLevel, Options, ShrinkLevel};
 use crate::pass_arguments::{INLINING_ALWAYS_SIZE, INLINING_CALLER_SIZE, INLINING_SPEED_SIZE};
 use crate::pass_table::Changed;
 use wasmfx_ir::entity::SecondaryMap;
-use wasmfx_ir::func::{Block, Func, Terminator};
-use wasmfx_ir::module::{Body, ElementItems, FunctionId, Item, Module, TypeId};
-use wasmfx_ir::references::{IndexSpace, visit_const_expr};
+use wasmfx_ir::func::{Block, Func, Terminator, Value};
+use wasmfx_ir::module::{Body, FunctionId, Module, TypeId};
+use wasmfx_ir::opcode::Opcode;
+use wasmfx_ir::references::IndexSpace;
 use wasmfx_ir::wasmparser::{CompositeInnerType, Operator, ValType};
+
+/// The bytes of a call: its operator, and the index of one of many functions.
+const CALL_BYTES: usize = 3;
+/// How many bytes more than a call a body may have that is inlined everywhere, unless size comes first.
+const SPEED_FOR_BYTES: usize = 1;
 
 /// Runs the pass.
 pub fn run(module: &mut Module, options: &Options) -> Changed {
@@ -48,28 +54,7 @@ fn count_uses(module: &Module) -> SecondaryMap<FunctionId, Uses> {
             uses[FunctionId::from_u32(number)].all += 1;
         }
     };
-    for global in module.globals.values() {
-        global.init.iter().for_each(|init| visit_const_expr(init, &mut count));
-    }
-    for table in module.tables.values() {
-        table.init.iter().for_each(|init| visit_const_expr(init, &mut count));
-    }
-    for element in module.elements.values().filter(|element| !element.removed) {
-        match &element.items {
-            ElementItems::Functions(functions) => {
-                functions.iter().for_each(|function| count(IndexSpace::Function, function.as_u32()));
-            }
-            ElementItems::Expressions(_, expressions) => {
-                expressions.iter().for_each(|expression| visit_const_expr(expression, &mut count));
-            }
-        }
-    }
-    for export in &module.exports {
-        if let Item::Function(function) = export.item {
-            count(IndexSpace::Function, function.as_u32());
-        }
-    }
-    module.start.iter().for_each(|start| count(IndexSpace::Function, start.as_u32()));
+    super::for_each_reference_outside_of_bodies(module, &mut count);
     let mut opaque = false;
     for function in module.functions.values() {
         match &function.body {
@@ -216,6 +201,53 @@ fn inline_into(
     changed
 }
 
+/// About how many bytes a body of one block takes in place of a call of it; nothing for a body that is certainly longer than that.
+fn tiny_body_bytes(func: &Func) -> Option<usize> {
+    const MOST_INSTS: usize = 4;
+    let data = &func.blocks[func.entry];
+    let (Terminator::Return(results), true) = (&data.terminator, data.insts.len() <= MOST_INSTS) else { return None };
+    let mut bytes = 0;
+    let mut uses: Vec<Value> = results.to_vec();
+    for &inst in &data.insts {
+        uses.extend(func.operands(inst).iter().map(|&operand| func.resolve(operand)));
+        bytes += match func.operator(inst) {
+            operator if Opcode::of(operator).is_const() => constant_bytes(operator),
+            Operator::GlobalGet { .. } | Operator::GlobalSet { .. } => 2,
+            Operator::Call { .. } => CALL_BYTES,
+            operator => match Opcode::of(operator).without_immediates() {
+                Some(_) => 1,
+                None => 3,
+            },
+        };
+    }
+    // An argument that is used once and in order stays on the stack; one that is not used must be dropped, and more uses need a local.
+    let mut next = 0;
+    for &param in &data.params {
+        bytes += match uses.iter().filter(|&&value| value == param).count() {
+            0 => 1,
+            1 => match uses[next..].iter().position(|&value| value == param) {
+                Some(at) => {
+                    next += at;
+                    0
+                }
+                None => 4,
+            },
+            count => 2 * count,
+        };
+    }
+    Some(bytes)
+}
+
+fn constant_bytes(operator: &Operator<'static>) -> usize {
+    match *operator {
+        Operator::I32Const { value: -64..64 } | Operator::I64Const { value: -64..64 } => 2,
+        Operator::I32Const { .. } | Operator::I64Const { .. } => 4,
+        Operator::F32Const { .. } => 5,
+        Operator::F64Const { .. } => 9,
+        _ => 18,
+    }
+}
+
 /// The callee, if its body should take the place of a call of it.
 fn worthwhile(
     module: &Module,
@@ -228,9 +260,14 @@ fn worthwhile(
     let size = size(body);
     let called_once = uses[callee].all == 1 && uses[callee].inlinable_calls == 1;
     let for_speed = options.optimize >= OptimizeLevel::O3 && options.shrink == ShrinkLevel::None;
+    let size_first = options.shrink != ShrinkLevel::None;
+    let bytes = CALL_BYTES + if size_first { 0 } else { SPEED_FOR_BYTES };
     let limits = &options.pass_arguments;
+    // A limit that was raised is meant; else the bytes count too.
+    let always = limits.get(&INLINING_ALWAYS_SIZE);
+    let is_tiny = || always > INLINING_ALWAYS_SIZE.default || tiny_body_bytes(body).is_some_and(|size| size <= bytes);
     // Callers do not grow without bound: engines limit the size of functions, and their compile time is not linear in it.
-    let inline = size <= limits.get(&INLINING_ALWAYS_SIZE)
+    let inline = (size <= always && is_tiny())
         || (called_once && caller_size.saturating_add(size) <= limits.get(&INLINING_CALLER_SIZE))
         || (for_speed && size <= limits.get(&INLINING_SPEED_SIZE) && is_straight(body));
     inline.then_some(callee)

@@ -1,0 +1,175 @@
+//! Code folding: of blocks that do the same and go on to the same places, one stays.
+//!
+//! Two blocks are one if their instructions have the same operators on the same values (values of their own by position, others by identity,
+//! constants by number) and so have their terminators. An edge may be led from the one to the other if nobody else uses their own values;
+//! what both use from outside dominates both, and so every edge into either. Nothing is executed that was not, in the same order.
+//!
+//! Blocks that an instruction's own edges lead to are left alone, as are blocks that end with an invocation: their edges are their own.
+
+use super::private_values::blocks_with_private_values;
+use crate::environment::ModuleEnvironment;
+use crate::function::simplify::Constant;
+use crate::pass_table::Changed;
+use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
+use std::hash::{Hash, Hasher};
+use wasmfx_ir::analysis::ControlFlowGraph;
+use wasmfx_ir::entity::SecondaryMap;
+use wasmfx_ir::func::Terminator;
+use wasmfx_ir::wasmparser::ValType;
+use wasmfx_ir::{Block, Func, Value};
+
+/// A block of fewer bytes than this, roughly, is no longer than the branches to one that is shared.
+const MIN_SIZE: usize = 8;
+
+/// Runs the pass.
+pub fn run(func: &mut Func, _environment: &ModuleEnvironment<'_>) -> Changed {
+    func.resolve_aliases();
+    let cfg = ControlFlowGraph::new(func);
+    let mut may_go = blocks_with_private_values(func, &cfg);
+    may_go[func.entry] = false;
+    for &block in cfg.reverse_postorder() {
+        if let terminator @ (Terminator::Invoke(_) | Terminator::BranchOnReference { .. }) =
+            &func.blocks[block].terminator
+        {
+            terminator.for_each_successor(|successor| may_go[successor] = false);
+            may_go[block] = false;
+        }
+    }
+    let mut known: FxHashMap<u64, Block> = FxHashMap::default();
+    let mut instead: SecondaryMap<Block, Option<Block>> = SecondaryMap::new();
+    // Successors first, so that what leads to equal blocks leads to one by then.
+    for &block in cfg.reverse_postorder().iter().rev() {
+        redirect(func, block, &instead);
+        if !may_go[block] {
+            continue;
+        }
+        let Some(description) = Description::of(func, block) else { continue };
+        let mut hasher = FxHasher::default();
+        description.hash(&mut hasher);
+        match known.get(&hasher.finish()) {
+            Some(&same) if Description::of(func, same).is_some_and(|other| other == description) => {
+                make_constants_its_own(func, same);
+                instead[block] = Some(same);
+            }
+            Some(_) => {}
+            None => {
+                known.insert(hasher.finish(), block);
+            }
+        }
+    }
+    // Now the edges back too.
+    let mut changed = false;
+    for &block in cfg.reverse_postorder() {
+        redirect(func, block, &instead);
+        changed |= instead[block].is_some();
+    }
+    Changed::from_flag(changed)
+}
+
+fn redirect(func: &mut Func, block: Block, instead: &SecondaryMap<Block, Option<Block>>) {
+    func.blocks[block].terminator.for_each_block_call_mut(|call| {
+        if let Some(same) = instead[call.block] {
+            call.block = same;
+        }
+    });
+}
+
+/// Everything that tells blocks apart. Where a constant is defined is not part of it.
+#[derive(PartialEq, Eq, Hash)]
+struct Description {
+    words: Vec<u32>,
+    types: Vec<ValType>,
+}
+
+impl Description {
+    /// Describes a block, unless it is too small to be worth a branch.
+    fn of(func: &Func, block: Block) -> Option<Self> {
+        const OWN: u32 = 0;
+        const CONSTANT: u32 = 1;
+        const OUTER: u32 = 2;
+        let data = &func.blocks[block];
+        let mut own: FxHashMap<Value, u32> = FxHashMap::default();
+        let mut types = Vec::new();
+        let mut words = vec![data.params.len() as u32];
+        // About how many bytes the block is long.
+        let mut size = 0;
+        let define = |value: Value, own: &mut FxHashMap<Value, u32>, types: &mut Vec<ValType>| {
+            own.insert(value, own.len() as u32);
+            types.push(func.value_type(value));
+        };
+        let use_value = |value: Value, own: &FxHashMap<Value, u32>, words: &mut Vec<u32>, size: &mut usize| {
+            if let Some(inst) = func.defining_inst(value)
+                && Constant::of(func.operator(inst)).is_some()
+            {
+                words.extend([CONSTANT, func.operator_id(inst).as_u32()]);
+                *size += 2;
+            } else if let Some(&position) = own.get(&value) {
+                words.extend([OWN, position]);
+            } else {
+                words.extend([OUTER, value.as_u32()]);
+                *size += 2;
+            }
+        };
+        data.params.iter().for_each(|&param| define(param, &mut own, &mut types));
+        for &inst in &data.insts {
+            if Constant::of(func.operator(inst)).is_some() {
+                continue;
+            }
+            words.extend([func.operator_id(inst).as_u32(), func.operands(inst).len() as u32]);
+            size += 2;
+            func.operands(inst).iter().for_each(|&operand| use_value(operand, &own, &mut words, &mut size));
+            func.inst_results(inst).for_each(|result| define(result, &mut own, &mut types));
+        }
+        words.push(match &data.terminator {
+            Terminator::Unreachable => 0,
+            Terminator::Jump(_) => 1,
+            Terminator::Branch { likely: None, .. } => 2,
+            Terminator::Branch { likely: Some(false), .. } => 3,
+            Terminator::Branch { likely: Some(true), .. } => 4,
+            Terminator::Switch { .. } => 5,
+            Terminator::Return(_) => 6,
+            Terminator::TailCall { .. } => 7,
+            // Their edges are their own.
+            Terminator::Missing | Terminator::Invoke(_) | Terminator::BranchOnReference { .. } => return None,
+        });
+        words.extend(data.terminator.operator().map(|operator| operator.as_u32()));
+        data.terminator.for_each_block_call(|call| words.extend([call.block.as_u32(), call.args.len() as u32]));
+        data.terminator.for_each_value(|value| use_value(value, &own, &mut words, &mut size));
+        (size >= MIN_SIZE).then_some(Self { words, types })
+    }
+}
+
+/// Constants that a block takes from above need not be there on all the new ways to it.
+fn make_constants_its_own(func: &mut Func, block: Block) {
+    let mut own: FxHashSet<Value> = FxHashSet::default();
+    for &inst in &func.blocks[block].insts {
+        own.extend(func.inst_results(inst));
+    }
+    let mut copies: FxHashMap<Value, Value> = FxHashMap::default();
+    let mut copy = |func: &mut Func, value: Value| {
+        let inst = func.defining_inst(value)?;
+        if own.contains(&value) || Constant::of(func.operator(inst)).is_none() {
+            return None;
+        }
+        Some(*copies.entry(value).or_insert_with(|| {
+            let (operator, ty) = (func.operator(inst).clone(), func.value_type(value));
+            let copied = func.insert(block, 0, operator, &[], &[ty]);
+            func.first_result(copied)
+        }))
+    };
+    for inst in func.blocks[block].insts.clone() {
+        for index in 0..func.operands(inst).len() {
+            let operand = func.operands(inst)[index];
+            if let Some(copied) = copy(func, operand) {
+                func.operands_mut(inst)[index] = copied;
+            }
+        }
+    }
+    let mut terminator = std::mem::take(&mut func.blocks[block].terminator);
+    terminator.for_each_value_mut(|value| {
+        if let Some(copied) = copy(func, *value) {
+            *value = copied;
+        }
+    });
+    func.blocks[block].terminator = terminator;
+}
