@@ -314,7 +314,7 @@ fn print_costs(rows: &[Row]) {
     let ratio = |ours: Duration, theirs: Duration| ours.as_secs_f64() / theirs.as_secs_f64();
     for row in rows {
         let (ours, seconds) = (row.our_cost, |time: Duration| format!("{:.3}", time.as_secs_f64()));
-        let mut cells = vec![seconds(ours.cpu), "-".into(), "-".into(), seconds(ours.wall), "-".into(), "-".into()];
+        let mut cells = [seconds(ours.cpu), "-".into(), "-".into(), seconds(ours.wall), "-".into(), "-".into()];
         if let Some(theirs) = row.their_cost {
             (cells[1], cells[4]) = (seconds(theirs.cpu), seconds(theirs.wall));
             cells[2] = format!("{:.3}", ratio(ours.cpu, theirs.cpu));
