@@ -86,5 +86,6 @@
 ;;       local.set $c
 ;;       br 0 (;@1;)
 ;;     end
+;;     unreachable
 ;;   )
 ;; )
