@@ -529,6 +529,8 @@ impl Lowering<'_> {
         b.switch_to(bottom);
         store.begin_suspension(b);
         self.append_identity(b);
+        // A frame that is used again still says what was behind it.
+        store.link_last(b, next);
         b.ret(&[status]);
         Ok(())
     }
