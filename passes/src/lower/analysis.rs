@@ -276,8 +276,9 @@ impl Analysis {
             || self.targets(callee).any(|target| !self.escapes[target].is_empty())
     }
 
-    /// Whether a call in `caller` may ask for a start if its resume sites find themselves too deep, and never does, if the depth is counted from
-    /// this call on.
+    /// Whether a call outside of all continuations reaches resume sites that ask for a start when they are too deep. They never are, if the depth
+    /// is counted from this call on. (What the host calls from inside a continuation counts from 0 again: the engine's stack then holds
+    /// as many nested resumes as the limit allows for each such call, and host calls are no deeper than the engine lets them be.)
     pub(super) fn is_outermost_call(&self, caller: FunctionId, callee: Callee) -> bool {
         self.escapes[caller].is_empty() && self.call_suspends(callee)
     }

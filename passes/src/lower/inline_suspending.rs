@@ -1,7 +1,7 @@
 //! Small functions that suspend are inlined before anything is lowered.
 //!
 //! A suspension in a function of its own unwinds into its caller, which saves a frame and links it; in the caller's own body it leaves the frame where
-//! it is. Each call of such a function needs the test and the frame in any case, so that the inlined body costs hardly any bytes.
+//! it is. Each call of such a function needs the test and the frame in any case.
 
 use super::Error;
 use super::scan::{Callee, Summary};

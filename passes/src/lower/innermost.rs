@@ -9,7 +9,7 @@ use wasmfx_ir::func::Terminator;
 use wasmfx_ir::module::FunctionId;
 use wasmfx_ir::wasmparser::Operator;
 
-/// With more candidates than this the table is as good as a guess.
+/// With more candidates than this, every site goes through the table: each guess costs bytes and a test.
 const MOST_GUESSES: usize = 2;
 
 fn suspends_itself(operator: &Operator<'_>) -> bool {
