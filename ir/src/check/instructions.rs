@@ -42,6 +42,9 @@ impl Simulation<'_> {
         if self.try_harmless(thread, operator) {
             return Ok(true);
         }
+        if self.take_all_edges(thread) {
+            return self.operator(thread, operator);
+        }
         let next = self.function.rest(&thread.position).find(|&inst| self.function.facts.is_awaited(inst));
         let next = match next {
             Some(inst) => format!("{inst} ({})", func.inst_text(inst)),

@@ -64,6 +64,10 @@ pub(super) struct Simulation<'a> {
     pub choices: Vec<Thread>,
     /// How many more of these may be tried.
     pub attempts: usize,
+    /// Threads in which the function took other edges where the code did not choose.
+    pub forked: Vec<Thread>,
+    /// How many more of these may be made.
+    pub forks: usize,
     /// The last round of [`Self::settle`] that came to a block.
     visited_in: SecondaryMap<Block, u64>,
     round: u64,
@@ -71,6 +75,8 @@ pub(super) struct Simulation<'a> {
 
 pub(super) type Checked<T> = Result<T, CheckError>;
 
+/// How often a choice of the function is followed on all ways because the code does not make it, in one function.
+const MAX_FORKS: usize = 500;
 /// How often an operator is taken for another instruction than before, in one function.
 const MAX_ATTEMPTS: usize = 2000;
 
@@ -100,6 +106,8 @@ impl<'a> Simulation<'a> {
             suspects: BTreeSet::new(),
             choices: Vec::new(),
             attempts: MAX_ATTEMPTS,
+            forked: Vec::new(),
+            forks: MAX_FORKS,
             visited_in: SecondaryMap::with_default_and_len(0, func.blocks.len()),
             round: 0,
         })
@@ -128,7 +136,7 @@ impl<'a> Simulation<'a> {
         self.settle(&mut thread);
         let mut threads = vec![thread];
         loop {
-            while let Some(thread) = threads.pop() {
+            while let Some(thread) = threads.pop().or_else(|| self.forked.pop()) {
                 self.execute_or_try_again(thread, &mut threads)?;
             }
             let Some((at, label)) = self.work.pop_first() else { break };
@@ -153,12 +161,14 @@ impl<'a> Simulation<'a> {
     /// Executes a thread. Where an operator could have been one of several instructions and what follows fits none that was tried, the next one is.
     fn execute_or_try_again(&mut self, thread: Thread, threads: &mut Vec<Thread>) -> Checked<()> {
         self.choices.clear();
+        let forked = self.forked.len();
         let mut outcome = self.execute(thread, threads);
         while outcome.is_err()
             && self.attempts > 0
             && let Some(choice) = self.choices.pop()
         {
             self.attempts -= 1;
+            self.forked.truncate(forked);
             match self.execute(choice, threads) {
                 Ok(()) => outcome = Ok(()),
                 // The first error is about the likeliest reading.

@@ -9,7 +9,7 @@ use crate::func::{Block, BlockCall, Handler, OperatorId, Terminator};
 use crate::opcode::Opcode;
 use wasmparser::{Catch, Handle, Operator};
 
-impl Simulation<'_> {
+impl<'a> Simulation<'a> {
     /// Whether nothing is left to do in the block but its end. What may be left out is left out.
     pub(super) fn is_at_end(&self, thread: &Thread) -> bool {
         !self.function.rest(&thread.position).any(|inst| self.function.facts.must_execute(inst))
@@ -157,6 +157,36 @@ impl Simulation<'_> {
         })
     }
 
+    /// The code does not make the choice that the block ends with: emission found that it makes no difference. So what follows must be right on all
+    /// ways. The thread takes one of them; says whether there is one.
+    pub(super) fn take_all_edges(&mut self, thread: &mut Thread) -> bool {
+        let edges = self.choices_at_end(thread);
+        if !self.is_at_end(thread) || edges.is_empty() || edges.len() > self.forks {
+            return false;
+        }
+        self.forks -= edges.len();
+        let before = thread.clone();
+        for (number, edge) in edges.into_iter().enumerate() {
+            if number > 0 {
+                self.forked.push(std::mem::replace(thread, before.clone()));
+            }
+            self.take_chosen_edge(thread, edge);
+        }
+        true
+    }
+
+    /// The different edges that a thread's block ends with, if it ends with a choice.
+    fn choices_at_end(&self, thread: &Thread) -> Vec<&'a BlockCall> {
+        let mut edges: Vec<&BlockCall> = Vec::new();
+        match &self.function.func.blocks[thread.position.block].terminator {
+            Terminator::Branch { then_target, else_target, .. } => edges.extend([then_target, else_target]),
+            Terminator::Switch { targets, default, .. } => edges.extend(targets.iter().chain([default])),
+            _ => {}
+        }
+        edges.dedup();
+        edges
+    }
+
     /// The code ends. Where the function still has a choice, it must end so on all ways.
     fn end(&mut self, thread: &mut Thread, what: &str, check: impl Fn(&Self, &Thread) -> Checked<()>) -> Checked<()> {
         /// Emission leaves out a choice between a few equal ends; more than a few ways are no such thing.
@@ -165,13 +195,7 @@ impl Simulation<'_> {
         let mut ways = 0;
         while let Some(mut thread) = threads.pop() {
             self.reach_end(&mut thread, what)?;
-            let mut edges: Vec<&BlockCall> = Vec::new();
-            match &self.function.func.blocks[thread.position.block].terminator {
-                Terminator::Branch { then_target, else_target, .. } => edges.extend([then_target, else_target]),
-                Terminator::Switch { targets, default, .. } => edges.extend(targets.iter().chain([default])),
-                _ => {}
-            }
-            edges.dedup();
+            let edges = self.choices_at_end(&thread);
             ways += edges.len();
             if edges.is_empty() || ways > MAX_WAYS {
                 check(self, &thread)?;

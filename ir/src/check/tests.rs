@@ -116,6 +116,30 @@ fn choices_that_make_no_difference_are_left_out() {
 }
 
 #[test]
+fn a_choice_that_the_code_leaves_out_must_make_no_difference() {
+    let module = parse(
+        "(module (memory 1) (func (param i32 i32)
+            (if (local.get 0) (then (i32.store (local.get 1) (i32.const 1))) (else (i32.store (local.get 1) (i32.const 1))))))",
+    );
+    let mut func = bodies(&module).remove(0);
+    let body = emit(&mut func, &module);
+    check_emission(&func, &body, &module).unwrap();
+    let start = body.code.iter().position(|item| matches!(item, CodeItem::If(_))).unwrap();
+    let or_else = body.code.iter().position(|item| *item == CodeItem::Else).unwrap();
+    // `if A else A` is A.
+    let arm = &body.code[start + 1..or_else];
+    let mut shorter = body.clone();
+    shorter.code = arm.to_vec();
+    check_emission(&func, &shorter, &module).unwrap();
+    for item in shorter.code.iter_mut() {
+        if let CodeItem::LocalGet(local) = item {
+            *local = 0;
+        }
+    }
+    check_emission(&func, &shorter, &module).unwrap_err();
+}
+
+#[test]
 fn sides_that_differ_in_a_value_on_the_way_are_not_one() {
     // Both sides lead to the loop with the same argument, but $x is another value.
     check_text(
