@@ -3,7 +3,9 @@
 use super::{Shaper, Target};
 use crate::emit::graph::{NONE, index_u32};
 use crate::emit::schedule::Code;
-use crate::emit::structure::FrameKind;
+use crate::emit::structure::{FrameId, FrameKind};
+use smallvec::SmallVec;
+use wasmparser::ValType;
 
 impl Shaper<'_> {
     /// Drops branches to where control goes anyway.
@@ -72,12 +74,14 @@ impl Shaper<'_> {
 
     /// Drops what follows a branch up to the next label that is used.
     ///
-    /// Validation takes what follows the `end` of a frame for reachable: where values are expected that only the dropped branch spared, an
-    /// `unreachable` takes its place.
+    /// Validation takes what follows the `end` of a frame for reachable: the frame's results must be what is expected there. Where the dropped
+    /// branch took them, the frame leaves nothing, and where values are expected that only the branch spared, an `unreachable` takes its place.
     pub(super) fn drop_unreachable(&mut self) {
         let mut is_dead = false;
         // Whether validation knows it too.
         let mut is_known_dead = false;
+        // The frame whose end nothing reaches either, that validation believes to leave its results here.
+        let mut left_by = NONE;
         let mut reached: Vec<bool> = Vec::new();
         let mut position = self.next[0];
         while position != NONE {
@@ -85,12 +89,13 @@ impl Shaper<'_> {
             let code = self.code[position as usize];
             match code {
                 Code::Open(_) => {
+                    self.supplies(&mut left_by, &SmallVec::new());
                     reached.push(!is_dead);
                     is_known_dead = false;
                 }
                 // The arms of an `if` begin where it is reached; the end is reached as soon as one arm's end is.
                 Code::Else(frame) => {
-                    if is_dead && !is_known_dead && !self.results(frame).is_empty() {
+                    if is_dead && !is_known_dead && !self.supplies(&mut left_by, &self.results(frame)) {
                         self.insert_before(position, Code::Unreachable);
                     }
                     is_dead = !reached.last().expect("an else is inside an if");
@@ -100,7 +105,11 @@ impl Shaper<'_> {
                     let kind = self.structure.frames[frame as usize].kind;
                     let will_vanish =
                         matches!(kind, FrameKind::Block | FrameKind::Loop) && self.references[frame as usize] == 0;
-                    if is_dead && !is_known_dead && !will_vanish && !self.results(frame).is_empty() {
+                    if is_dead
+                        && !is_known_dead
+                        && !will_vanish
+                        && !self.supplies(&mut left_by, &self.results(frame))
+                    {
                         self.insert_before(position, Code::Unreachable);
                     }
                     let begins = reached.pop().expect("an end has a beginning");
@@ -110,6 +119,9 @@ impl Shaper<'_> {
                         FrameKind::If { .. } | FrameKind::Try => !begins,
                     };
                     is_known_dead &= will_vanish;
+                    if is_dead && !will_vanish {
+                        left_by = frame;
+                    }
                 }
                 Code::Br(_) | Code::Return if is_dead => {
                     if let Code::Br(frame) = code {
@@ -125,8 +137,22 @@ impl Shaper<'_> {
             }
             position = next;
         }
-        if is_dead && !is_known_dead && !self.func.results.is_empty() {
+        if is_dead && !is_known_dead && !self.supplies(&mut left_by, &self.func.results.iter().copied().collect()) {
             self.append(Code::Unreachable);
         }
+    }
+
+    /// Whether validation finds `expected` on the stack where nothing but the end of the frame `left_by` comes before; if that frame's results are
+    /// others, it leaves nothing from now on.
+    fn supplies(&mut self, left_by: &mut FrameId, expected: &SmallVec<[ValType; 2]>) -> bool {
+        let frame = std::mem::replace(left_by, NONE);
+        if frame == NONE {
+            return expected.is_empty();
+        }
+        if self.results(frame) == *expected {
+            return true;
+        }
+        self.leaves_nothing[frame as usize] = true;
+        expected.is_empty()
     }
 }
