@@ -2,6 +2,7 @@
 //!
 //! Nothing here recurses over the program: nesting depth and graph size are the user's to choose.
 
+mod components;
 mod control_flow;
 mod dominators;
 mod liveness;
@@ -10,6 +11,7 @@ mod loops;
 mod test_graphs;
 mod uses;
 
+pub use components::strongly_connected_components;
 pub use control_flow::ControlFlowGraph;
 pub use dominators::DominatorTree;
 pub use liveness::Liveness;

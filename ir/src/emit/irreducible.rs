@@ -6,7 +6,8 @@
 //! main entry, usually the hot ones, need not set it.
 
 use super::dominance::Dominance;
-use super::graph::{Added, EdgeId, Exit, Graph, NONE, NodeId, index_u32, split_table_edges};
+use super::graph::{Added, EdgeId, Exit, Graph, NodeId, index_u32, split_table_edges};
+use crate::analysis::strongly_connected_components;
 
 /// Makes the graph reducible, and returns its dominators.
 pub(super) fn make_reducible(graph: &mut Graph) -> Dominance {
@@ -26,7 +27,7 @@ pub(super) fn make_reducible(graph: &mut Graph) -> Dominance {
     }
 }
 
-/// The strongly connected components of more than one node that the graph has without its back edges (Tarjan's algorithm, iterative).
+/// The strongly connected components of more than one node that the graph has without its back edges.
 fn cyclic_components(graph: &Graph, dominance: &Dominance) -> Vec<Vec<NodeId>> {
     // Quick test: without a retreating edge there is no cycle.
     let mut has_retreating_edge = false;
@@ -40,59 +41,13 @@ fn cyclic_components(graph: &Graph, dominance: &Dominance) -> Vec<Vec<NodeId>> {
     if !has_retreating_edge {
         return Vec::new();
     }
-    let count = graph.nodes.len();
-    let mut number = vec![NONE; count];
-    let mut low = vec![NONE; count];
-    let mut on_stack = vec![false; count];
-    let mut stack = Vec::new();
-    let mut next_number = 0;
-    let mut components = Vec::new();
-    for &root in dominance.preorder() {
-        if number[root as usize] != NONE {
-            continue;
-        }
-        let mut frames: Vec<(NodeId, Vec<NodeId>)> = Vec::new();
-        let mut entering = Some(root);
-        loop {
-            if let Some(node) = entering.take() {
-                number[node as usize] = next_number;
-                low[node as usize] = next_number;
-                next_number += 1;
-                stack.push(node);
-                on_stack[node as usize] = true;
-                let mut successors = Vec::new();
-                graph.for_each_out_edge(node, |edge| {
-                    if !dominance.is_back_edge(graph, edge) {
-                        successors.push(graph.edges[edge as usize].to);
-                    }
-                });
-                frames.push((node, successors));
+    strongly_connected_components(graph.nodes.len(), dominance.preorder().iter().copied(), |node, successors| {
+        graph.for_each_out_edge(node, |edge| {
+            if !dominance.is_back_edge(graph, edge) {
+                successors.push(graph.edges[edge as usize].to);
             }
-            let Some((node, successors)) = frames.last_mut() else { break };
-            let node = *node;
-            if let Some(next) = successors.pop() {
-                if number[next as usize] == NONE {
-                    entering = Some(next);
-                } else if on_stack[next as usize] {
-                    low[node as usize] = low[node as usize].min(number[next as usize]);
-                }
-                continue;
-            }
-            frames.pop();
-            if let Some((above, _)) = frames.last() {
-                low[*above as usize] = low[*above as usize].min(low[node as usize]);
-            }
-            if low[node as usize] == number[node as usize] {
-                let start = stack.iter().rposition(|&member| member == node).expect("the root is on the stack");
-                let component: Vec<NodeId> = stack.drain(start..).collect();
-                component.iter().for_each(|&member| on_stack[member as usize] = false);
-                if component.len() > 1 {
-                    components.push(component);
-                }
-            }
-        }
-    }
-    components
+        });
+    })
 }
 
 fn add_dispatch(graph: &mut Graph, dominance: &Dominance, component: &[NodeId], redirect_all: bool) {

@@ -1,12 +1,14 @@
 //! The two copies of a function that may suspend: the fast one, which is the function, and the resumable one, which is entered with a frame.
 
 use super::builder::{Builder, zero_operator};
-use super::layout::Layout;
+use super::dispatch::{Order, dispatch_at_headers};
+use super::layout::{Layout, Slot};
 use super::scan::{Callee, ResumeSite};
 use super::split::{Point, Treatment, is_rematerialised, split};
 use super::ssa::{Definition, repair};
 use super::store::{FrameField, IN_PLACE};
 use super::{Error, Lowering};
+use indexmap::IndexMap;
 use rustc_hash::FxHashSet;
 use wasmfx_ir::analysis::Liveness;
 use wasmfx_ir::func::{Block, BlockCall, Func, Handler, Inst, Terminator, Value};
@@ -37,7 +39,17 @@ pub(super) struct Copy<'c> {
     pub(super) slots: u32,
     /// Whether the function may be suspended at all.
     pub(super) may_suspend: bool,
+    /// Whether values are saved again by a function, since there are many places to do it.
+    saves_out_of_line: bool,
+    /// Where a resumable copy leaves its results and ends.
+    exit: Option<Block>,
+    /// What a resumable copy loads as soon as it is entered, whichever point it goes on from.
+    common: FxHashSet<(Value, Slot)>,
 }
+
+/// From how many points on a resumable copy is made for size: code that points share is out of line, and values that most of them need are loaded
+/// first.
+const MANY_POINTS: usize = 5;
 
 /// A resumable copy: the function, and its slots in the table of resume functions.
 #[derive(Copy, Clone, Debug)]
@@ -53,6 +65,7 @@ pub(super) struct Prepared {
     pub(super) func: Func,
     pub(super) points: Vec<Point>,
     liveness: Liveness,
+    order: Order,
     layout: Layout,
     /// Where it needs one.
     pub(super) resumable: Option<Resumable>,
@@ -132,7 +145,7 @@ impl Lowering<'_> {
     pub(super) fn prepare_function(&mut self, function: FunctionId) -> Result<Prepared, Error> {
         let mut func = self.take_body(function)?;
         self.translate_body(&mut func)?;
-        let (mut points, liveness) =
+        let (mut points, liveness, order) =
             split(&mut func, &mut |operator, handlers| self.treatment(function, operator, handlers));
         let layout = Layout::new(self, &func, &points);
         let first_clause = self.store.first_clause_entry();
@@ -151,12 +164,12 @@ impl Lowering<'_> {
             self.report.copied(function, copy, &layout);
             Resumable { copy, first_slot, slots }
         });
-        Ok(Prepared { function, func, points, liveness, layout, resumable })
+        Ok(Prepared { function, func, points, liveness, order, layout, resumable })
     }
 
     /// Makes the fast copy of a function in place, and its resumable copy where it needs one.
     pub(super) fn expand_function(&mut self, prepared: Prepared) -> Result<(), Error> {
-        let Prepared { function, func, points, liveness, layout, resumable } = prepared;
+        let Prepared { function, func, points, liveness, order, layout, resumable } = prepared;
         let result_types = self.original_results(self.module.functions[function].ty);
         let lowered_results = self.lowered_types(&result_types);
         let may_suspend = !self.analysis.escapes[function].is_empty();
@@ -171,10 +184,13 @@ impl Lowering<'_> {
             nests,
             slots: resumable.map_or(0, |resumable| resumable.slots),
             may_suspend,
+            saves_out_of_line: points.iter().filter(|point| point.needs_frame()).count() >= MANY_POINTS,
+            exit: None,
+            common: FxHashSet::default(),
         };
         if let Some(resumable) = resumable {
             let copy = copy(func.clone(), Flavour::Fast);
-            let func = self.resumable_copy(copy, &points, resumable)?;
+            let func = self.resumable_copy(copy, &points, order, resumable)?;
             self.module.functions[resumable.copy].body = Body::Lifted(Box::new(func));
         }
         let mut fast = copy(func, Flavour::Fast);
@@ -202,7 +218,13 @@ impl Lowering<'_> {
         }
     }
 
-    fn resumable_copy(&mut self, mut copy: Copy<'_>, points: &[Point], resumable: Resumable) -> Result<Func, Error> {
+    fn resumable_copy(
+        &mut self,
+        mut copy: Copy<'_>,
+        points: &[Point],
+        order: Order,
+        resumable: Resumable,
+    ) -> Result<Func, Error> {
         let original_blocks: Vec<Block> = copy.func.blocks.keys().collect();
         let entry = copy.func.add_block();
         let frame = copy.func.add_block_param(entry, self.store.kind.frame_type());
@@ -218,7 +240,7 @@ impl Lowering<'_> {
             self.expand_point(&mut copy, point)?;
         }
         self.hoist_constants(&mut copy, entry, points);
-        let mut definitions = Vec::new();
+        let mut definitions = self.load_common_values(&mut copy, entry, frame);
         let mut targets = Vec::new();
         for (index, point) in points.iter().enumerate() {
             if point.needs_frame() {
@@ -243,6 +265,7 @@ impl Lowering<'_> {
         func.entry = entry;
         func.ty = TypeId::from_u32(self.store.items.resume_type);
         func.results = Box::new([ValType::I32]);
+        dispatch_at_headers(&mut func, order, &mut definitions);
         repair(&mut func, &definitions);
         finish(&mut func);
         Ok(func)
@@ -253,11 +276,11 @@ impl Lowering<'_> {
         let Flavour::Resumed(frame) = copy.flavour else { return Ok(()) };
         match std::mem::take(&mut copy.func.blocks[block].terminator) {
             Terminator::Return(values) => {
-                let b = &mut Builder::at(&mut copy.func, block);
-                self.values.write(self.module, &self.original_types, b, &copy.result_types, &values, false)?;
-                self.free_frame(b, copy.layout, frame);
-                let zero = b.i32(0);
-                b.ret(&[zero]);
+                let exit = match copy.exit {
+                    Some(exit) => exit,
+                    None => self.resumed_exit(copy, frame)?,
+                };
+                Builder::at(&mut copy.func, block).jump(exit, &values);
             }
             Terminator::TailCall { operator, args } => {
                 let operator = copy.func.operators[operator].clone();
@@ -293,6 +316,21 @@ impl Lowering<'_> {
             other => copy.func.blocks[block].terminator = other,
         }
         Ok(())
+    }
+
+    /// Makes the block that takes a resumable copy's results.
+    fn resumed_exit(&mut self, copy: &mut Copy<'_>, frame: Value) -> Result<Block, Error> {
+        let entry = copy.func.entry;
+        let b = &mut Builder::at(&mut copy.func, entry);
+        let exit = b.new_block(&copy.lowered_results);
+        b.switch_to(exit);
+        let values = b.block_params(exit);
+        self.values.write(self.module, &self.original_types, b, &copy.result_types, &values, false)?;
+        self.free_frame(b, copy.layout, frame);
+        let zero = b.i32(0);
+        b.ret(&[zero]);
+        copy.exit = Some(exit);
+        Ok(exit)
     }
 
     /// Ends a resumed function that has nothing left to do, while its callee is being unwound: what is behind it follows what was appended.
@@ -353,6 +391,30 @@ impl Lowering<'_> {
             block.insts.retain(|inst| !hoisted.contains(inst));
         }
         copy.func.resolve_aliases();
+    }
+
+    /// Loads, before it is known where a copy of many points goes on, what most of them need. Where a value is not saved in this slot, nothing uses
+    /// what is loaded.
+    fn load_common_values(&mut self, copy: &mut Copy<'_>, entry: Block, frame: Value) -> Vec<Definition> {
+        let mut definitions = Vec::new();
+        let points = copy.layout.points.iter().filter(|saved| !saved.is_empty()).count();
+        if !copy.saves_out_of_line {
+            return definitions;
+        }
+        let mut counts: IndexMap<(Value, Slot), usize> = IndexMap::new();
+        for &pair in copy.layout.points.iter().flatten() {
+            *counts.entry(pair).or_insert(0) += 1;
+        }
+        for ((variable, slot), count) in counts {
+            if count * 2 <= points || matches!(slot.ty, ValType::Ref(_)) {
+                continue;
+            }
+            copy.common.insert((variable, slot));
+            let b = &mut Builder::at(&mut copy.func, entry);
+            let value = self.load(b, copy.layout, frame, slot, slot.ty);
+            definitions.push(Definition { variable, block: entry, value });
+        }
+        definitions
     }
 
     /// The entries of a point: go on, throw, and one for each clause.
@@ -420,7 +482,7 @@ impl Lowering<'_> {
         definitions: &mut Vec<Definition>,
     ) {
         let layout = copy.layout;
-        for &(variable, slot) in &layout.points[index] {
+        for &(variable, slot) in layout.points[index].iter().filter(|pair| !copy.common.contains(pair)) {
             let ty = copy.func.value_type(variable);
             let b = &mut Builder::at(&mut copy.func, stub);
             if live.binary_search(&variable).is_ok() {
@@ -492,7 +554,17 @@ impl Lowering<'_> {
         b.switch_to(go_on);
         b.jump(point.normal, &results);
         b.switch_to(unwind);
-        if matches!(copy.flavour, Flavour::Resumed(_)) {
+        if let Flavour::Resumed(frame) = copy.flavour {
+            if copy.saves_out_of_line && !point.tail {
+                let saved = &copy.layout.points[point.index];
+                let helper = self.save_again_helper(copy.layout, saved)?;
+                let b = &mut Builder::at(&mut copy.func, unwind);
+                let mut args = vec![frame, self.store.resume_function(b, point.first_slot)];
+                args.extend(saved.iter().map(|&(value, _)| value));
+                let status = self.store.call(b, helper, &args, &[ValType::I32])[0];
+                b.ret(&[status]);
+                return Ok(());
+            }
             let zero = b.i32(0);
             b.set_global(self.store.items.unwinding, zero);
         }

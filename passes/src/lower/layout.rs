@@ -6,6 +6,8 @@ use super::split::Point;
 use super::store::{FrameField, GcStore, Kind, MemoryStore};
 use super::values::nullable;
 use indexmap::IndexMap;
+use rustc_hash::FxHashMap;
+use std::cmp::Reverse;
 use wasmfx_ir::func::{Func, Value};
 use wasmfx_ir::wasmparser::{Operator, ValType};
 
@@ -53,13 +55,20 @@ impl Layout {
     /// The layout for a function whose points save these values; slots are shared between points.
     pub(super) fn new(lowering: &mut Lowering<'_>, func: &Func, points: &[Point]) -> Self {
         let marker = points.iter().filter(|point| point.needs_frame()).any(|point| super::is_resume(&point.operator));
-        // The k-th value of a type has the k-th slot of that type, at any point.
+        // The k-th value of a type has the k-th slot of that type, at any point. Values that many points save come first, so that they are in the
+        // same slot most of the time.
+        let mut frequency: FxHashMap<Value, usize> = FxHashMap::default();
+        for &value in points.iter().flat_map(|point| &point.saved) {
+            *frequency.entry(value).or_insert(0) += 1;
+        }
         let mut counts: IndexMap<ValType, u32> = IndexMap::new();
         let mut numbered: Vec<Vec<(Value, ValType, u32)>> = Vec::new();
         for point in points {
             let mut here: IndexMap<ValType, u32> = IndexMap::new();
             let mut values = Vec::new();
-            for &value in &point.saved {
+            let mut saved = point.saved.clone();
+            saved.sort_by_key(|value| (Reverse(frequency[value]), *value));
+            for value in saved {
                 let ty = slot_type(func.value_type(value));
                 let number = here.entry(ty).or_insert(0);
                 values.push((value, ty, *number));
@@ -73,7 +82,7 @@ impl Layout {
         }
         // Wide slots first, so that none needs padding.
         let mut groups: Vec<(ValType, u32)> = counts.into_iter().collect();
-        groups.sort_by_key(|&(ty, _)| std::cmp::Reverse(slot_bytes(ty)));
+        groups.sort_by_key(|&(ty, _)| Reverse(slot_bytes(ty)));
         let fields: Vec<ValType> =
             groups.iter().flat_map(|&(ty, count)| std::iter::repeat_n(ty, count as usize)).collect();
         let mut layout = Self { marker, class: 0, bytes: 0, struct_type: 0, fields, points: Vec::new() };
@@ -200,15 +209,24 @@ impl Lowering<'_> {
         }
     }
 
+    /// The type of references to frames of this layout.
+    pub(super) fn frame_type_of(&self, layout: &Layout) -> ValType {
+        match self.store.kind {
+            Kind::Memory(_) => ValType::I32,
+            Kind::Gc(_) => {
+                let heap = super::values::concrete_heap(wasmfx_ir::module::TypeId::from_u32(layout.struct_type));
+                ValType::Ref(wasmparser::RefType::new(false, heap).expect("type numbers are representable"))
+            }
+        }
+    }
+
     /// A new frame of this layout. Its slots hold anything.
     pub(super) fn new_frame(&mut self, b: &mut Builder<'_>, layout: &Layout) -> Value {
         match self.store.kind {
             Kind::Memory(m) => self.store.allocate_frame(b, m, layout.class, layout.bytes),
             Kind::Gc(_) => {
-                let ty = super::values::concrete_heap(wasmfx_ir::module::TypeId::from_u32(layout.struct_type));
                 let operator = Operator::StructNewDefault { struct_type_index: layout.struct_type };
-                let ty = wasmparser::RefType::new(false, ty).expect("type numbers are representable");
-                b.value(operator, &[], ValType::Ref(ty))
+                b.value(operator, &[], self.frame_type_of(layout))
             }
         }
     }
@@ -226,8 +244,7 @@ impl Lowering<'_> {
             Kind::Memory(_) => frame,
             Kind::Gc(_) => {
                 let hty = super::values::concrete_heap(wasmfx_ir::module::TypeId::from_u32(layout.struct_type));
-                let ty = wasmparser::RefType::new(false, hty).expect("type numbers are representable");
-                b.value(Operator::RefCastNonNull { hty }, &[frame], ValType::Ref(ty))
+                b.value(Operator::RefCastNonNull { hty }, &[frame], self.frame_type_of(layout))
             }
         }
     }

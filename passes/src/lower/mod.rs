@@ -14,7 +14,7 @@
 //! | [`types`], [`translate`], [`tables`] | continuation references become what the store has for them |
 //! | [`store`], [`runtime`] | frames and stacks, and the functions that drive them |
 //! | [`values`] | how values travel between frames |
-//! | [`split`], [`layout`], [`function`], [`ssa`] | the two copies of a function |
+//! | [`split`], [`layout`], [`function`], [`dispatch`], [`ssa`] | the two copies of a function |
 //! | [`innermost`] | which resumable copies a resume site calls without the table |
 //! | [`resume_site`] | `resume`, `resume_throw`, `resume_throw_ref` |
 //! | [`shared`] | the runtime as a module of its own |
@@ -26,6 +26,7 @@ mod analysis;
 mod boundary;
 mod builder;
 mod choice;
+mod dispatch;
 mod function;
 mod inline_suspending;
 mod innermost;
@@ -58,7 +59,7 @@ use runtime::Passing;
 use rustc_hash::{FxHashMap, FxHashSet};
 use scan::Mentions;
 use tables::{EmulatedTable, TableFunction};
-use thunks::{ReferenceTable, SaveKey};
+use thunks::{ReferenceTable, SaveAgainKey, SaveKey};
 use values::Values;
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::module::{ConstExpr, ElementItems, FunctionId, Item, Module, TableId, TagId, TypeId, Types};
@@ -150,6 +151,7 @@ struct Lowering<'m> {
     new_continuation_function: Option<u32>,
     as_non_null_function: Option<u32>,
     save_helpers: FxHashMap<SaveKey, u32>,
+    save_again_helpers: FxHashMap<SaveAgainKey, u32>,
     host_entries: FxHashMap<FunctionId, FunctionId>,
     reference_tables: FxHashMap<ValType, ReferenceTable>,
     emulated_tables: FxHashMap<TableId, EmulatedTable>,

@@ -360,6 +360,7 @@ pub(super) fn set_up<'m>(
         new_continuation_function: None,
         as_non_null_function: None,
         save_helpers: FxHashMap::default(),
+        save_again_helpers: FxHashMap::default(),
         host_entries: FxHashMap::default(),
         reference_tables: FxHashMap::default(),
         emulated_tables: FxHashMap::default(),

@@ -1,5 +1,6 @@
 //! A body cut at its suspension points: every one ends its block.
 
+use super::dispatch::Order;
 use wasmfx_ir::analysis::{ControlFlowGraph, Liveness};
 use wasmfx_ir::func::{Block, Func, Handler, Invoke, Terminator, Value};
 use wasmfx_ir::wasmparser::{Operator, ValType};
@@ -50,7 +51,7 @@ impl Point {
 pub(super) fn split(
     func: &mut Func,
     treatment: &mut dyn FnMut(&Operator<'static>, &[Handler]) -> Treatment,
-) -> (Vec<Point>, Liveness) {
+) -> (Vec<Point>, Liveness, Order) {
     func.resolve_aliases();
     let mut points = Vec::new();
     let mut index = 0;
@@ -115,7 +116,8 @@ pub(super) fn split(
     for point in &points {
         func.blocks[point.block].terminator = Terminator::Missing;
     }
-    (points, liveness)
+    let order = Order::new(func, &cfg);
+    (points, liveness, order)
 }
 
 fn new_point(

@@ -3,10 +3,12 @@
 //! In a resumable copy a value that was saved is defined where it always was and where it is loaded again. Block parameters are put where several
 //! definitions meet (Cytron et al. 1991, pruned by liveness), and each use is led to the definition that reaches it.
 
+use super::builder::zero_operator;
 use rustc_hash::FxHashMap;
 use wasmfx_ir::analysis::{ControlFlowGraph, DominatorTree, Liveness};
 use wasmfx_ir::entity::{Entity, SecondaryMap};
 use wasmfx_ir::func::{Block, Func, Terminator, Value, ValueDefinition};
+use wasmfx_ir::wasmparser::ValType;
 
 /// A further definition of a value: from the end of `block` on, `value` stands for `variable`.
 #[derive(Copy, Clone, Debug)]
@@ -17,6 +19,9 @@ pub(super) struct Definition {
 }
 
 /// Gives each use of a variable the definition that reaches it. Blocks that cannot be reached are emptied first.
+///
+/// A block uses none of the variables that a definition gives a value at its end. Where no definition reaches a use, as on the ways into a
+/// dispatching loop that lead elsewhere, zero or null stands for the variable, which must have such a value then.
 pub(super) fn repair(func: &mut Func, definitions: &[Definition]) {
     let cfg = ControlFlowGraph::new(func);
     for block in func.blocks.keys() {
@@ -66,7 +71,8 @@ pub(super) fn repair(func: &mut Func, definitions: &[Definition]) {
         let mut joined: Vec<Block> = Vec::new();
         while let Some(block) = work.pop() {
             for &frontier in &frontiers[block.index()] {
-                if !joined.contains(&frontier) && liveness.is_live_in(variable, frontier) {
+                let is_defined_there = added[frontier].iter().any(|&(defined, _)| defined == variable);
+                if !is_defined_there && !joined.contains(&frontier) && liveness.is_live_in(variable, frontier) {
                     joined.push(frontier);
                     let param = func.add_block_param(frontier, ty);
                     joins[frontier].push((variable, param));
@@ -109,7 +115,7 @@ fn rename(
     added: &SecondaryMap<Block, Vec<(Value, Value)>>,
     joins: &SecondaryMap<Block, Vec<(Value, Value)>>,
 ) {
-    let mut current: FxHashMap<Value, Value> = FxHashMap::default();
+    let mut reaching = Reaching::default();
     // What to restore when a subtree of the dominator tree is left: (depth of the block, variable, what it stood for).
     let mut undo: Vec<(u32, Value, Option<Value>)> = Vec::new();
     for &block in dominators.preorder() {
@@ -120,47 +126,48 @@ fn rename(
             }
             undo.pop();
             match old {
-                Some(old) => current.insert(variable, old),
-                None => current.remove(&variable),
+                Some(old) => reaching.current.insert(variable, old),
+                None => reaching.current.remove(&variable),
             };
         }
-        let mut define = |current: &mut FxHashMap<Value, Value>, variable: Value, value: Value| {
-            undo.push((depth, variable, current.insert(variable, value)));
+        let mut define = |reaching: &mut Reaching, variable: Value, value: Value| {
+            undo.push((depth, variable, reaching.current.insert(variable, value)));
         };
         for &(variable, param) in &joins[block] {
-            define(&mut current, variable, param);
+            define(&mut reaching, variable, param);
         }
         for index in 0..func.blocks[block].params.len() {
             let param = func.blocks[block].params[index];
             if is_variable[param] {
-                define(&mut current, param, param);
+                define(&mut reaching, param, param);
             }
         }
         for index in 0..func.blocks[block].insts.len() {
             let inst = func.blocks[block].insts[index];
-            for operand in func.operands_mut(inst) {
-                if is_variable[*operand] {
-                    *operand = reaching(&current, *operand, block);
+            for position in 0..func.operands(inst).len() {
+                let operand = func.operands(inst)[position];
+                if is_variable[operand] {
+                    func.operands_mut(inst)[position] = reaching.definition(func, operand);
                 }
             }
             for result in func.inst_results(inst) {
                 if is_variable[result] {
-                    define(&mut current, result, result);
+                    define(&mut reaching, result, result);
                 }
             }
         }
         for &(variable, value) in &added[block] {
-            define(&mut current, variable, value);
+            define(&mut reaching, variable, value);
         }
         let mut terminator = std::mem::take(&mut func.blocks[block].terminator);
         terminator.for_each_value_mut(|value| {
             if is_variable[*value] {
-                *value = reaching(&current, *value, block);
+                *value = reaching.definition(func, *value);
             }
         });
         terminator.for_each_block_call_mut(|call| {
             for &(variable, _) in &joins[call.block] {
-                call.args.push(reaching(&current, variable, block));
+                call.args.push(reaching.definition(func, variable));
             }
         });
         func.blocks[block].terminator = terminator;
@@ -170,9 +177,24 @@ fn rename(
     }));
 }
 
-fn reaching(current: &FxHashMap<Value, Value>, variable: Value, block: Block) -> Value {
-    match current.get(&variable) {
-        Some(&value) => value,
-        None => panic!("lowering: no definition of {variable} reaches {block} of a resumable copy"),
+/// What each variable stands for at one place.
+#[derive(Default)]
+struct Reaching {
+    current: FxHashMap<Value, Value>,
+    /// What stands for variables without definition: made at the end of the entry, before which nothing needs it.
+    none: FxHashMap<ValType, Value>,
+}
+
+impl Reaching {
+    fn definition(&mut self, func: &mut Func, variable: Value) -> Value {
+        if let Some(&value) = self.current.get(&variable) {
+            return value;
+        }
+        let ty = func.value_type(variable);
+        *self.none.entry(ty).or_insert_with(|| {
+            let operator = zero_operator(ty)
+                .unwrap_or_else(|| panic!("lowering: no definition of {variable} reaches a use in a resumable copy"));
+            func.append_value(func.entry, operator, &[], ty)
+        })
     }
 }

@@ -21,6 +21,9 @@ pub(super) struct ReferenceTable {
 /// What a save helper is for: the layout's size (or struct type), whether it makes a marker, and the slots.
 pub(super) type SaveKey = (u32, u32, bool, Vec<Slot>);
 
+/// What functions that save again differ by: struct type and slots.
+pub(super) type SaveAgainKey = (u32, Vec<Slot>);
+
 impl Lowering<'_> {
     fn resume_func(&self) -> Func {
         Func::new(TypeId::from_u32(self.store.items.resume_type), &[self.store.kind.frame_type()], &[ValType::I32])
@@ -299,6 +302,37 @@ impl Lowering<'_> {
         b.ret(&[]);
         let function = self.add_function(func, format!("wasmfx.save.{}", self.save_helpers.len())).as_u32();
         self.save_helpers.insert(key, function);
+        Ok(function)
+    }
+
+    /// `(frame, resume function, values…) → status`: saves a resumed copy's values into its frame, appends it, and ends the unwinding of what it had
+    /// called.
+    pub(super) fn save_again_helper(&mut self, layout: &Layout, values: &[(Value, Slot)]) -> Result<u32, Error> {
+        let slots: Vec<Slot> = values.iter().map(|&(_, slot)| slot).collect();
+        let key: SaveAgainKey = (layout.struct_type, slots);
+        if let Some(&function) = self.save_again_helpers.get(&key) {
+            return Ok(function);
+        }
+        let slots = &key.1;
+        let mut params = vec![self.frame_type_of(layout), ValType::I32];
+        params.extend(slots.iter().map(|slot| slot_type(slot.ty)));
+        let ty = self.function_type(&params, &[ValType::I32]);
+        let mut func = Func::new(ty, &params, &[ValType::I32]);
+        let args = func.blocks[func.entry].params.clone();
+        let b = &mut Builder::new(&mut func);
+        let frame = args[0];
+        let status = b.global(self.store.items.unwinding, ValType::I32);
+        let zero = b.i32(0);
+        b.set_global(self.store.items.unwinding, zero);
+        self.store.set_frame_field(b, frame, FrameField::Function, args[1]);
+        for (&slot, &value) in slots.iter().zip(&args[2..]) {
+            self.save(b, layout, frame, slot, value);
+        }
+        self.store.append(b, frame);
+        b.ret(&[status]);
+        let name = format!("wasmfx.save_again.{}", self.save_again_helpers.len());
+        let function = self.add_function(func, name).as_u32();
+        self.save_again_helpers.insert(key, function);
         Ok(function)
     }
 

@@ -1,0 +1,172 @@
+//! Loops that a resumable copy enters in their middle get one entry again: their header dispatches.
+//!
+//! A stub leads to a block inside of a loop, and with that the loop has several entries. All that comes from outside, and all that goes round,
+//! is led to a new block in front of the header, which branches on a *label* to where it was meant to go; inside, what leads forward to the same
+//! blocks stays as it is. Emission would find such a block by itself, but only after each value was given one name for each entry. Here, before the
+//! repair of static single assignment, the new block is where all versions of a variable meet, so that they can share one local.
+
+use super::builder::{Builder, zero_operator};
+use super::ssa::Definition;
+use wasmfx_ir::analysis::{ControlFlowGraph, DominatorTree, strongly_connected_components};
+use wasmfx_ir::entity::SecondaryMap;
+use wasmfx_ir::func::{Block, BlockCall, Func, Terminator, Value};
+use wasmfx_ir::wasmparser::{Operator, ValType};
+
+/// Positions of blocks, so that an edge of the original leads to a greater one unless it closes a loop.
+#[derive(Clone, Debug)]
+pub(super) struct Order(SecondaryMap<Block, u32>);
+
+const UNKNOWN: u32 = u32::MAX;
+
+impl Order {
+    /// The reverse postorder of the original.
+    pub(super) fn new(func: &Func, cfg: &ControlFlowGraph) -> Self {
+        let mut positions = SecondaryMap::with_default_and_len(UNKNOWN, func.blocks.len());
+        for &block in cfg.reverse_postorder() {
+            positions[block] = cfg.position(block).unwrap_or(UNKNOWN);
+        }
+        Self(positions)
+    }
+
+    /// Gives each block that was added since the position of a predecessor.
+    fn extend(&mut self, cfg: &ControlFlowGraph) {
+        for &block in cfg.reverse_postorder() {
+            if self.0[block] == UNKNOWN {
+                let known = cfg.predecessors(block).iter().map(|&from| self.0[from]).find(|&at| at != UNKNOWN);
+                self.0[block] = known.unwrap_or(0);
+            }
+        }
+    }
+}
+
+/// Makes loops with several entries dispatch at their headers, and adds the definitions that this makes.
+///
+/// Where a variable has no value that could stand for "none" (a reference that is never null) the function stays as it is.
+pub(super) fn dispatch_at_headers(func: &mut Func, mut order: Order, definitions: &mut Vec<Definition>) {
+    let is_defaultable = |func: &Func, value: Value| zero_operator(func.value_type(value)).is_some();
+    if !definitions.iter().all(|definition| is_defaultable(func, definition.variable)) {
+        return;
+    }
+    loop {
+        let cfg = ControlFlowGraph::new(func);
+        let dominators = DominatorTree::new(func, &cfg);
+        order.extend(&cfg);
+        let roots = std::iter::once(func.entry.as_u32());
+        let components = strongly_connected_components(func.blocks.len(), roots, |node, successors| {
+            let from = Block::from_u32(node);
+            func.blocks[from].terminator.for_each_successor(|to| {
+                if !dominators.dominates(to, from) {
+                    successors.push(to.as_u32());
+                }
+            });
+        });
+        if components.is_empty() {
+            return;
+        }
+        for component in components {
+            let blocks: Vec<Block> = component.into_iter().map(Block::from_u32).collect();
+            let Some(region) = Region::new(func, &cfg, &order, &blocks) else { return };
+            if !region.entries.iter().all(|&entry| func.blocks[entry].params.iter().all(|&param| is_defaultable(func, param)))
+            {
+                return;
+            }
+            let header_position = order.0[region.entries[0]];
+            let dispatch = region.add_dispatch(func, definitions);
+            order.0[dispatch] = header_position;
+        }
+    }
+}
+
+/// A loop with several entries.
+struct Region {
+    /// The header, then the other blocks that are entered from outside.
+    entries: Vec<Block>,
+    /// The blocks with an edge to one of them.
+    sources: Vec<Block>,
+    is_inside: SecondaryMap<Block, bool>,
+}
+
+impl Region {
+    /// [`None`] if an edge to an entry is no [`BlockCall`].
+    fn new(func: &Func, cfg: &ControlFlowGraph, order: &Order, blocks: &[Block]) -> Option<Self> {
+        let mut is_inside = SecondaryMap::with_default_and_len(false, func.blocks.len());
+        blocks.iter().for_each(|&block| is_inside[block] = true);
+        let header = *blocks.iter().min_by_key(|&&block| (order.0[block], block))?;
+        let mut others: Vec<Block> = blocks
+            .iter()
+            .copied()
+            .filter(|&block| block != header && cfg.predecessors(block).iter().any(|&from| !is_inside[from]))
+            .collect();
+        others.sort_unstable_by_key(|&block| (order.0[block], block));
+        let entries: Vec<Block> = std::iter::once(header).chain(others).collect();
+        let mut sources: Vec<Block> =
+            entries.iter().flat_map(|&entry| cfg.predecessors(entry)).copied().collect();
+        sources.sort_unstable();
+        sources.dedup();
+        for &source in &sources {
+            let terminator = &func.blocks[source].terminator;
+            let (mut edges, mut calls) = (0, 0);
+            terminator.for_each_successor(|_| edges += 1);
+            terminator.for_each_block_call(|_| calls += 1);
+            if edges != calls {
+                return None;
+            }
+        }
+        Some(Self { entries, sources, is_inside })
+    }
+
+    /// Puts the dispatching block in front of the header.
+    ///
+    /// Its parameters are the label and those of all entries. An edge that is meant for one entry gives the variables of the others the value that
+    /// they have.
+    fn add_dispatch(&self, func: &mut Func, definitions: &mut Vec<Definition>) -> Block {
+        let dispatch = func.add_block();
+        let label = func.add_block_param(dispatch, ValType::I32);
+        let originals: Vec<Value> =
+            self.entries.iter().flat_map(|&entry| func.blocks[entry].params.to_vec()).collect();
+        for &original in &originals {
+            let value = func.add_block_param(dispatch, func.value_type(original));
+            definitions.push(Definition { variable: original, block: dispatch, value });
+        }
+        for &source in &self.sources {
+            let mut terminator = std::mem::take(&mut func.blocks[source].terminator);
+            let mut labels = Vec::new();
+            terminator.for_each_block_call_mut(|call| {
+                let Some(number) = self.entries.iter().position(|&entry| entry == call.block) else { return };
+                if number != 0 && self.is_inside[source] {
+                    return;
+                }
+                let constant = Operator::I32Const { value: i32::try_from(number).expect("blocks are numbered by u32") };
+                let number_value = func.append_value(source, constant, &[], ValType::I32);
+                labels.push(number_value);
+                let mut args = vec![number_value];
+                for (position, &entry) in self.entries.iter().enumerate() {
+                    match position == number {
+                        true => args.extend(call.args.iter().copied()),
+                        false => args.extend(func.blocks[entry].params.iter().copied()),
+                    }
+                }
+                *call = BlockCall::with_args(dispatch, args);
+            });
+            func.blocks[source].terminator = terminator;
+        }
+        let mut values = func.blocks[dispatch].params[1..].to_vec().into_iter();
+        let mut onward: Vec<BlockCall> = self
+            .entries
+            .iter()
+            .map(|&entry| {
+                let count = func.blocks[entry].params.len();
+                BlockCall::with_args(entry, values.by_ref().take(count).collect::<Vec<_>>())
+            })
+            .collect();
+        let b = &mut Builder::at(func, dispatch);
+        if onward.len() == 2 {
+            let (other, header) = (onward.remove(1), onward.remove(0));
+            b.end(Terminator::Branch { condition: label, then_target: other, else_target: header, likely: None });
+        } else {
+            let default = onward[0].clone();
+            b.end(Terminator::Switch { index: label, targets: onward, default });
+        }
+        dispatch
+    }
+}
