@@ -65,7 +65,7 @@ pub(super) fn dispatch_at_headers(func: &mut Func, mut order: Order, definitions
         }
         for component in components {
             let blocks: Vec<Block> = component.into_iter().map(Block::from_u32).collect();
-            let Some(region) = Region::new(func, &cfg, &order, &blocks) else { return };
+            let Some(region) = Region::new(func, &cfg, &dominators, &order, &blocks) else { return };
             if !region.entries.iter().all(|&entry| func.blocks[entry].params.iter().all(|&param| is_defaultable(func, param)))
             {
                 return;
@@ -81,29 +81,41 @@ pub(super) fn dispatch_at_headers(func: &mut Func, mut order: Order, definitions
 struct Region {
     /// The header, then the other blocks that are entered from outside.
     entries: Vec<Block>,
-    /// The blocks with an edge to one of them.
-    sources: Vec<Block>,
-    is_inside: SecondaryMap<Block, bool>,
+    /// The edges that are to lead to the dispatching block instead, from where to which entry, in order. Those that close a loop of one entry are
+    /// not among them.
+    redirected: Vec<(Block, Block)>,
 }
 
 impl Region {
     /// [`None`] if an edge to an entry is no [`BlockCall`].
-    fn new(func: &Func, cfg: &ControlFlowGraph, order: &Order, blocks: &[Block]) -> Option<Self> {
+    fn new(
+        func: &Func,
+        cfg: &ControlFlowGraph,
+        dominators: &DominatorTree,
+        order: &Order,
+        blocks: &[Block],
+    ) -> Option<Self> {
+        let predecessors = |block: Block| {
+            cfg.predecessors(block).iter().copied().filter(move |&from| !dominators.dominates(block, from))
+        };
         let mut is_inside = SecondaryMap::with_default_and_len(false, func.blocks.len());
         blocks.iter().for_each(|&block| is_inside[block] = true);
         let header = *blocks.iter().min_by_key(|&&block| (order.0[block], block))?;
         let mut others: Vec<Block> = blocks
             .iter()
             .copied()
-            .filter(|&block| block != header && cfg.predecessors(block).iter().any(|&from| !is_inside[from]))
+            .filter(|&block| block != header && predecessors(block).any(|from| !is_inside[from]))
             .collect();
         others.sort_unstable_by_key(|&block| (order.0[block], block));
         let entries: Vec<Block> = std::iter::once(header).chain(others).collect();
-        let mut sources: Vec<Block> =
-            entries.iter().flat_map(|&entry| cfg.predecessors(entry)).copied().collect();
-        sources.sort_unstable();
-        sources.dedup();
-        for &source in &sources {
+        let mut redirected: Vec<(Block, Block)> = Vec::new();
+        for &entry in &entries {
+            let leads_there = predecessors(entry).filter(|&from| entry == header || !is_inside[from]);
+            redirected.extend(leads_there.map(|from| (from, entry)));
+        }
+        redirected.sort_unstable();
+        redirected.dedup();
+        for &(source, _) in &redirected {
             let terminator = &func.blocks[source].terminator;
             let (mut edges, mut calls) = (0, 0);
             terminator.for_each_successor(|_| edges += 1);
@@ -112,7 +124,7 @@ impl Region {
                 return None;
             }
         }
-        Some(Self { entries, sources, is_inside })
+        Some(Self { entries, redirected })
     }
 
     /// Puts the dispatching block in front of the header.
@@ -128,18 +140,16 @@ impl Region {
             let value = func.add_block_param(dispatch, func.value_type(original));
             definitions.push(Definition { variable: original, block: dispatch, value });
         }
-        for &source in &self.sources {
+        for edges in self.redirected.chunk_by(|a, b| a.0 == b.0) {
+            let source = edges[0].0;
             let mut terminator = std::mem::take(&mut func.blocks[source].terminator);
-            let mut labels = Vec::new();
             terminator.for_each_block_call_mut(|call| {
-                let Some(number) = self.entries.iter().position(|&entry| entry == call.block) else { return };
-                if number != 0 && self.is_inside[source] {
+                if !edges.iter().any(|&(_, entry)| entry == call.block) {
                     return;
                 }
+                let number = self.entries.iter().position(|&entry| entry == call.block).expect("it is an entry");
                 let constant = Operator::I32Const { value: i32::try_from(number).expect("blocks are numbered by u32") };
-                let number_value = func.append_value(source, constant, &[], ValType::I32);
-                labels.push(number_value);
-                let mut args = vec![number_value];
+                let mut args = vec![func.append_value(source, constant, &[], ValType::I32)];
                 for (position, &entry) in self.entries.iter().enumerate() {
                     match position == number {
                         true => args.extend(call.args.iter().copied()),
