@@ -63,6 +63,13 @@ pub struct LoweringDetails {
     /// Imports from this module (or MODULE.NAME) are the host's and never suspend; '*' stands for anything. WASI is known. For --runtime shared
     #[arg(long, value_name = "PATTERN")]
     pub host_import: Vec<String>,
+    /// Only the indirect calls in functions of this name suspend; any other traps if what it calls suspends after all. '*' stands for anything.
+    /// Without it every indirect call may suspend that can reach a function that does, which in large programs is most of them
+    #[arg(long, value_name = "FUNCTION")]
+    pub suspend_through: Vec<String>,
+    /// Functions of this name never suspend; a call in them traps if what it calls suspends after all. '*' stands for anything
+    #[arg(long, value_name = "FUNCTION")]
+    pub never_suspend: Vec<String>,
     /// Say which functions may suspend, on which tags and why, and what their copies cost: text, or JSON where FILE ends in .json; '-' is standard output
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
@@ -71,7 +78,11 @@ pub struct LoweringDetails {
 impl LoweringDetails {
     /// Whether none of the options was given.
     pub fn is_empty(&self) -> bool {
-        !self.no_multi_memory && self.host_import.is_empty() && self.report.is_none()
+        !self.no_multi_memory
+            && self.host_import.is_empty()
+            && self.suspend_through.is_empty()
+            && self.never_suspend.is_empty()
+            && self.report.is_none()
     }
 }
 
@@ -98,6 +109,8 @@ impl LoweringArguments {
             ..lower::Options::default()
         };
         options.host_imports.extend(self.details.host_import.iter().cloned());
+        options.suspend_through.clone_from(&self.details.suspend_through);
+        options.never_suspend.clone_from(&self.details.never_suspend);
         options
     }
 }

@@ -80,8 +80,7 @@ pub struct Options {
     pub pass_arguments: PassArguments,
     /// Whether the IR is [verified](wasmfx_ir::verify) after every pass. On by default in builds with debug assertions, and so in tests.
     pub verify_passes: bool,
-    /// Whether each emitted body is [proved](wasmfx_ir::check) to do what its function says. On by default in builds with debug
-    /// assertions, and so in tests.
+    /// Whether each emitted body is [proved](wasmfx_ir::check) to do what its function says. Off by default.
     pub verify_emission: bool,
 }
 
@@ -97,7 +96,7 @@ impl Default for Options {
             skip_passes: Vec::new(),
             pass_arguments: PassArguments::default(),
             verify_passes: cfg!(debug_assertions),
-            verify_emission: cfg!(debug_assertions),
+            verify_emission: false,
         }
     }
 }

@@ -11,7 +11,7 @@ use wasmfx::lowering::{Frames, lower_script_at};
 use wasmfx_passes::options::Level;
 use wasmfx_tests::calls::{Call, Session};
 use wasmfx_tests::differential::run::{EngineOptions, engine};
-use wasmfx_tests::differential::transforms::{self, optimise_at_level, optimise_by_passes};
+use wasmfx_tests::differential::transforms::{self, EVERYTHING, optimise_at_level, optimise_by_passes};
 use wasmparser::{Validator, WasmFeatures};
 
 /// What the header of a case asks for.
@@ -28,22 +28,6 @@ struct Header {
 
 /// Separates the input from the expected output, of which each line is a comment.
 const OUTPUT: &str = ";;! output";
-
-/// What `also = "everything"` stands for: every level, and every way of lowering.
-const EVERYTHING: &[&str] = &[
-    "opt:O0",
-    "opt:O1",
-    "opt:O2",
-    "opt:O3",
-    "opt:O4",
-    "opt:Os",
-    "opt:Oz",
-    "lower:memory",
-    "lower:memory:O2",
-    "lower:memory-in-memory-0",
-    "lower:gc",
-    "lower:gc:O2",
-];
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();

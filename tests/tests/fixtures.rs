@@ -8,7 +8,7 @@ use wasmfx_ir::parse::{ParseOptions, parse_module};
 use wasmfx_passes::merge::{Input, MergeOptions, merge};
 use wasmfx_tests::calls::{Call, Session};
 use wasmfx_tests::differential::run::{EngineOptions, engine};
-use wasmfx_tests::differential::transforms;
+use wasmfx_tests::differential::transforms::{self, EVERYTHING};
 
 /// A fixture, the modules that it is linked with (by the names that it imports them under), and what its exports give.
 struct Case {
@@ -115,23 +115,6 @@ const CASES: &[Case] = &[
     },
 ];
 
-/// Every way in which the fixtures are run.
-const TRANSFORMS: &[&str] = &[
-    "identity",
-    "text",
-    "opt:O0",
-    "opt:O1",
-    "opt:O2",
-    "opt:O3",
-    "opt:Os",
-    "opt:Oz",
-    "lower:memory",
-    "lower:memory:O2",
-    "lower:memory-in-memory-0",
-    "lower:gc",
-    "lower:gc:O2",
-];
-
 #[test]
 fn fixtures_give_what_they_should() {
     let mut failures = vec![];
@@ -139,7 +122,7 @@ fn fixtures_give_what_they_should() {
         if let Err(error) = linked_by_the_engine(case) {
             failures.push(format!("{}, linked: {error:#}", case.fixture));
         }
-        for transform in TRANSFORMS {
+        for transform in ["identity", "text"].iter().chain(EVERYTHING) {
             if let Err(error) = merged_and_transformed(case, transform) {
                 failures.push(format!("{}, {transform}: {error:#}", case.fixture));
             }

@@ -40,21 +40,14 @@ impl Executor for Sequential {
 }
 
 /// How to write a module.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct EncodeOptions {
     /// In which order.
     pub order: Order,
     /// The features that the output may use; those of the module by default.
     pub features: Option<WasmFeatures>,
-    /// Whether each emitted body is [proved](crate::check) to do what its function says. On by default in builds with debug assertions, and so in
-    /// tests.
+    /// Whether each emitted body is [proved](crate::check) to do what its function says. Off by default.
     pub verify_emission: bool,
-}
-
-impl Default for EncodeOptions {
-    fn default() -> Self {
-        Self { order: Order::default(), features: None, verify_emission: cfg!(debug_assertions) }
-    }
 }
 
 /// Writes a module in the binary format.

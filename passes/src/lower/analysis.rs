@@ -4,6 +4,7 @@
 //! the module may raise, minus what it handles (two imported tags may be one, so only the very tag that a clause names is subtracted).
 
 use super::boundary::references_cross;
+use super::promises::Promises;
 use super::scan::{Callee, Summary};
 use rustc_hash::FxHashSet;
 use wasmfx_ir::Module;
@@ -109,6 +110,7 @@ pub(super) struct Analysis {
     pub(super) crossing: bool,
     foreign_calls: bool,
     imports_from_modules: FxHashSet<FunctionId>,
+    promises: Promises,
 }
 
 /// Functions whose reference is taken, by a rough form of their type.
@@ -207,6 +209,7 @@ impl Analysis {
         module: &Module,
         summaries: &SecondaryMap<FunctionId, Summary>,
         module_imports: FxHashSet<FunctionId>,
+        promises: Promises,
         open_world: bool,
     ) -> Self {
         let crossing = references_cross(module);
@@ -223,6 +226,7 @@ impl Analysis {
             crossing,
             foreign_calls: open_world,
             imports_from_modules: module_imports,
+            promises,
         };
         analysis.find_nesting(module, summaries);
         analysis.find_escapes(module, summaries);
@@ -270,17 +274,32 @@ impl Analysis {
         entered
     }
 
-    /// Whether a call may suspend.
-    pub(super) fn call_suspends(&self, callee: Callee) -> bool {
+    /// Whether what is called may unwind.
+    pub(super) fn may_unwind(&self, callee: Callee) -> bool {
         (self.foreign_calls && matches!(callee, Callee::Typed(_)))
             || self.targets(callee).any(|target| !self.escapes[target].is_empty())
+    }
+
+    /// Whether a call may suspend its caller.
+    pub(super) fn call_suspends(&self, caller: FunctionId, callee: Callee) -> bool {
+        self.promises.passes(caller, callee) && self.may_unwind(callee)
+    }
+
+    /// Whether a call must not unwind, as was promised, although it could.
+    pub(super) fn is_guarded_call(&self, caller: FunctionId, callee: Callee) -> bool {
+        !self.promises.passes(caller, callee) && self.may_unwind(callee)
+    }
+
+    /// Whether what is called may ask for a continuation to be started from further out.
+    pub(super) fn may_ask_for_start(&self, callee: Callee) -> bool {
+        self.targets(callee).any(|target| self.escapes[target].starts())
     }
 
     /// Whether a call outside of all continuations reaches resume sites that ask for a start when they are too deep. They never are, if the depth
     /// is counted from this call on. (What the host calls from inside a continuation counts from 0 again: the engine's stack then holds
     /// as many nested resumes as the limit allows for each such call, and host calls are no deeper than the engine lets them be.)
     pub(super) fn is_outermost_call(&self, caller: FunctionId, callee: Callee) -> bool {
-        self.escapes[caller].is_empty() && self.call_suspends(callee)
+        self.escapes[caller].is_empty() && self.call_suspends(caller, callee)
     }
 
     /// What may escape a resume that handles these tags.
@@ -323,7 +342,7 @@ impl Analysis {
                 for &tag in &summary.switches {
                     escapes.insert(switching(tag));
                 }
-                for &callee in &summary.calls {
+                for &callee in summary.calls.iter().filter(|&&callee| self.promises.passes(id, callee)) {
                     if self.foreign_calls && matches!(callee, Callee::Typed(_)) {
                         escapes.insert(FOREIGN);
                     }

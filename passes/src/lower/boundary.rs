@@ -186,7 +186,7 @@ impl Lowering<'_> {
         for block in func.blocks.keys() {
             let Terminator::TailCall { operator, args } = &func.blocks[block].terminator else { continue };
             let (operator, args) = (func.operators[*operator].clone(), args.clone());
-            if !super::function::callee(&operator).is_some_and(|callee| self.analysis.call_suspends(callee)) {
+            if !super::function::callee(&operator).is_some_and(|callee| self.analysis.may_unwind(callee)) {
                 continue;
             }
             func.blocks[block].terminator = Terminator::Missing;

@@ -26,6 +26,8 @@ pub(super) enum Flavour {
 
 /// One copy of a function in the making.
 pub(super) struct Copy<'c> {
+    /// The function that it is made of.
+    function: FunctionId,
     pub(super) func: Func,
     pub(super) flavour: Flavour,
     pub(super) layout: &'c Layout,
@@ -85,6 +87,16 @@ pub(super) fn callee(operator: &Operator<'_>) -> Option<Callee> {
     })
 }
 
+/// The call that does what a tail call does.
+fn call_of_tail_call(operator: &Operator<'static>) -> Operator<'static> {
+    match *operator {
+        Operator::ReturnCall { function_index } => Operator::Call { function_index },
+        Operator::ReturnCallIndirect { type_index, table_index } => Operator::CallIndirect { type_index, table_index },
+        Operator::ReturnCallRef { type_index } => Operator::CallRef { type_index },
+        ref other => unreachable!("{other:?} is no tail call"),
+    }
+}
+
 impl Lowering<'_> {
     fn treatment(&self, function: FunctionId, operator: &Operator<'static>, handlers: &[Handler]) -> Treatment {
         match operator {
@@ -99,10 +111,11 @@ impl Lowering<'_> {
             }
             Operator::Call { .. } | Operator::CallIndirect { .. } | Operator::CallRef { .. } => {
                 let callee = callee(operator).expect("a call has a callee");
-                if self.analysis.is_outermost_call(function, callee) {
+                if self.analysis.is_outermost_call(function, callee) || self.analysis.is_guarded_call(function, callee)
+                {
                     return Treatment::Expand;
                 }
-                if self.analysis.call_suspends(callee) { Treatment::Suspend } else { Treatment::Keep }
+                if self.analysis.call_suspends(function, callee) { Treatment::Suspend } else { Treatment::Keep }
             }
             _ => Treatment::Keep,
         }
@@ -145,6 +158,7 @@ impl Lowering<'_> {
     pub(super) fn prepare_function(&mut self, function: FunctionId) -> Result<Prepared, Error> {
         let mut func = self.take_body(function)?;
         self.translate_body(&mut func)?;
+        self.call_where_guarded(function, &mut func);
         let (mut points, liveness, order) =
             split(&mut func, &mut |operator, handlers| self.treatment(function, operator, handlers));
         let layout = Layout::new(self, &func, &points);
@@ -167,6 +181,26 @@ impl Lowering<'_> {
         Ok(Prepared { function, func, points, liveness, order, layout, resumable })
     }
 
+    /// A tail call whose callee must not unwind becomes a call: there is no caller behind it that would notice.
+    fn call_where_guarded(&self, function: FunctionId, func: &mut Func) {
+        for block in func.blocks.keys() {
+            let Terminator::TailCall { operator, .. } = func.blocks[block].terminator else { continue };
+            let operator = func.operators[operator].clone();
+            let is_guarded = |callee| self.analysis.is_guarded_call(function, callee);
+            if !callee(&operator).is_some_and(is_guarded) {
+                continue;
+            }
+            let call = call_of_tail_call(&operator);
+            let types = self.lowered_types(&self.resumption_types(&call));
+            let Terminator::TailCall { args, .. } = std::mem::take(&mut func.blocks[block].terminator) else {
+                unreachable!("it was one above")
+            };
+            let b = &mut Builder::at(func, block);
+            let results = b.values(call, &args, &types);
+            b.ret(&results);
+        }
+    }
+
     /// Makes the fast copy of a function in place, and its resumable copy where it needs one.
     pub(super) fn expand_function(&mut self, prepared: Prepared) -> Result<(), Error> {
         let Prepared { function, func, points, liveness, order, layout, resumable } = prepared;
@@ -175,6 +209,7 @@ impl Lowering<'_> {
         let may_suspend = !self.analysis.escapes[function].is_empty();
         let nests = self.analysis.nests[function];
         let copy = |func: Func, flavour: Flavour| Copy {
+            function,
             func,
             flavour,
             layout: &layout,
@@ -283,18 +318,10 @@ impl Lowering<'_> {
                 Builder::at(&mut copy.func, block).jump(exit, &values);
             }
             Terminator::TailCall { operator, args } => {
-                let operator = copy.func.operators[operator].clone();
-                let call = match operator {
-                    Operator::ReturnCall { function_index } => Operator::Call { function_index },
-                    Operator::ReturnCallIndirect { type_index, table_index } => {
-                        Operator::CallIndirect { type_index, table_index }
-                    }
-                    Operator::ReturnCallRef { type_index } => Operator::CallRef { type_index },
-                    ref other => unreachable!("{other:?} is no tail call"),
-                };
+                let call = call_of_tail_call(&copy.func.operators[operator]);
                 let types = self.resumption_types(&call);
                 let lowered = self.lowered_types(&types);
-                let suspends = callee(&call).is_some_and(|callee| self.analysis.call_suspends(callee));
+                let suspends = callee(&call).is_some_and(|callee| self.analysis.call_suspends(copy.function, callee));
                 let b = &mut Builder::at(&mut copy.func, block);
                 let (call, args) = if suspends { self.call_from_inside(b, call, &args) } else { (call, args.to_vec()) };
                 let results = b.values(call.clone(), &args, &lowered);
@@ -532,12 +559,22 @@ impl Lowering<'_> {
             copy.func.blocks[point.normal].params.iter().map(|&param| copy.func.value_type(param)).collect();
         let b = &mut Builder::at(&mut copy.func, point.block);
         if !point.suspends {
+            // No resume site that this call reaches is too deep for the engine's stack, if the depth is counted from here on.
             let depth = self.store.items.depth;
-            let outer = b.global(depth, ValType::I32);
-            let zero = b.i32(0);
-            b.set_global(depth, zero);
+            let callee = callee(&point.operator).expect("a call has a callee");
+            let outer = self.analysis.may_ask_for_start(callee).then(|| b.global(depth, ValType::I32));
+            if outer.is_some() {
+                let zero = b.i32(0);
+                b.set_global(depth, zero);
+            }
             let results = b.call(point.operator.clone(), &point.args, &types, &point.catches);
-            b.set_global(depth, outer);
+            if let Some(outer) = outer {
+                b.set_global(depth, outer);
+            }
+            if self.analysis.is_guarded_call(copy.function, callee) {
+                let status = b.global(self.store.items.unwinding, ValType::I32);
+                b.trap_if(status);
+            }
             b.jump(point.normal, &results);
             return Ok(());
         }

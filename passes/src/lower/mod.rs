@@ -10,6 +10,7 @@
 //! | [`scan`] | what each body does that concerns continuations |
 //! | [`inline_suspending`] | small functions that suspend go into their callers |
 //! | [`analysis`] | which functions may suspend, and on which tags |
+//! | [`promises`] | which calls the user says never suspend |
 //! | [`choice`] | the store that `auto` is |
 //! | [`types`], [`translate`], [`tables`] | continuation references become what the store has for them |
 //! | [`store`], [`runtime`] | frames and stacks, and the functions that drive them |
@@ -31,6 +32,7 @@ mod function;
 mod inline_suspending;
 mod innermost;
 mod layout;
+mod promises;
 mod report;
 mod resume_site;
 mod runtime;
@@ -55,6 +57,7 @@ pub use wasmfx_ir::error::Error;
 use analysis::Analysis;
 use function::Resumable;
 use indexmap::IndexMap;
+use promises::Promises;
 use runtime::Passing;
 use rustc_hash::{FxHashMap, FxHashSet};
 use scan::Mentions;
@@ -98,6 +101,11 @@ pub struct Options {
     pub runtime: Runtime,
     /// Modules (or `module.name`) whose imports are the host's: they never suspend. `*` stands for anything. For [`Runtime::Shared`].
     pub host_imports: Vec<String>,
+    /// Names of functions (`*` stands for anything): only their indirect calls suspend; all do if there are none. An indirect call of another
+    /// function traps if what it calls suspends after all.
+    pub suspend_through: Vec<String>,
+    /// Names of functions that never suspend: a call in them traps if what it calls suspends after all.
+    pub never_suspend: Vec<String>,
 }
 
 impl Default for Options {
@@ -107,6 +115,8 @@ impl Default for Options {
             multi_memory: true,
             runtime: Runtime::Closed,
             host_imports: vec!["wasi_snapshot_preview1".to_owned(), "wasi_*".to_owned(), "spectest".to_owned()],
+            suspend_through: Vec::new(),
+            never_suspend: Vec::new(),
         }
     }
 }
@@ -186,7 +196,8 @@ pub fn lower_module(module: &mut Module, options: &Options) -> Result<Report, Er
     } else {
         refuse_open_items(module, &mentions)?;
     }
-    let analysis = Analysis::new(module, &summaries, foreign, shared);
+    let promises = Promises::new(module, &summaries, options)?;
+    let analysis = Analysis::new(module, &summaries, foreign, promises, shared);
     let touched: Vec<FunctionId> = module
         .functions
         .iter()
@@ -195,7 +206,7 @@ pub fn lower_module(module: &mut Module, options: &Options) -> Result<Report, Er
             function.origin() == wasmfx_ir::module::Origin::Definition
                 && (summary.mentions_continuations
                     || !analysis.escapes[*id].is_empty()
-                    || summary.calls.iter().any(|&callee| analysis.is_outermost_call(*id, callee)))
+                    || summary.calls.iter().any(|&callee| analysis.may_unwind(callee)))
         })
         .map(|(id, _)| id)
         .collect();

@@ -151,7 +151,7 @@ fn reasons(
             reached[id] = true;
             queue.push_back(id);
         }
-        for &callee in &summary.calls {
+        for &callee in summary.calls.iter().filter(|&&callee| analysis.call_suspends(id, callee)) {
             for target in analysis.targets(callee).filter(|&target| !analysis.escapes[target].is_empty()) {
                 if callers[target].last() != Some(&id) {
                     callers[target].push(id);

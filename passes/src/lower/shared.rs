@@ -14,7 +14,8 @@ use super::builder::Builder;
 use super::scan::Mentions;
 use super::setup::{import_global, set_up};
 use super::values::{SHARED_VALUES, shared_classes};
-use super::{Error, Lowering, Options, Runtime, Store};
+use super::promises::Promises;
+use super::{Error, Lowering, Options, Store};
 use rustc_hash::FxHashSet;
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::{Func, Terminator};
@@ -35,8 +36,9 @@ const TAG: &str = "wasmfx.tag:";
 /// If an invariant of the lowering is broken.
 pub fn runtime_module(store: Store) -> Result<Module, Error> {
     let mut module = Module { features: wasmfx_ir::features::supported(), ..Module::default() };
-    let options = Options { store, multi_memory: true, runtime: Runtime::Closed, host_imports: Vec::new() };
-    let mut analysis = Analysis::new(&module, &SecondaryMap::new(), FxHashSet::default(), false);
+    let options = Options { store, host_imports: Vec::new(), ..Options::default() };
+    let promises = Promises::new(&module, &SecondaryMap::new(), &options)?;
+    let mut analysis = Analysis::new(&module, &SecondaryMap::new(), FxHashSet::default(), promises, false);
     analysis.exceptions_cross = true;
     analysis.markers = true;
     let mut lowering = set_up(&mut module, &options, Mentions::default(), analysis, true)?;
@@ -82,7 +84,7 @@ fn is_host_import(import: &Import, options: &Options) -> bool {
 }
 
 /// Whether `text` matches a pattern in which `*` stands for anything.
-fn matches(pattern: &str, text: &str) -> bool {
+pub(super) fn matches(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
     let Some(mut rest) = text.strip_prefix(first) else { return false };

@@ -96,7 +96,7 @@ impl Lowering<'_> {
         let b = &mut Builder::new(&mut func);
         let throw = self.split_throw_entry(b, frame, number);
         let next = self.store.frame_field(b, frame, FrameField::Next);
-        let suspends = self.analysis.call_suspends(Callee::Direct(function));
+        let suspends = self.analysis.may_unwind(Callee::Direct(function));
         let call = Operator::Call { function_index: function.as_u32() };
         let own = self.module.functions[function].ty;
         self.call_entry(b, call, None, next, signature, own, suspends)?;
@@ -123,7 +123,7 @@ impl Lowering<'_> {
         let reference = self.load(b, &layout, frame, slots[0], reference_type);
         let throw = self.split_throw_entry(b, frame, number);
         let next = self.store.frame_field(b, frame, FrameField::Next);
-        let suspends = self.analysis.call_suspends(Callee::Typed(signature));
+        let suspends = self.analysis.may_unwind(Callee::Typed(signature));
         let call = Operator::CallRef { type_index: signature.as_u32() };
         self.call_entry(b, call, Some(reference), next, signature, signature, suspends)?;
         self.finish_throw_entry(b, throw);

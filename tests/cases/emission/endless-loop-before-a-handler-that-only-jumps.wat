@@ -36,3 +36,90 @@
       (i32.add (i32.const 100))
       (return))
     (i32.const 0)))
+
+;;! output
+;; opt:O0
+;; (module
+;;   (type (;0;) (func (param i32)))
+;;   (type (;1;) (func (param i32 i32)))
+;;   (type (;2;) (func (param i32 i32) (result i32)))
+;;   (type (;3;) (func (result i32 i32)))
+;;   (tag $t (;0;) (type 0) (param i32))
+;;   (tag $u (;1;) (type 1) (param i32 i32))
+;;   (export "f" (func 1))
+;;   (func $may_throw (;0;) (type 0) (param $which i32)
+;;     local.get $which
+;;     i32.eqz
+;;     if ;; label = @1
+;;       i32.const 7
+;;       throw $t
+;;     end
+;;     local.get $which
+;;     i32.const 2
+;;     i32.eq
+;;     if ;; label = @1
+;;       i32.const 1
+;;       i32.const 2
+;;       throw $u
+;;     end
+;;   )
+;;   (func (;1;) (type 2) (param $which i32) (param $rounds i32) (result i32)
+;;     (local $outer i32) (local $inner i32)
+;;     i32.const 2
+;;     local.set $outer
+;;     block $end
+;;       block $caught (result i32)
+;;         try_table (catch $t $caught) ;; label = @3
+;;           loop $again
+;;             local.get $outer
+;;             i32.const -5
+;;             i32.eq
+;;             if ;; label = @5
+;;               i32.const -1
+;;               return
+;;             end
+;;             block $done
+;;               block $other (type 3) (result i32 i32)
+;;                 try_table (catch $u $other) ;; label = @7
+;;                   local.get $which
+;;                   call $may_throw
+;;                 end
+;;                 br $done
+;;               end
+;;               drop
+;;               drop
+;;               i32.const 3
+;;               local.set $inner
+;;               loop $repeat
+;;                 local.get $inner
+;;                 i32.const -5
+;;                 i32.eq
+;;                 if ;; label = @7
+;;                   i32.const -2
+;;                   return
+;;                 end
+;;                 local.get $rounds
+;;                 call $may_throw
+;;                 local.get $inner
+;;                 i32.const 1
+;;                 i32.sub
+;;                 local.tee $inner
+;;                 br_if $repeat
+;;               end
+;;             end
+;;             local.get $outer
+;;             i32.const 1
+;;             i32.sub
+;;             local.tee $outer
+;;             br_if $again
+;;           end
+;;         end
+;;         br $end
+;;       end
+;;       i32.const 100
+;;       i32.add
+;;       return
+;;     end
+;;     i32.const 0
+;;   )
+;; )

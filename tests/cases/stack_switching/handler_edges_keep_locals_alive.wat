@@ -86,6 +86,5 @@
 ;;       local.set $c
 ;;       br 0 (;@1;)
 ;;     end
-;;     unreachable
 ;;   )
 ;; )

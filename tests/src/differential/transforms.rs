@@ -2,14 +2,31 @@
 
 use crate::reemit::reemit_with_walrus;
 use anyhow::{Context, Result, anyhow};
-use wasmfx::lowering::{Frames, lower_binary};
-use wasmfx_ir::encode::encode_module;
+use wasmfx::lowering::Frames;
+use wasmfx_ir::encode::{EncodeOptions, encode_module, encode_module_with};
 use wasmfx_ir::parse::{ParseOptions, parse_module};
-use wasmfx_passes::lower;
+use wasmfx_passes::lower::{self, lower_module};
 use wasmfx_passes::optimizer::Optimizer;
 use wasmfx_passes::options::{Level, Options};
+use wasmfx_passes::parallel::Parallel;
 use wasmfx_passes::pass_table::{self, PASSES};
 use wasmfx_passes::pipeline::Pipeline;
+
+/// The names of those that every case and fixture can go through: each level, and each way of lowering.
+pub const EVERYTHING: &[&str] = &[
+    "opt:O0",
+    "opt:O1",
+    "opt:O2",
+    "opt:O3",
+    "opt:O4",
+    "opt:Os",
+    "opt:Oz",
+    "lower:memory",
+    "lower:memory:O2",
+    "lower:memory-in-memory-0",
+    "lower:gc",
+    "lower:gc:O2",
+];
 
 /// A transformation.
 pub struct Transform {
@@ -68,7 +85,10 @@ pub fn all() -> Vec<Transform> {
     {
         let lower = move |wasm: &[u8]| {
             let options = lower::Options { store: frames.into(), multi_memory, ..lower::Options::default() };
-            Ok(lower_binary(wasm, &options)?.0)
+            let mut module = parse_module(wasm, &ParseOptions::default())?;
+            lower_module(&mut module, &options)?;
+            let proved = EncodeOptions { verify_emission: true, ..EncodeOptions::default() };
+            Ok(encode_module_with(&module, &proved, &Parallel)?)
         };
         let help = format!("wasmfx-lower, frames: {name}");
         let mut add = |suffix: &str, besides: &str, apply: Box<Apply>| {
@@ -123,17 +143,22 @@ pub fn find(name: &str) -> Option<Transform> {
     all().into_iter().find(|transform| transform.name == name)
 }
 
+/// The usual options, and each emitted body is proved.
+fn proved_options() -> Options {
+    Options { verify_emission: true, ..Options::default() }
+}
+
 /// What `wasmfx-opt -OLEVEL` makes of a module.
 pub fn optimise_at_level(wasm: &[u8], level: &str) -> Result<Vec<u8>> {
     let level = Level::from_name(level).with_context(|| format!("there is no level -O{level}"))?;
-    let options = Options::default().at_level(level);
+    let options = proved_options().at_level(level);
     let pipeline = Pipeline::for_level(&options);
     Ok(Optimizer { pipeline, options, ..Optimizer::default() }.run(wasm)?.bytes)
 }
 
 /// What the passes of these names make of a module, in that order.
 pub fn optimise_by_passes(wasm: &[u8], names: &[&str]) -> Result<Vec<u8>> {
-    let options = Options::default();
+    let options = proved_options();
     let mut pipeline = Pipeline::default();
     for name in names {
         let pass = pass_table::find(name).ok_or_else(|| anyhow!("there is no pass `{name}`"))?;

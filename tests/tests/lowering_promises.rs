@@ -1,0 +1,107 @@
+//! What users promise about calls that never suspend: kept, it makes the output smaller and changes nothing; broken, it is a trap.
+
+use wasmfx::lowering::{Frames, LoweringArguments, LoweringDetails, lower_binary};
+use wasmfx_passes::lower::Report;
+use wasmfx_tests::differential::run::{EngineOptions, engine};
+use wasmtime::{Instance, Module, Store, Trap};
+
+/// A callback that suspends and one that does not, of the same type; `apply` calls either, `apply_again` by a tail call.
+const CALLBACKS: &str = r#"(module
+    (type $callback (func (param i32) (result i32)))
+    (type $body (func (param i32) (result i32)))
+    (type $start (cont $body))
+    (type $answer (func (param i32) (result i32)))
+    (type $suspended (cont $answer))
+    (tag $yield (param i32) (result i32))
+    (table funcref (elem $double $ask))
+    (elem declare func $task)
+    (func $double (param i32) (result i32) (i32.mul (local.get 0) (i32.const 2)))
+    (func $ask (param i32) (result i32) (suspend $yield (local.get 0)))
+    (func $apply (param $x i32) (param $which i32) (result i32)
+        (i32.add (call_indirect (type $callback) (local.get $x) (local.get $which)) (i32.const 1)))
+    (func $apply_again (param $x i32) (param $which i32) (result i32)
+        (return_call_indirect (type $callback) (local.get $x) (local.get $which)))
+    (func $inner (param $x i32) (result i32)
+        (call_indirect (type $callback) (local.get $x) (i32.const 1)))
+    (global $which (mut i32) (i32.const 0))
+    (func $task (param $x i32) (result i32)
+        (i32.add
+            (i32.add (call $apply (local.get $x) (global.get $which)) (call $apply_again (local.get $x) (global.get $which)))
+            (call $inner (local.get $x))))
+    (func (export "run") (param $x i32) (param $callback i32) (result i32)
+        (local $k (ref null $suspended)) (local $asked i32)
+        (global.set $which (local.get $callback))
+        (block $first (result i32 (ref $suspended))
+            (return (resume $start (on $yield $first) (local.get $x) (cont.new $start (ref.func $task)))))
+        (local.set $k) (local.set $asked)
+        (loop $again
+            (block $next (result i32 (ref $suspended))
+                (return (resume $suspended (on $yield $next)
+                    (i32.add (local.get $asked) (i32.const 100)) (ref.as_non_null (local.get $k)))))
+            (local.set $k) (local.set $asked)
+            (br $again))
+        (unreachable)))"#;
+
+fn details(suspend_through: &[&str], never_suspend: &[&str]) -> LoweringDetails {
+    let owned = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+    LoweringDetails {
+        suspend_through: owned(suspend_through),
+        never_suspend: owned(never_suspend),
+        ..LoweringDetails::default()
+    }
+}
+
+fn lower(frames: Frames, details: LoweringDetails) -> anyhow::Result<(Vec<u8>, Report)> {
+    let options = LoweringArguments { frames, details, ..LoweringArguments::default() }.options();
+    lower_binary(&wat::parse_str(CALLBACKS)?, &options)
+}
+
+fn run(lowered: &[u8], x: i32, callback: i32) -> wasmtime::Result<i32> {
+    let engine = engine(EngineOptions { stack_switching: false, ..EngineOptions::default() }).expect("the engine can be made");
+    let mut store = Store::new(&engine, ());
+    store.set_epoch_deadline(1_000_000);
+    let instance = Instance::new(&mut store, &Module::new(&engine, lowered)?, &[])?;
+    let function = instance.get_typed_func::<(i32, i32), i32>(&mut store, "run")?;
+    function.call(&mut store, (x, callback))
+}
+
+fn suspending(report: &Report) -> Vec<&str> {
+    report.functions.iter().map(|function| &*function.name).collect()
+}
+
+#[test]
+fn a_promise_that_is_kept_changes_nothing_but_who_is_copied() {
+    for frames in [Frames::Memory, Frames::Gc] {
+        let (plain, report) = lower(frames, LoweringDetails::default()).unwrap();
+        assert_eq!(suspending(&report), ["ask", "apply", "apply_again", "inner", "task"]);
+        for promise in [details(&["inner"], &[]), details(&[], &["apply*"])] {
+            let (promised, report) = lower(frames, promise).unwrap();
+            assert_eq!(suspending(&report), ["ask", "inner", "task"]);
+            assert!(promised.len() < plain.len(), "{} against {}", promised.len(), plain.len());
+            for x in [0, 5] {
+                let result = run(&promised, x, 0).unwrap();
+                assert_eq!(result, 2 * x + 1 + 2 * x + x + 100);
+                assert_eq!(result, run(&plain, x, 0).unwrap());
+            }
+        }
+        assert_eq!(run(&plain, 5, 1).unwrap(), 316);
+    }
+}
+
+#[test]
+fn a_promise_that_is_broken_is_a_trap() {
+    for frames in [Frames::Memory, Frames::Gc] {
+        for promise in [details(&["inner"], &[]), details(&[], &["apply"]), details(&[], &["apply_again"])] {
+            let (promised, _) = lower(frames, promise).unwrap();
+            let error = run(&promised, 5, 1).unwrap_err();
+            assert_eq!(error.downcast_ref::<Trap>(), Some(&Trap::UnreachableCodeReached), "{error:?}");
+        }
+    }
+}
+
+#[test]
+fn a_promise_about_nobody_or_about_a_suspending_function_is_refused() {
+    let message = |details| format!("{:#}", lower(Frames::Memory, details).err().expect("it was accepted"));
+    assert!(message(details(&["nobody"], &[])).contains("no function is called `nobody`"));
+    assert!(message(details(&[], &["a*"])).contains("$ask"));
+}
