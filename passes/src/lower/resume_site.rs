@@ -148,8 +148,8 @@ impl Lowering<'_> {
         store.free_stack(b, stack);
         b.jump(done, &[]);
         b.switch_to(more);
-        let zero = b.i32(0);
-        drive(b, next, zero);
+        store.set_stack_field(b, stack, StackField::Head, next);
+        b.jump(run, &running.parts());
         b.switch_to(suspended);
         let (in_place, appended) = store.fork_in_place(b, status);
         b.switch_to(in_place);
