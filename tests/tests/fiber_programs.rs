@@ -34,7 +34,7 @@ fn output(workload: &Workload, variant: &Variant, module: &Path, finish: Finish)
     let engine = EngineOptions { stack_switching: variant.stack_switching(), ..EngineOptions::for_tests() };
     let engine = engine.build().unwrap();
     let binary = Input::read(module).unwrap();
-    let binary = finish(variant.transform(&binary.to_binary().unwrap()).unwrap());
+    let binary = finish(variant.transform(workload, &binary.to_binary().unwrap()).unwrap());
     let (parameters, _) = workload.case(true);
     let (entry, arguments) = match workload.source {
         Source::Fiber => (Entry::Command, [vec![workload.program.to_string()], parameters].concat()),

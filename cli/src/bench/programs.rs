@@ -25,6 +25,10 @@ pub enum Build {
 /// Fiber programs that are also built without fibers.
 const WITHOUT_FIBERS: [&str; 1] = ["rows"];
 
+/// Fiber programs in which only these functions' indirect calls suspend, which is promised to the lowering. (SQLite calls through pointers
+/// everywhere, and any of those calls could reach the callback that suspends, as far as types say.)
+const SUSPEND_THROUGH: [(&str, &[&str]); 1] = [("rows", &["fiber_body", "sqlite3_exec"])];
+
 /// Parameters and the result that belongs to them.
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
@@ -109,6 +113,14 @@ impl Workload {
             (Source::Fiber, Build::Plain) => return None,
         };
         Some(fixtures.join(format!("fiber/modules/{}.{suffix}.wasm", self.program)))
+    }
+}
+
+impl Workload {
+    /// The functions whose indirect calls suspend, where that is known; nothing where it may be any.
+    pub fn suspend_through(&self) -> Vec<String> {
+        let found = SUSPEND_THROUGH.iter().filter(|(program, _)| *program == self.program);
+        found.flat_map(|(_, functions)| functions.iter().map(ToString::to_string)).collect()
     }
 }
 

@@ -76,14 +76,18 @@ impl Variant {
     }
 
     /// What becomes of a program's module.
-    pub fn transform(&self, binary: &[u8]) -> Result<Vec<u8>> {
+    pub fn transform(&self, workload: &Workload, binary: &[u8]) -> Result<Vec<u8>> {
         match (self.build, self.frames) {
             // Binaryen has optimised it.
             (Build::Asyncify, _) => Ok(binary.to_vec()),
             (_, None) => optimized(binary),
             // Optimised while continuations are visible, and again when they are gone.
             (_, Some(frames)) => {
-                let options = lower::Options { store: frames.into(), ..lower::Options::default() };
+                let options = lower::Options {
+                    store: frames.into(),
+                    suspend_through: workload.suspend_through(),
+                    ..lower::Options::default()
+                };
                 optimized(&lower_binary(&optimized(binary)?, &options)?.0)
             }
         }
@@ -102,7 +106,7 @@ impl Variant {
         let prepare = || {
             let input = Input::read(&source)?;
             let binary = self
-                .transform(&input.to_binary()?)
+                .transform(workload, &input.to_binary()?)
                 .with_context(|| format!("making '{}' of {}", self.name, source.display()))?;
             let path = directory.join(format!("{}.{}.wasm", workload.program, self.name));
             std::fs::write(&path, &binary).with_context(|| format!("cannot write {}", path.display()))?;

@@ -35,6 +35,11 @@ pub fn run(func: &mut Func, environment: &ModuleEnvironment<'_>) -> Changed {
         cfg: &cfg,
         dominators: &dominators,
         writes,
+        visits: Visits {
+            blocks: Vec::new(),
+            search: SecondaryMap::with_default_and_len(0, func.blocks.len()),
+            searches: 0,
+        },
         table: FxHashMap::default(),
         written: Written::default(),
         facts: FxHashMap::default(),
@@ -126,12 +131,34 @@ enum Undo {
     Places { everything: u32, places: Vec<(LocationSet, u32)> },
 }
 
+/// Blocks that a search came to; searches are many, so what they need is kept.
+struct Visits {
+    blocks: Vec<Block>,
+    /// The last search that came to each block.
+    search: SecondaryMap<Block, u32>,
+    searches: u32,
+}
+
+impl Visits {
+    fn begin(&mut self) {
+        self.blocks.clear();
+        self.searches += 1;
+    }
+
+    fn add(&mut self, block: Block) {
+        if std::mem::replace(&mut self.search[block], self.searches) != self.searches {
+            self.blocks.push(block);
+        }
+    }
+}
+
 struct Numbering<'a> {
     func: &'a mut Func,
     environment: &'a ModuleEnvironment<'a>,
     cfg: &'a ControlFlowGraph,
     dominators: &'a DominatorTree,
     writes: SecondaryMap<Block, LocationSet>,
+    visits: Visits,
     table: FxHashMap<Expression, Known>,
     written: Written,
     /// Values that are known to be a constant in the subtree that is being walked.
@@ -205,29 +232,26 @@ impl Numbering<'_> {
     }
 
     /// Everything that is written on paths from the end of `above` to the start of `block`, neither end included, unless a path leads through `block`.
-    fn writes_between(&self, above: Block, block: Block) -> LocationSet {
+    fn writes_between(&mut self, above: Block, block: Block) -> LocationSet {
         const MAX_BLOCKS: usize = 128;
-        let mut seen: SmallVec<[Block; 32]> = SmallVec::new();
-        let mut writes = LocationSet::NONE;
-        let add = |list: &[Block], seen: &mut SmallVec<[Block; 32]>| {
-            for &predecessor in list {
-                if predecessor != above && !seen.contains(&predecessor) {
-                    seen.push(predecessor);
-                }
-            }
+        let Self { cfg, writes, visits, .. } = self;
+        visits.begin();
+        let add = |visits: &mut Visits, list: &[Block]| {
+            list.iter().filter(|&&predecessor| predecessor != above).for_each(|&predecessor| visits.add(predecessor));
         };
-        add(self.cfg.predecessors(block), &mut seen);
+        add(visits, cfg.predecessors(block));
+        let mut all = LocationSet::NONE;
         let mut at = 0;
-        while at < seen.len() {
-            let next = seen[at];
+        while at < visits.blocks.len() {
+            let next = visits.blocks[at];
             at += 1;
-            writes = writes.union(self.writes[next]);
-            if writes == LocationSet::ALL || seen.len() > MAX_BLOCKS {
+            all = all.union(writes[next]);
+            if all == LocationSet::ALL || visits.blocks.len() > MAX_BLOCKS {
                 return LocationSet::ALL;
             }
-            add(self.cfg.predecessors(next), &mut seen);
+            add(visits, cfg.predecessors(next));
         }
-        writes
+        all
     }
 
     fn write(&mut self, places: LocationSet) {

@@ -68,9 +68,9 @@ impl Escapes {
         self.0.iter().all(|&word| word == 0)
     }
 
-    /// Whether nothing may escape but a request to start a continuation.
-    fn is_only_start(&self) -> bool {
-        self.0.iter().enumerate().all(|(index, &word)| word == if index == 0 { 1 << START } else { 0 }) && self.starts()
+    /// Whether more may escape than a request to start a continuation.
+    fn has_more_than_start(&self) -> bool {
+        self.0.iter().enumerate().any(|(index, &word)| word & !(u64::from(index == 0) << START) != 0)
     }
 
     /// Whether a request to start a continuation may escape.
@@ -232,7 +232,7 @@ impl Analysis {
         analysis.find_escapes(module, summaries);
         analysis.find_exceptions(module, summaries, open_world);
         analysis.markers |= module.functions.keys().any(|id| {
-            let escapes = |site| !analysis.resume_escapes(site, analysis.nests[id]).is_empty();
+            let escapes = |site| !analysis.site_escapes(id, site, analysis.nests[id]).is_empty();
             summaries[id].resumes.iter().any(escapes)
         });
         analysis
@@ -282,28 +282,43 @@ impl Analysis {
 
     /// Whether a call may suspend its caller.
     pub(super) fn call_suspends(&self, caller: FunctionId, callee: Callee) -> bool {
-        self.promises.passes(caller, callee) && self.may_unwind(callee)
+        self.passes_on(caller, callee) && self.may_unwind(callee)
     }
 
-    /// Whether a call must not unwind, as was promised, although it could.
-    pub(super) fn is_guarded_call(&self, caller: FunctionId, callee: Callee) -> bool {
-        !self.promises.passes(caller, callee) && self.may_unwind(callee)
+    /// Whether unwinding ends at a call: outside of all continuations nobody handles a suspension, and none comes where it was promised.
+    pub(super) fn ends_unwinding(&self, caller: FunctionId, callee: Callee) -> bool {
+        !self.passes_on(caller, callee) && self.may_unwind(callee)
     }
 
-    /// Whether what is called may ask for a continuation to be started from further out.
+    fn passes_on(&self, caller: FunctionId, callee: Callee) -> bool {
+        self.inside[caller] && self.promises.passes(caller, callee)
+    }
+
+    /// Whether what is called may suspend, other than by asking for a continuation to be started from further out.
+    pub(super) fn may_suspend(&self, callee: Callee) -> bool {
+        (self.foreign_calls && matches!(callee, Callee::Typed(_)))
+            || self.targets(callee).any(|target| self.escapes[target].has_more_than_start())
+    }
+
+    /// Whether what is called may ask for a continuation to be started from further out. Where unwinding ends this never happens, if the depth is
+    /// counted from the call on. (What the host calls from inside a continuation counts from 0 again: the engine's stack then holds
+    /// as many nested resumes as the limit allows for each such call, and host calls are no deeper than the engine lets them be.)
     pub(super) fn may_ask_for_start(&self, callee: Callee) -> bool {
         self.targets(callee).any(|target| self.escapes[target].starts())
     }
 
-    /// Whether a call outside of all continuations reaches resume sites that ask for a start when they are too deep. They never are, if the depth
-    /// is counted from this call on. (What the host calls from inside a continuation counts from 0 again: the engine's stack then holds
-    /// as many nested resumes as the limit allows for each such call, and host calls are no deeper than the engine lets them be.)
-    pub(super) fn is_outermost_call(&self, caller: FunctionId, callee: Callee) -> bool {
-        self.escapes[caller].is_empty() && self.call_suspends(caller, callee)
+    /// Whether the function may run inside a continuation.
+    pub(super) fn is_inside(&self, function: FunctionId) -> bool {
+        self.inside[function]
+    }
+
+    /// What may escape a resume site of this function, whose continuation may run out of room if `nests`.
+    pub(super) fn site_escapes(&self, function: FunctionId, site: &super::scan::ResumeSite, nests: bool) -> Escapes {
+        if self.inside[function] { self.resume_escapes(site, nests) } else { Escapes::default() }
     }
 
     /// What may escape a resume that handles these tags.
-    pub(super) fn resume_escapes(&self, site: &super::scan::ResumeSite, nests: bool) -> Escapes {
+    fn resume_escapes(&self, site: &super::scan::ResumeSite, nests: bool) -> Escapes {
         let mut escapes = self.continuation_escapes.clone();
         for &tag in &site.suspensions {
             escapes.remove(suspension(tag));
@@ -355,8 +370,8 @@ impl Analysis {
                 for site in &summary.resumes {
                     escapes.union(&self.resume_escapes(site, self.nests[id]));
                 }
-                // Outside of all continuations no resume site is nested, so that the limit is out of reach: see `is_outermost_call`.
-                if !self.inside[id] && escapes.is_only_start() {
+                // Outside of all continuations nobody handles a suspension, and no resume site is nested: see `ends_unwinding`.
+                if !self.inside[id] {
                     escapes = Escapes::default();
                 }
                 if escapes != self.escapes[id] {

@@ -27,7 +27,7 @@ pub(super) enum Flavour {
 /// One copy of a function in the making.
 pub(super) struct Copy<'c> {
     /// The function that it is made of.
-    function: FunctionId,
+    pub(super) function: FunctionId,
     pub(super) func: Func,
     pub(super) flavour: Flavour,
     pub(super) layout: &'c Layout,
@@ -100,22 +100,20 @@ fn call_of_tail_call(operator: &Operator<'static>) -> Operator<'static> {
 impl Lowering<'_> {
     fn treatment(&self, function: FunctionId, operator: &Operator<'static>, handlers: &[Handler]) -> Treatment {
         match operator {
+            Operator::Suspend { .. } | Operator::Switch { .. } if !self.analysis.is_inside(function) => Treatment::Expand,
             Operator::Suspend { .. } | Operator::Switch { .. } => Treatment::Suspend,
             operator if super::is_resume(operator) => {
                 let site = ResumeSite::of_handlers(handlers);
-                if self.analysis.resume_escapes(&site, self.analysis.nests[function]).is_empty() {
-                    Treatment::Expand
-                } else {
-                    Treatment::Suspend
-                }
+                let escapes = self.analysis.site_escapes(function, &site, self.analysis.nests[function]);
+                if escapes.is_empty() { Treatment::Expand } else { Treatment::Suspend }
             }
             Operator::Call { .. } | Operator::CallIndirect { .. } | Operator::CallRef { .. } => {
                 let callee = callee(operator).expect("a call has a callee");
-                if self.analysis.is_outermost_call(function, callee) || self.analysis.is_guarded_call(function, callee)
-                {
-                    return Treatment::Expand;
+                match self.analysis.ends_unwinding(function, callee) {
+                    true => Treatment::Expand,
+                    false if self.analysis.call_suspends(function, callee) => Treatment::Suspend,
+                    false => Treatment::Keep,
                 }
-                if self.analysis.call_suspends(function, callee) { Treatment::Suspend } else { Treatment::Keep }
             }
             _ => Treatment::Keep,
         }
@@ -158,7 +156,7 @@ impl Lowering<'_> {
     pub(super) fn prepare_function(&mut self, function: FunctionId) -> Result<Prepared, Error> {
         let mut func = self.take_body(function)?;
         self.translate_body(&mut func)?;
-        self.call_where_guarded(function, &mut func);
+        self.call_where_unwinding_ends(function, &mut func);
         let (mut points, liveness, order) =
             split(&mut func, &mut |operator, handlers| self.treatment(function, operator, handlers));
         let layout = Layout::new(self, &func, &points);
@@ -181,13 +179,14 @@ impl Lowering<'_> {
         Ok(Prepared { function, func, points, liveness, order, layout, resumable })
     }
 
-    /// A tail call whose callee must not unwind becomes a call: there is no caller behind it that would notice.
-    fn call_where_guarded(&self, function: FunctionId, func: &mut Func) {
+    /// A tail call at which unwinding ends becomes a call, since no caller behind it would notice. Space stays constant: outside of continuations
+    /// there is no way back from what may suspend to what calls it.
+    fn call_where_unwinding_ends(&self, function: FunctionId, func: &mut Func) {
         for block in func.blocks.keys() {
             let Terminator::TailCall { operator, .. } = func.blocks[block].terminator else { continue };
             let operator = func.operators[operator].clone();
-            let is_guarded = |callee| self.analysis.is_guarded_call(function, callee);
-            if !callee(&operator).is_some_and(is_guarded) {
+            let ends = |callee| self.analysis.ends_unwinding(function, callee) && self.analysis.may_suspend(callee);
+            if !callee(&operator).is_some_and(ends) {
                 continue;
             }
             let call = call_of_tail_call(&operator);
@@ -245,7 +244,7 @@ impl Lowering<'_> {
         for block in func.blocks.keys() {
             let Terminator::TailCall { operator, .. } = func.blocks[block].terminator else { continue };
             let callee = callee(&func.operators[operator]);
-            if callee.is_some_and(|callee| self.analysis.is_outermost_call(function, callee)) {
+            if callee.is_some_and(|callee| self.analysis.ends_unwinding(function, callee)) {
                 let b = &mut Builder::at(func, block);
                 let zero = b.i32(0);
                 b.set_global(self.store.items.depth, zero);
@@ -524,6 +523,11 @@ impl Lowering<'_> {
     /// Expands one point.
     pub(super) fn expand_point(&mut self, copy: &mut Copy<'_>, point: &Point) -> Result<(), Error> {
         match point.operator {
+            Operator::Suspend { .. } | Operator::Switch { .. } if !point.suspends => {
+                // Outside of all continuations nobody handles it.
+                Builder::at(&mut copy.func, point.block).end(Terminator::Unreachable);
+                Ok(())
+            }
             Operator::Suspend { tag_index } => {
                 let tag = TagId::from_u32(tag_index);
                 let types = self.original_params(self.original_tag_type(tag));
@@ -559,7 +563,6 @@ impl Lowering<'_> {
             copy.func.blocks[point.normal].params.iter().map(|&param| copy.func.value_type(param)).collect();
         let b = &mut Builder::at(&mut copy.func, point.block);
         if !point.suspends {
-            // No resume site that this call reaches is too deep for the engine's stack, if the depth is counted from here on.
             let depth = self.store.items.depth;
             let callee = callee(&point.operator).expect("a call has a callee");
             let outer = self.analysis.may_ask_for_start(callee).then(|| b.global(depth, ValType::I32));
@@ -567,11 +570,17 @@ impl Lowering<'_> {
                 let zero = b.i32(0);
                 b.set_global(depth, zero);
             }
+            let may_suspend = self.analysis.may_suspend(callee);
+            if may_suspend && !self.analysis.is_inside(copy.function) {
+                // A trap may have come in the middle of unwinding. Here nothing is being unwound.
+                let zero = b.i32(0);
+                b.set_global(self.store.items.unwinding, zero);
+            }
             let results = b.call(point.operator.clone(), &point.args, &types, &point.catches);
             if let Some(outer) = outer {
                 b.set_global(depth, outer);
             }
-            if self.analysis.is_guarded_call(copy.function, callee) {
+            if may_suspend {
                 let status = b.global(self.store.items.unwinding, ValType::I32);
                 b.trap_if(status);
             }

@@ -205,6 +205,8 @@ pub fn lower_module(module: &mut Module, options: &Options) -> Result<Report, Er
             let summary = &summaries[*id];
             function.origin() == wasmfx_ir::module::Origin::Definition
                 && (summary.mentions_continuations
+                    || !summary.suspends.is_empty()
+                    || !summary.switches.is_empty()
                     || !analysis.escapes[*id].is_empty()
                     || summary.calls.iter().any(|&callee| analysis.may_unwind(callee)))
         })

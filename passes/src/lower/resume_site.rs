@@ -203,7 +203,7 @@ impl Lowering<'_> {
         }
         // A site that is only suspended to be started from further out never forwards.
         let site = ResumeSite::of_handlers(&point.clauses);
-        if !self.analysis.resume_escapes(&site, false).is_empty() {
+        if !self.analysis.site_escapes(copy.function, &site, false).is_empty() {
             store.call(b, store.items.forward, &[stack], &[]);
             let marker = self.prompt(b, &point.clauses);
             let special = b.i32(SPECIAL);

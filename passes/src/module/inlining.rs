@@ -175,6 +175,7 @@ fn inline_into(
                 caller_size += size(body);
                 let results = |operator: &Operator<'static>| tail_call_results(module, operator);
                 current = inline_call(&mut caller, current, at - 1, body, &results);
+                empty_if_called_once(module, callee, uses);
                 at = 0;
                 changed = Changed::Yes;
             }
@@ -190,6 +191,7 @@ fn inline_into(
                 caller_size += size(body);
                 let results = |operator: &Operator<'static>| tail_call_results(module, operator);
                 inline_tail_call(&mut caller, current, body, &results);
+                empty_if_called_once(module, callee, uses);
                 changed = Changed::Yes;
             }
         }
@@ -199,6 +201,23 @@ fn inline_into(
     }
     module.functions[function].body = Body::Lifted(caller);
     changed
+}
+
+fn is_called_once(uses: Uses) -> bool {
+    uses.all == 1 && uses.inlinable_calls == 1
+}
+
+/// After its only call was replaced, nobody calls a function: its body goes, so that the bodies along a chain of such functions are not all kept.
+fn empty_if_called_once(module: &mut Module, callee: FunctionId, uses: &SecondaryMap<FunctionId, Uses>) {
+    if !is_called_once(uses[callee]) {
+        return;
+    }
+    let Body::Lifted(body) = &mut module.functions[callee].body else { unreachable!("it was just inlined") };
+    let params: Vec<ValType> =
+        body.blocks[body.entry].params.iter().map(|&param| body.value_type(param)).collect();
+    let mut empty = Func::new(body.ty, &params, &body.results);
+    empty.blocks[empty.entry].terminator = Terminator::Unreachable;
+    **body = empty;
 }
 
 /// About how many bytes a body of one block takes in place of a call of it; nothing for a body that is certainly longer than that.
@@ -258,7 +277,7 @@ fn worthwhile(
 ) -> Option<FunctionId> {
     let Body::Lifted(body) = &module.functions[callee].body else { return None };
     let size = size(body);
-    let called_once = uses[callee].all == 1 && uses[callee].inlinable_calls == 1;
+    let called_once = is_called_once(uses[callee]);
     let for_speed = options.optimize >= OptimizeLevel::O3 && options.shrink == ShrinkLevel::None;
     let size_first = options.shrink != ShrinkLevel::None;
     let bytes = CALL_BYTES + if size_first { 0 } else { SPEED_FOR_BYTES };
