@@ -193,9 +193,9 @@ fn run_as_script(path: &Path, text: &str, transform: Option<&str>) -> Result<()>
 /// Where a transformation keeps frames, and whether it optimises before and after, if it lowers.
 fn lowering_of(transform: &str) -> Option<(Frames, bool)> {
     Some(match transform {
-        "lower:memory" | "lower:memory-in-memory-0" => (Frames::Memory, false),
+        "lower:memory:proved" | "lower:memory-in-memory-0" => (Frames::Memory, false),
         "lower:memory:O2" => (Frames::Memory, true),
-        "lower:gc" => (Frames::Gc, false),
+        "lower:gc:proved" => (Frames::Gc, false),
         "lower:gc:O2" => (Frames::Gc, true),
         _ => return None,
     })

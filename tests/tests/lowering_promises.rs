@@ -57,7 +57,8 @@ fn lower(frames: Frames, details: LoweringDetails) -> anyhow::Result<(Vec<u8>, R
 }
 
 fn run(lowered: &[u8], x: i32, callback: i32) -> wasmtime::Result<i32> {
-    let engine = engine(EngineOptions { stack_switching: false, ..EngineOptions::default() }).expect("the engine can be made");
+    let engine =
+        engine(EngineOptions { stack_switching: false, ..EngineOptions::default() }).expect("the engine can be made");
     let mut store = Store::new(&engine, ());
     store.set_epoch_deadline(1_000_000);
     let instance = Instance::new(&mut store, &Module::new(&engine, lowered)?, &[])?;
@@ -101,7 +102,7 @@ fn a_promise_that_is_broken_is_a_trap() {
 
 #[test]
 fn a_promise_about_nobody_or_about_a_suspending_function_is_refused() {
-    let message = |details| format!("{:#}", lower(Frames::Memory, details).err().expect("it was accepted"));
+    let message = |details| format!("{:#}", lower(Frames::Memory, details).expect_err("it was accepted"));
     assert!(message(details(&["nobody"], &[])).contains("no function is called `nobody`"));
     assert!(message(details(&[], &["a*"])).contains("$ask"));
 }

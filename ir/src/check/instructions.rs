@@ -126,8 +126,8 @@ impl Simulation<'_> {
                 return Ok(true);
             }
             // What nobody would miss may have been left out, though something seemed to need it.
-            let is_blocked = self.function.rest(&thread.position).any(|inst| self.function.facts.must_execute(inst));
-            if is_blocked || self.is_at_end(thread) {
+            let is_done = self.function.rest(&thread.position).next().is_none();
+            if is_done || !self.is_at_end(thread) {
                 return Ok(false);
             }
             thread.position.pending.clear();

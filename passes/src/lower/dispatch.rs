@@ -66,7 +66,10 @@ pub(super) fn dispatch_at_headers(func: &mut Func, mut order: Order, definitions
         for component in components {
             let blocks: Vec<Block> = component.into_iter().map(Block::from_u32).collect();
             let Some(region) = Region::new(func, &cfg, &dominators, &order, &blocks) else { return };
-            if !region.entries.iter().all(|&entry| func.blocks[entry].params.iter().all(|&param| is_defaultable(func, param)))
+            if !region
+                .entries
+                .iter()
+                .all(|&entry| func.blocks[entry].params.iter().all(|&param| is_defaultable(func, param)))
             {
                 return;
             }
@@ -134,8 +137,7 @@ impl Region {
     fn add_dispatch(&self, func: &mut Func, definitions: &mut Vec<Definition>) -> Block {
         let dispatch = func.add_block();
         let label = func.add_block_param(dispatch, ValType::I32);
-        let originals: Vec<Value> =
-            self.entries.iter().flat_map(|&entry| func.blocks[entry].params.to_vec()).collect();
+        let originals: Vec<Value> = self.entries.iter().flat_map(|&entry| func.blocks[entry].params.to_vec()).collect();
         for &original in &originals {
             let value = func.add_block_param(dispatch, func.value_type(original));
             definitions.push(Definition { variable: original, block: dispatch, value });
@@ -160,14 +162,11 @@ impl Region {
             });
             func.blocks[source].terminator = terminator;
         }
-        let mut values = func.blocks[dispatch].params[1..].to_vec().into_iter();
+        let mut values = func.blocks[dispatch].params[1..].iter().copied();
         let mut onward: Vec<BlockCall> = self
             .entries
             .iter()
-            .map(|&entry| {
-                let count = func.blocks[entry].params.len();
-                BlockCall::with_args(entry, values.by_ref().take(count).collect::<Vec<_>>())
-            })
+            .map(|&entry| BlockCall::with_args(entry, values.by_ref().take(func.blocks[entry].params.len())))
             .collect();
         let b = &mut Builder::at(func, dispatch);
         if onward.len() == 2 {

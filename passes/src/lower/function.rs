@@ -100,7 +100,9 @@ fn call_of_tail_call(operator: &Operator<'static>) -> Operator<'static> {
 impl Lowering<'_> {
     fn treatment(&self, function: FunctionId, operator: &Operator<'static>, handlers: &[Handler]) -> Treatment {
         match operator {
-            Operator::Suspend { .. } | Operator::Switch { .. } if !self.analysis.is_inside(function) => Treatment::Expand,
+            Operator::Suspend { .. } | Operator::Switch { .. } if !self.analysis.is_inside(function) => {
+                Treatment::Expand
+            }
             Operator::Suspend { .. } | Operator::Switch { .. } => Treatment::Suspend,
             operator if super::is_resume(operator) => {
                 let site = ResumeSite::of_handlers(handlers);

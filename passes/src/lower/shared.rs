@@ -11,10 +11,10 @@
 
 use super::analysis::Analysis;
 use super::builder::Builder;
+use super::promises::Promises;
 use super::scan::Mentions;
 use super::setup::{import_global, set_up};
 use super::values::{SHARED_VALUES, shared_classes};
-use super::promises::Promises;
 use super::{Error, Lowering, Options, Store};
 use rustc_hash::FxHashSet;
 use wasmfx_ir::entity::SecondaryMap;

@@ -213,8 +213,7 @@ fn empty_if_called_once(module: &mut Module, callee: FunctionId, uses: &Secondar
         return;
     }
     let Body::Lifted(body) = &mut module.functions[callee].body else { unreachable!("it was just inlined") };
-    let params: Vec<ValType> =
-        body.blocks[body.entry].params.iter().map(|&param| body.value_type(param)).collect();
+    let params: Vec<ValType> = body.blocks[body.entry].params.iter().map(|&param| body.value_type(param)).collect();
     let mut empty = Func::new(body.ty, &params, &body.results);
     empty.blocks[empty.entry].terminator = Terminator::Unreachable;
     **body = empty;

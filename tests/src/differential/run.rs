@@ -116,7 +116,7 @@ impl Default for EngineOptions {
 }
 
 /// The stack for calls from the host. Recursion is bounded by fuel, but the frames of unoptimised code are large.
-const WASM_STACK: usize = 4 << 20;
+const WASM_STACK: usize = 1 << 20;
 
 /// An engine for many small modules: quick to compile for, quick to instantiate in, and deterministic about NaN.
 pub fn engine(options: EngineOptions) -> Result<Engine> {
@@ -137,7 +137,6 @@ pub fn engine(options: EngineOptions) -> Result<Engine> {
         .cranelift_opt_level(if options.optimise { OptLevel::Speed } else { OptLevel::None })
         .cranelift_nan_canonicalization(true)
         .wasm_backtrace_max_frames(None)
-        .async_stack_size(2 * WASM_STACK)
         .max_wasm_stack(WASM_STACK)
         .memory_reservation(1 << 20)
         .memory_guard_size(0)

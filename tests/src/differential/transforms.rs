@@ -21,10 +21,10 @@ pub const EVERYTHING: &[&str] = &[
     "opt:O4",
     "opt:Os",
     "opt:Oz",
-    "lower:memory",
+    "lower:memory:proved",
     "lower:memory:O2",
     "lower:memory-in-memory-0",
-    "lower:gc",
+    "lower:gc:proved",
     "lower:gc:O2",
 ];
 
@@ -83,13 +83,14 @@ pub fn all() -> Vec<Transform> {
     for (name, frames, multi_memory) in
         [("memory", Frames::Memory, true), ("memory-in-memory-0", Frames::Memory, false), ("gc", Frames::Gc, true)]
     {
-        let lower = move |wasm: &[u8]| {
+        let lower_and_write = move |wasm: &[u8], verify_emission: bool| {
             let options = lower::Options { store: frames.into(), multi_memory, ..lower::Options::default() };
             let mut module = parse_module(wasm, &ParseOptions::default())?;
             lower_module(&mut module, &options)?;
-            let proved = EncodeOptions { verify_emission: true, ..EncodeOptions::default() };
-            Ok(encode_module_with(&module, &proved, &Parallel)?)
+            let options = EncodeOptions { verify_emission, ..EncodeOptions::default() };
+            Ok(encode_module_with(&module, &options, &Parallel)?)
         };
+        let lower = move |wasm: &[u8]| lower_and_write(wasm, false);
         let help = format!("wasmfx-lower, frames: {name}");
         let mut add = |suffix: &str, besides: &str, apply: Box<Apply>| {
             let (name, help) = (format!("lower:{name}{suffix}"), format!("{help}{besides}"));
@@ -97,6 +98,7 @@ pub fn all() -> Vec<Transform> {
             rows.push(Transform { stack_switching: false, shares_memory: !multi_memory, ..row });
         };
         add("", "", Box::new(lower));
+        add(":proved", ", each emitted body proved", Box::new(move |wasm| lower_and_write(wasm, true)));
         add(":O2-before", ", -O2 before", Box::new(move |wasm| lower(&optimise_at_level(wasm, "2")?)));
         add(":O2-after", ", -O2 after", Box::new(move |wasm| optimise_at_level(&lower(wasm)?, "2")));
         for level in ["2", "z"] {

@@ -80,8 +80,8 @@ impl Shaper<'_> {
         let mut is_dead = false;
         // Whether validation knows it too.
         let mut is_known_dead = false;
-        // The frame whose end nothing reaches either, that validation believes to leave its results here.
-        let mut left_by = NONE;
+        // The frames whose ends nothing reaches either, that validation believes to leave their results here: each ends with the one before it.
+        let mut left_by: Vec<FrameId> = Vec::new();
         let mut reached: Vec<bool> = Vec::new();
         let mut position = self.next[0];
         while position != NONE {
@@ -90,6 +90,7 @@ impl Shaper<'_> {
             match code {
                 Code::Open(_) => {
                     self.supplies(&mut left_by, &SmallVec::new());
+                    left_by.clear();
                     reached.push(!is_dead);
                     is_known_dead = false;
                 }
@@ -100,16 +101,13 @@ impl Shaper<'_> {
                     }
                     is_dead = !reached.last().expect("an else is inside an if");
                     is_known_dead = false;
+                    left_by.clear();
                 }
                 Code::End(frame) => {
                     let kind = self.structure.frames[frame as usize].kind;
                     let will_vanish =
                         matches!(kind, FrameKind::Block | FrameKind::Loop) && self.references[frame as usize] == 0;
-                    if is_dead
-                        && !is_known_dead
-                        && !will_vanish
-                        && !self.supplies(&mut left_by, &self.results(frame))
-                    {
+                    if is_dead && !is_known_dead && !will_vanish && !self.supplies(&mut left_by, &self.results(frame)) {
                         self.insert_before(position, Code::Unreachable);
                     }
                     let begins = reached.pop().expect("an end has a beginning");
@@ -119,8 +117,10 @@ impl Shaper<'_> {
                         FrameKind::If { .. } | FrameKind::Try => !begins,
                     };
                     is_known_dead &= will_vanish;
-                    if is_dead && !will_vanish {
-                        left_by = frame;
+                    if !is_dead {
+                        left_by.clear();
+                    } else if !will_vanish {
+                        left_by.push(frame);
                     }
                 }
                 Code::Br(_) | Code::Return if is_dead => {
@@ -142,17 +142,14 @@ impl Shaper<'_> {
         }
     }
 
-    /// Whether validation finds `expected` on the stack where nothing but the end of the frame `left_by` comes before; if that frame's results are
-    /// others, it leaves nothing from now on.
-    fn supplies(&mut self, left_by: &mut FrameId, expected: &SmallVec<[ValType; 2]>) -> bool {
-        let frame = std::mem::replace(left_by, NONE);
-        if frame == NONE {
-            return expected.is_empty();
-        }
-        if self.results(frame) == *expected {
+    /// Whether validation finds `expected` on the stack where nothing but the ends of the frames `left_by` comes before; if their results are others,
+    /// they leave nothing from now on.
+    fn supplies(&mut self, left_by: &mut Vec<FrameId>, expected: &SmallVec<[ValType; 2]>) -> bool {
+        let supplied = left_by.last().map(|&frame| self.results(frame)).unwrap_or_default();
+        if supplied == *expected {
             return true;
         }
-        self.leaves_nothing[frame as usize] = true;
+        left_by.drain(..).for_each(|frame| self.leaves_nothing[frame as usize] = true);
         expected.is_empty()
     }
 }
