@@ -24,7 +24,7 @@ use crate::entity::Entity;
 use crate::error::{Error, Result};
 use crate::func::{Block, BlockCall, Func, Handler, Inst, Invoke, OperatorId, Terminator, Value, ValueDefinition};
 use crate::module::{
-    Body, DataId, ElementId, ElementItems, ElementKind, FunctionId, GlobalId, Item, MemoryId, Module, Origin, TableId,
+    Body, DataId, ElementId, ElementItems, ElementKind, FunctionId, GlobalId, MemoryId, Module, Origin, TableId,
     TagId, TypeId,
 };
 use crate::opcode::Opcode;
@@ -61,13 +61,7 @@ pub fn verify_items(module: &Module) -> Result<()> {
         Some(absence) => Err(Error::internal(format!("{what} refers to {absence}"))),
     };
     for export in &module.exports {
-        let (space, number) = match export.item {
-            Item::Function(id) => (IndexSpace::Function, id.as_u32()),
-            Item::Table(id) => (IndexSpace::Table, id.as_u32()),
-            Item::Memory(id) => (IndexSpace::Memory, id.as_u32()),
-            Item::Global(id) => (IndexSpace::Global, id.as_u32()),
-            Item::Tag(id) => (IndexSpace::Tag, id.as_u32()),
-        };
+        let (space, number) = export.item.reference();
         check(&format_args!("the export '{}'", export.name), space, number)?;
     }
     if let Some(start) = module.start {

@@ -7,6 +7,7 @@ mod control_flow;
 mod dominators;
 mod liveness;
 mod loops;
+mod needed;
 #[cfg(test)]
 mod test_graphs;
 mod uses;
@@ -16,4 +17,5 @@ pub use control_flow::ControlFlowGraph;
 pub use dominators::DominatorTree;
 pub use liveness::Liveness;
 pub use loops::{Loop, LoopForest};
+pub use needed::{Incoming, Needed};
 pub use uses::{UseCounts, User, Users};

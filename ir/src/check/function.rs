@@ -1,10 +1,10 @@
 //! What the function in SSA form says, prepared for following it.
 
 use super::expressions::{Expression, Expressions};
-use crate::analysis::ControlFlowGraph;
+use crate::analysis::{ControlFlowGraph, Needed};
 use crate::effects::{Effects, EffectsEnvironment, effects, inst_effects};
 use crate::entity::{Entity, SecondaryMap};
-use crate::func::{Block, BlockCall, Func, Inst, OperatorId, Terminator, Value, ValueDefinition};
+use crate::func::{Block, BlockCall, Func, Inst, OperatorId, Terminator, Value};
 use smallvec::SmallVec;
 
 /// A point of the function: how far it has been executed.
@@ -33,9 +33,7 @@ pub(super) struct Facts {
     pub effects: SecondaryMap<Inst, Effects>,
     /// Whether the instruction has an effect, or something that has one depends on it: what emission is expected to keep. Worked out here again, so
     /// that emission's own idea of it is not trusted.
-    pub needed: SecondaryMap<Inst, bool>,
-    /// Whether a parameter or result is needed.
-    needed_value: Vec<bool>,
+    needed: Needed,
     /// Whether a block may be executed more than once; maybe for more blocks than necessary.
     pub may_be_entered_again: SecondaryMap<Block, bool>,
     /// Whether an operator of the pool has no effects at all.
@@ -56,13 +54,12 @@ impl Facts {
             }
         }
         let is_removable_operator: Vec<bool> = operator_effects.iter().map(Effects::is_removable_if_unused).collect();
-        let (needed, needed_value) = needed(func, &cfg, &is_removable_operator);
+        let needed = Needed::new(func, &cfg, |inst| !is_removable_operator[func.operator_id(inst).index()]);
         Self {
             may_be_entered_again: blocks_in_cycles(func, &cfg),
             cfg,
             effects,
             needed,
-            needed_value,
             is_pure_operator: operator_effects.iter().map(Effects::is_pure).collect(),
             is_removable_operator,
         }
@@ -70,7 +67,7 @@ impl Facts {
 
     /// Whether the instruction has to be waited for.
     pub(super) fn is_awaited(&self, inst: Inst) -> bool {
-        self.needed[inst] && !self.effects[inst].is_pure()
+        self.needed.insts[inst] && !self.effects[inst].is_pure()
     }
 
     /// Whether leaving the instruction out could be noticed.
@@ -80,7 +77,7 @@ impl Facts {
 
     /// Whether the parameter is used by something with an effect.
     pub(super) fn is_needed_value(&self, value: Value) -> bool {
-        self.needed_value[value.index()]
+        self.needed.values[value]
     }
 }
 
@@ -105,53 +102,6 @@ fn blocks_in_cycles(func: &Func, cfg: &ControlFlowGraph) -> SecondaryMap<Block, 
         in_cycle[block] = depth > 0;
     }
     in_cycle
-}
-
-/// The instructions and values that something with an effect depends on.
-fn needed(func: &Func, cfg: &ControlFlowGraph, is_removable: &[bool]) -> (SecondaryMap<Inst, bool>, Vec<bool>) {
-    let mut incoming: SecondaryMap<Value, SmallVec<[Value; 2]>> =
-        SecondaryMap::with_default_and_len(SmallVec::new(), func.value_count());
-    let mut work: Vec<Value> = Vec::new();
-    let mut needed = SecondaryMap::with_default_and_len(false, func.inst_count());
-    for &block in cfg.reverse_postorder() {
-        let data = &func.blocks[block];
-        for &inst in &data.insts {
-            if !is_removable[func.operator_id(inst).index()] {
-                needed[inst] = true;
-                work.extend_from_slice(func.operands(inst));
-            }
-        }
-        match &data.terminator {
-            Terminator::Missing | Terminator::Unreachable | Terminator::Jump(_) => {}
-            Terminator::Branch { condition: value, .. }
-            | Terminator::Switch { index: value, .. }
-            | Terminator::BranchOnReference { reference: value, .. } => work.push(*value),
-            Terminator::Return(values) | Terminator::TailCall { args: values, .. } => work.extend_from_slice(values),
-            Terminator::Invoke(invoke) => work.extend_from_slice(&invoke.args),
-        }
-        data.terminator.for_each_block_call(|call| {
-            for (&param, &argument) in func.blocks[call.block].params.iter().zip(&call.args) {
-                incoming[param].push(argument);
-            }
-        });
-    }
-    let mut seen = vec![false; func.value_count()];
-    while let Some(value) = work.pop() {
-        let value = func.resolve(value);
-        if std::mem::replace(&mut seen[value.index()], true) {
-            continue;
-        }
-        match func.definition(value) {
-            ValueDefinition::Parameter(_) => work.extend_from_slice(&incoming[value]),
-            ValueDefinition::Result(inst) => {
-                if !std::mem::replace(&mut needed[inst], true) {
-                    work.extend_from_slice(func.operands(inst));
-                }
-            }
-            ValueDefinition::Alias(_) => unreachable!("resolved above"),
-        }
-    }
-    (needed, seen)
 }
 
 /// Where a block leads if there is no choice.

@@ -3,11 +3,11 @@
 
 use crate::environment::ModuleEnvironment;
 use crate::pass_table::Changed;
-use wasmfx_ir::analysis::ControlFlowGraph;
+use wasmfx_ir::analysis::{ControlFlowGraph, Incoming, Needed};
 use wasmfx_ir::effects::inst_effects;
 use wasmfx_ir::entity::{Entity, SecondaryMap};
-use wasmfx_ir::func::{BlockData, Terminator, ValueDefinition};
-use wasmfx_ir::{Block, Func, Inst, Value};
+use wasmfx_ir::func::{BlockData, Terminator};
+use wasmfx_ir::{Block, Func, Value};
 
 /// Runs the pass.
 pub fn run(func: &mut Func, environment: &ModuleEnvironment<'_>) -> Changed {
@@ -44,41 +44,6 @@ fn blocks_with_fixed_params(func: &Func, cfg: &ControlFlowGraph) -> SecondaryMap
         }
     }
     fixed
-}
-
-/// What flows into the block parameters: for each parameter the arguments of all edges.
-struct Incoming {
-    arguments: Vec<Value>,
-    start: Vec<u32>,
-}
-
-impl Incoming {
-    fn new(func: &Func, cfg: &ControlFlowGraph) -> Self {
-        let mut start = vec![0u32; func.value_count() + 1];
-        let for_each = |visit: &mut dyn FnMut(Value, Value)| {
-            for &block in cfg.reverse_postorder() {
-                func.blocks[block].terminator.for_each_block_call(|call| {
-                    let params = &func.blocks[call.block].params;
-                    params.iter().zip(&call.args).for_each(|(&param, &argument)| visit(param, argument));
-                });
-            }
-        };
-        for_each(&mut |param, _| start[param.index() + 1] += 1);
-        for index in 0..func.value_count() {
-            start[index + 1] += start[index];
-        }
-        let mut next = start.clone();
-        let mut arguments = vec![Value::from_u32(0); start[func.value_count()] as usize];
-        for_each(&mut |param, argument| {
-            arguments[next[param.index()] as usize] = argument;
-            next[param.index()] += 1;
-        });
-        Self { arguments, start }
-    }
-
-    fn of(&self, param: Value) -> &[Value] {
-        &self.arguments[self.start[param.index()] as usize..self.start[param.index() + 1] as usize]
-    }
 }
 
 /// A parameter that every edge gives one and the same value (or the parameter itself, around a loop) is that value. The value dominates
@@ -155,55 +120,21 @@ fn remove_unused(
     cfg: &ControlFlowGraph,
     fixed: &SecondaryMap<Block, bool>,
 ) -> Changed {
-    let incoming = Incoming::new(func, cfg);
-    let mut needed_value = SecondaryMap::with_default_and_len(false, func.value_count());
-    let mut needed_inst: SecondaryMap<Inst, bool> = SecondaryMap::with_default_and_len(false, func.inst_count());
-    let mut work: Vec<Value> = Vec::new();
-    for &block in cfg.reverse_postorder() {
-        let data = &func.blocks[block];
-        for &inst in &data.insts {
-            let mut effects = inst_effects(func, inst, environment.module());
-            if environment.options.traps_never_happen {
-                effects = effects.without_traps();
-            }
-            if !effects.is_removable_if_unused() {
-                needed_inst[inst] = true;
-                work.extend_from_slice(func.operands(inst));
-            }
-        }
-        match &data.terminator {
-            Terminator::Missing | Terminator::Unreachable | Terminator::Jump(_) => {}
-            Terminator::Branch { condition: value, .. }
-            | Terminator::Switch { index: value, .. }
-            | Terminator::BranchOnReference { reference: value, .. } => work.push(*value),
-            Terminator::Return(values) | Terminator::TailCall { args: values, .. } => work.extend_from_slice(values),
-            Terminator::Invoke(invoke) => work.extend_from_slice(&invoke.args),
-        }
-    }
-    while let Some(value) = work.pop() {
-        let value = func.resolve(value);
-        if std::mem::replace(&mut needed_value[value], true) {
-            continue;
-        }
-        match func.definition(value) {
-            ValueDefinition::Parameter(_) => work.extend_from_slice(incoming.of(value)),
-            ValueDefinition::Result(inst) => {
-                if !std::mem::replace(&mut needed_inst[inst], true) {
-                    work.extend_from_slice(func.operands(inst));
-                }
-            }
-            ValueDefinition::Alias(_) => unreachable!("resolved above"),
-        }
-    }
+    let is_needed = |inst| {
+        let effects = inst_effects(func, inst, environment.module());
+        let effects = if environment.options.traps_never_happen { effects.without_traps() } else { effects };
+        !effects.is_removable_if_unused()
+    };
+    let needed = Needed::new(func, cfg, is_needed);
 
     let mut changed = Changed::No;
     let mut gone: SecondaryMap<Value, bool> = SecondaryMap::with_default_and_len(false, func.value_count());
     for (block, data) in func.blocks.iter_mut() {
         let before = data.insts.len();
-        data.insts.retain(|&inst| needed_inst[inst]);
+        data.insts.retain(|&inst| needed.insts[inst]);
         changed |= Changed::from_flag(data.insts.len() != before);
         if !fixed[block] {
-            for &param in data.params.iter().filter(|&&param| !needed_value[param]) {
+            for &param in data.params.iter().filter(|&&param| !needed.values[param]) {
                 gone[param] = true;
             }
         }

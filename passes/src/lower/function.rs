@@ -11,7 +11,7 @@ use super::{Error, Lowering};
 use indexmap::IndexMap;
 use rustc_hash::FxHashSet;
 use wasmfx_ir::analysis::Liveness;
-use wasmfx_ir::func::{Block, BlockCall, Func, Handler, Inst, Terminator, Value};
+use wasmfx_ir::func::{Block, BlockCall, Func, Handler, Inst, Terminator, Value, ValueVec};
 use wasmfx_ir::module::{Body, FunctionId, TagId, TypeId};
 use wasmfx_ir::wasmparser::{Operator, ValType};
 
@@ -324,18 +324,10 @@ impl Lowering<'_> {
                 let lowered = self.lowered_types(&types);
                 let suspends = callee(&call).is_some_and(|callee| self.analysis.call_suspends(copy.function, callee));
                 let b = &mut Builder::at(&mut copy.func, block);
-                let (call, args) = if suspends { self.call_from_inside(b, call, &args) } else { (call, args.to_vec()) };
-                let results = b.values(call.clone(), &args, &lowered);
-                if suspends {
-                    self.called_from_inside(b, &call);
-                    let status = b.global(self.store.items.unwinding, ValType::I32);
-                    let (unwind, go_on) = b.fork(status);
-                    b.switch_to(unwind);
-                    let zero = b.i32(0);
-                    b.set_global(self.store.items.unwinding, zero);
-                    self.leave_without_frame(b, copy.layout, frame, status);
-                    b.switch_to(go_on);
-                }
+                let layout = copy.layout;
+                let results = self.call_or_leave(b, call, &args, &lowered, suspends, |this, b, status| {
+                    this.leave_without_frame(b, layout, frame, status);
+                });
                 self.values.write(self.module, &self.original_types, b, &types, &results, false)?;
                 self.free_frame(b, copy.layout, frame);
                 let zero = b.i32(0);
@@ -359,6 +351,32 @@ impl Lowering<'_> {
         b.ret(&[zero]);
         copy.exit = Some(exit);
         Ok(exit)
+    }
+
+    /// Calls something from a resume function, and ends with `leave`, which gets the status, where what is called unwinds.
+    pub(super) fn call_or_leave(
+        &mut self,
+        b: &mut Builder<'_>,
+        call: Operator<'static>,
+        args: &[Value],
+        results: &[ValType],
+        suspends: bool,
+        leave: impl FnOnce(&mut Self, &mut Builder<'_>, Value),
+    ) -> ValueVec {
+        if !suspends {
+            return b.values(call, args, results);
+        }
+        let (call, args) = self.call_from_inside(b, call, args);
+        let values = b.values(call.clone(), &args, results);
+        self.called_from_inside(b, &call);
+        let status = b.global(self.store.items.unwinding, ValType::I32);
+        let (unwind, go_on) = b.fork(status);
+        b.switch_to(unwind);
+        let zero = b.i32(0);
+        b.set_global(self.store.items.unwinding, zero);
+        leave(self, b, status);
+        b.switch_to(go_on);
+        values
     }
 
     /// Ends a resumed function that has nothing left to do, while its callee is being unwound: what is behind it follows what was appended.

@@ -147,15 +147,7 @@ impl Store {
         {
             b.switch_to(*block);
             let exception = b.block_params(*block)[0];
-            self.discard_frame(b, frame);
-            let is_bottom = self.is_null(b, next);
-            let (bottom, inside) = b.fork(is_bottom);
-            b.switch_to(bottom);
-            self.free_stack(b, stack);
-            b.throw_ref(exception, &[]);
-            b.switch_to(inside);
-            b.set_global(exception_global, exception);
-            self.enter_to_throw(b, next);
+            self.raise_in_next(b, stack, frame, next, exception, exception_global);
             b.jump(run, &[next]);
         }
 
@@ -275,13 +267,16 @@ impl Store {
         self.set_frame_field(b, frame, FrameField::Function, function);
     }
 
-    /// `thrown(stack, frame, next, exception) -> status`: what a resume site does when an exception comes out of the innermost frame.
-    pub(super) fn build_thrown(&self, ty: TypeId, exception_global: u32) -> Func {
-        let (frame_type, stack_type) = (self.kind.frame_type(), self.kind.stack_type());
-        let params = [stack_type, frame_type, frame_type, exception_type(true)];
-        let mut func = new_function(ty, &params, &[ValType::I32]);
-        let b = &mut Builder::new(&mut func);
-        let [stack, frame, next, exception] = b.params()[..] else { unreachable!("thrown has four parameters") };
+    /// An exception came out of a frame: it leaves an empty stack, and is else what the next frame is entered with.
+    fn raise_in_next(
+        &self,
+        b: &mut Builder<'_>,
+        stack: Value,
+        frame: Value,
+        next: Value,
+        exception: Value,
+        exception_global: u32,
+    ) {
         self.discard_frame(b, frame);
         let is_bottom = self.is_null(b, next);
         let (bottom, inside) = b.fork(is_bottom);
@@ -291,6 +286,16 @@ impl Store {
         b.switch_to(inside);
         b.set_global(exception_global, exception);
         self.enter_to_throw(b, next);
+    }
+
+    /// `thrown(stack, frame, next, exception) -> status`: what a resume site does when an exception comes out of the innermost frame.
+    pub(super) fn build_thrown(&self, ty: TypeId, exception_global: u32) -> Func {
+        let (frame_type, stack_type) = (self.kind.frame_type(), self.kind.stack_type());
+        let params = [stack_type, frame_type, frame_type, exception_type(true)];
+        let mut func = new_function(ty, &params, &[ValType::I32]);
+        let b = &mut Builder::new(&mut func);
+        let [stack, frame, next, exception] = b.params()[..] else { unreachable!("thrown has four parameters") };
+        self.raise_in_next(b, stack, frame, next, exception, exception_global);
         let zero = b.i32(0);
         let status = self.call(b, self.items.drive, &[stack, next, zero], &[ValType::I32]);
         b.ret(&status);

@@ -65,19 +65,10 @@ impl Lowering<'_> {
         args.extend(reference);
         let results = self.original_results(result_signature);
         let lowered = self.lowered_types(&results);
-        let (call, args) = if suspends { self.call_from_inside(b, call, &args) } else { (call, args) };
-        let values = b.values(call.clone(), &args, &lowered);
-        if suspends {
-            self.called_from_inside(b, &call);
-            let status = b.global(self.store.items.unwinding, ValType::I32);
-            let (unwind, go_on) = b.fork(status);
-            b.switch_to(unwind);
-            let zero = b.i32(0);
-            b.set_global(self.store.items.unwinding, zero);
-            self.link_frames(b, next);
+        let values = self.call_or_leave(b, call, &args, &lowered, suspends, |this, b, status| {
+            this.link_frames(b, next);
             b.ret(&[status]);
-            b.switch_to(go_on);
-        }
+        });
         self.values.write(self.module, &self.original_types, b, &results, &values, false)?;
         let zero = b.i32(0);
         b.ret(&[zero]);

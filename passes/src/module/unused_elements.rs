@@ -41,13 +41,7 @@ impl Liveness {
     fn of(module: &Module) -> Self {
         let mut live = Self::default();
         for export in &module.exports {
-            let (space, number) = match export.item {
-                Item::Function(id) => (IndexSpace::Function, id.as_u32()),
-                Item::Table(id) => (IndexSpace::Table, id.as_u32()),
-                Item::Memory(id) => (IndexSpace::Memory, id.as_u32()),
-                Item::Global(id) => (IndexSpace::Global, id.as_u32()),
-                Item::Tag(id) => (IndexSpace::Tag, id.as_u32()),
-            };
+            let (space, number) = export.item.reference();
             live.mark(space, number);
         }
         if let Some(start) = module.start {

@@ -1,0 +1,96 @@
+//! What effects and exits of a function depend on.
+
+use super::ControlFlowGraph;
+use crate::entity::{Entity, SecondaryMap};
+use crate::func::{Func, Inst, Terminator, Value, ValueDefinition};
+
+/// The arguments that edges give each block parameter, once for each edge.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    arguments: Vec<Value>,
+    start: Vec<u32>,
+}
+
+impl Incoming {
+    /// Collects them.
+    pub fn new(func: &Func, cfg: &ControlFlowGraph) -> Self {
+        let mut start = vec![0u32; func.value_count() + 1];
+        let for_each = |visit: &mut dyn FnMut(Value, Value)| {
+            for &block in cfg.reverse_postorder() {
+                func.blocks[block].terminator.for_each_block_call(|call| {
+                    let params = &func.blocks[call.block].params;
+                    params.iter().zip(&call.args).for_each(|(&param, &argument)| visit(param, argument));
+                });
+            }
+        };
+        for_each(&mut |param, _| start[param.index() + 1] += 1);
+        for index in 0..func.value_count() {
+            start[index + 1] += start[index];
+        }
+        let mut next = start.clone();
+        let mut arguments = vec![Value::from_u32(0); start[func.value_count()] as usize];
+        for_each(&mut |param, argument| {
+            arguments[next[param.index()] as usize] = argument;
+            next[param.index()] += 1;
+        });
+        Self { arguments, start }
+    }
+
+    /// The arguments of a parameter; none of any other value.
+    pub fn of(&self, param: Value) -> &[Value] {
+        &self.arguments[self.start[param.index()] as usize..self.start[param.index() + 1] as usize]
+    }
+}
+
+/// The instructions and values that something with an effect depends on.
+#[derive(Clone, Debug)]
+pub struct Needed {
+    /// Whether an instruction is needed.
+    pub insts: SecondaryMap<Inst, bool>,
+    /// Whether a value is.
+    pub values: SecondaryMap<Value, bool>,
+}
+
+impl Needed {
+    /// Marks what is needed, backwards from the exits of blocks and from the instructions of which `is_needed` says so. Cycles of parameters that
+    /// only feed each other are not.
+    pub fn new(func: &Func, cfg: &ControlFlowGraph, mut is_needed: impl FnMut(Inst) -> bool) -> Self {
+        let incoming = Incoming::new(func, cfg);
+        let mut insts = SecondaryMap::with_default_and_len(false, func.inst_count());
+        let mut values = SecondaryMap::with_default_and_len(false, func.value_count());
+        let mut work: Vec<Value> = Vec::new();
+        for &block in cfg.reverse_postorder() {
+            let data = &func.blocks[block];
+            for &inst in data.insts.iter().filter(|&&inst| is_needed(inst)) {
+                insts[inst] = true;
+                work.extend_from_slice(func.operands(inst));
+            }
+            match &data.terminator {
+                Terminator::Missing | Terminator::Unreachable | Terminator::Jump(_) => {}
+                Terminator::Branch { condition: value, .. }
+                | Terminator::Switch { index: value, .. }
+                | Terminator::BranchOnReference { reference: value, .. } => work.push(*value),
+                Terminator::Return(values) | Terminator::TailCall { args: values, .. } => {
+                    work.extend_from_slice(values);
+                }
+                Terminator::Invoke(invoke) => work.extend_from_slice(&invoke.args),
+            }
+        }
+        while let Some(value) = work.pop() {
+            let value = func.resolve(value);
+            if std::mem::replace(&mut values[value], true) {
+                continue;
+            }
+            match func.definition(value) {
+                ValueDefinition::Parameter(_) => work.extend_from_slice(incoming.of(value)),
+                ValueDefinition::Result(inst) => {
+                    if !std::mem::replace(&mut insts[inst], true) {
+                        work.extend_from_slice(func.operands(inst));
+                    }
+                }
+                ValueDefinition::Alias(_) => unreachable!("resolved above"),
+            }
+        }
+        Self { insts, values }
+    }
+}
