@@ -24,8 +24,8 @@ use crate::entity::Entity;
 use crate::error::{Error, Result};
 use crate::func::{Block, BlockCall, Func, Handler, Inst, Invoke, OperatorId, Terminator, Value, ValueDefinition};
 use crate::module::{
-    Body, DataId, ElementId, ElementItems, ElementKind, FunctionId, GlobalId, MemoryId, Module, Origin, TableId,
-    TagId, TypeId,
+    Body, DataId, ElementId, ElementItems, ElementKind, FunctionId, GlobalId, MemoryId, Module, Origin, TableId, TagId,
+    TypeId,
 };
 use crate::opcode::Opcode;
 use crate::print::{OperatorText, TypeText};

@@ -36,6 +36,8 @@ pub(super) struct Facts {
     needed: Needed,
     /// Whether a block may be executed more than once; maybe for more blocks than necessary.
     pub may_be_entered_again: SecondaryMap<Block, bool>,
+    /// The effects of each operator of the pool.
+    pub operator_effects: Vec<Effects>,
     /// Whether an operator of the pool has no effects at all.
     pub is_pure_operator: Vec<bool>,
     /// Whether executing an operator of the pool changes nothing.
@@ -62,6 +64,7 @@ impl Facts {
             needed,
             is_pure_operator: operator_effects.iter().map(Effects::is_pure).collect(),
             is_removable_operator,
+            operator_effects,
         }
     }
 

@@ -165,8 +165,9 @@ impl Simulation<'_> {
             }
             if facts.is_awaited(inst) {
                 before.push(inst);
-                // Nothing may come before something that conflicts with everything.
-                if facts.effects[inst].flags.intersects(EffectFlags::CALLS) {
+                // Only something newly made may come before a call, which conflicts with everything else.
+                let is_call = facts.effects[inst].flags.intersects(EffectFlags::CALLS);
+                if is_call && facts.effects[inst].conflicts_with(&facts.operator_effects[operator.index()]) {
                     break;
                 }
             }

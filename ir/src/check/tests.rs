@@ -4,6 +4,7 @@ use crate::lift::lift_body;
 use crate::module::{Body, Module};
 use crate::opcode::Opcode;
 use crate::parse::{ParseOptions, parse_module};
+use wasmparser::Operator;
 
 fn parse(text: &str) -> Module {
     let bytes = wat::parse_str(text).expect("the text parses");
@@ -113,6 +114,43 @@ fn choices_that_make_no_difference_are_left_out() {
         "(module (func (param i32) (result i32) (if (i32.const 1) (then (return (i32.const 2)))) (local.get 0)))",
     );
     check_text("(module (func (result i32) (block (br_if 0 (i32.eqz (i32.const 0))) (unreachable)) (i32.const 1)))");
+    // What the choice depends on is needed by nothing else.
+    check_text(
+        "(module (type $s (struct)) (type $a (array (mut (ref null $s)))) (global $g (mut i32) (i32.const 0))
+            (func (result (ref null $a))
+                (if (global.get $g) (then)) (array.new $a (ref.null $s) (i32.const 1))))",
+    );
+}
+
+#[test]
+fn only_something_newly_made_may_come_before_a_call() {
+    let module = parse(
+        "(module (type $s (struct (field (mut i32)))) (import \"\" \"f\" (func $f))
+            (func (param (ref $s)) (result (ref $s)) (local $new (ref $s))
+                (call $f)
+                (local.set $new (struct.new_default $s))
+                (struct.set $s 0 (local.get 0) (i32.const 1))
+                (local.get $new)))",
+    );
+    let mut func = bodies(&module).remove(0);
+    let body = emit(&mut func, &module);
+    check_emission(&func, &body, &module).unwrap();
+    let position = |code: &[CodeItem], is_it: &dyn Fn(&Operator<'static>) -> bool| {
+        let found = code.iter().position(|item| matches!(item, CodeItem::Operator(id) if is_it(&func.operators[*id])));
+        found.expect("the function has it")
+    };
+    let mut earlier = body.clone();
+    let call = position(&earlier.code, &|operator| matches!(operator, Operator::Call { .. }));
+    let new = position(&earlier.code, &|operator| matches!(operator, Operator::StructNewDefault { .. }));
+    let allocation = earlier.code.remove(new);
+    earlier.code.insert(call, allocation);
+    check_emission(&func, &earlier, &module).unwrap();
+    let mut wrong = body;
+    let call = position(&wrong.code, &|operator| matches!(operator, Operator::Call { .. }));
+    let set = position(&wrong.code, &|operator| matches!(operator, Operator::StructSet { .. }));
+    let call = wrong.code.remove(call);
+    wrong.code.insert(set, call);
+    check_emission(&func, &wrong, &module).unwrap_err();
 }
 
 #[test]
