@@ -18,8 +18,12 @@ impl Axis {
         Axis { low, high, logarithmic: false }
     }
 
-    /// From `low` to `high`, both positive.
+    /// From `low` to `high`.
+    ///
+    /// # Panics
+    /// If they are not positive and finite: an axis from 0 would have ticks without end.
     pub(super) fn logarithmic(low: f64, high: f64) -> Axis {
+        assert!(low > 0.0 && high.is_finite(), "a logarithmic axis goes from {low} to {high}");
         Axis { low, high, logarithmic: true }
     }
 

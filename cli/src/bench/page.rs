@@ -200,6 +200,16 @@ mod tests {
     }
 
     #[test]
+    fn times_below_the_clocks_resolution_are_not_drawn() {
+        let mut report = report();
+        for record in report.runs.iter_mut().filter(|record| record.median_s.is_some()) {
+            record.median_s = Some(0.0);
+        }
+        let page = render(&report).unwrap();
+        assert!(!page.contains("NaN") && !page.contains("inf"), "{page}");
+    }
+
+    #[test]
     fn the_picture_is_themed_by_itself() {
         let picture = render_figure(&report()).unwrap();
         assert!(picture.starts_with("<svg") && picture.contains("prefers-color-scheme"), "{picture}");

@@ -64,7 +64,7 @@ pub struct Record {
 impl Record {
     /// Width of the range of running times, relative to their median.
     pub fn spread(&self) -> Option<f64> {
-        Some((self.max_s? - self.min_s?) / self.median_s?)
+        Some((self.max_s? - self.min_s?) / self.measurable_time()?)
     }
 
     /// The program's name without the parameter that it is measured against.
@@ -80,7 +80,12 @@ impl Record {
     /// Nanoseconds for each suspension of a program that is measured against a parameter.
     pub fn nanoseconds_per_suspension(&self) -> Option<f64> {
         let suspensions: f64 = self.arguments.get(1)?.parse().ok()?;
-        Some(self.median_s? * 1e9 / suspensions)
+        Some(self.measurable_time()? * 1e9 / suspensions)
+    }
+
+    /// The median in seconds, unless it is below the clock's resolution: nothing can be said in relation to 0.
+    fn measurable_time(&self) -> Option<f64> {
+        self.median_s.filter(|&median| median > 0.0)
     }
 }
 
@@ -155,7 +160,8 @@ impl Report {
 
     /// A record's time over the baseline's on the same engine.
     pub fn time_ratio(&self, record: &Record, baseline: Baseline) -> Option<f64> {
-        Some(record.median_s? / self.record(&record.program, baseline.variant(), record.engine)?.median_s?)
+        let base = self.record(&record.program, baseline.variant(), record.engine)?.measurable_time()?;
+        Some(record.measurable_time()? / base)
     }
 
     /// A record's size over the baseline's.
