@@ -264,8 +264,7 @@ fn liveness(code: &[Code], structure: &Structure, blocks: &CodeBlocks, variables
 }
 
 fn normalize(segments: &mut Segments) {
-    // Lists that were put together are runs, which a stable sort merges.
-    segments.sort();
+    segments.sort_unstable();
     let mut kept: usize = 0;
     for index in 0..segments.len() {
         let (start, end) = segments[index];
@@ -277,6 +276,29 @@ fn normalize(segments: &mut Segments) {
         }
     }
     segments.truncate(kept);
+}
+
+/// The union of two normalized lists.
+fn merge(a: &Segments, b: &Segments) -> Segments {
+    let mut merged = Segments::with_capacity(a.len() + b.len());
+    let (mut left, mut right) = (0, 0);
+    loop {
+        let (start, end) = match (a.get(left), b.get(right)) {
+            (Some(&segment), other) if other.is_none_or(|&other| segment <= other) => {
+                left += 1;
+                segment
+            }
+            (_, Some(&segment)) => {
+                right += 1;
+                segment
+            }
+            (_, None) => return merged,
+        };
+        match merged.last_mut() {
+            Some((_, last)) if start <= *last => *last = end.max(*last),
+            _ => merged.push((start, end)),
+        }
+    }
 }
 
 /// Adds one range to a normalized list.
@@ -386,9 +408,8 @@ impl Classes {
         if moved.len() < 8 {
             moved.into_iter().chain([between]).for_each(|segment| insert_segment(target, segment));
         } else {
-            target.extend(moved);
-            target.push(between);
-            normalize(target);
+            *target = merge(target, &moved);
+            insert_segment(target, between);
         }
         self.param[keep as usize] = self.param[keep as usize].min(self.param[gone as usize]);
     }
@@ -612,4 +633,21 @@ fn number_locals(params: usize, types: &[ValType], weight: &[u64]) -> Renumberin
         }
     }
     Renumbering { number, types: numbered }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn merged_lists_are_those_of_all_segments() {
+        let lists: [&[(u32, u32)]; 5] = [&[], &[(0, 3), (5, 6), (9, 12)], &[(3, 4), (6, 9)], &[(1, 20)], &[(30, 31)]];
+        for a in lists {
+            for b in lists {
+                let mut expected = [a, b].concat();
+                normalize(&mut expected);
+                assert_eq!(merge(&a.to_vec(), &b.to_vec()), expected, "{a:?} and {b:?}");
+            }
+        }
+    }
 }
