@@ -263,6 +263,22 @@ fn large_text() -> Vec<(&'static str, String)> {
             ),
         ),
         ("text: one line of a megabyte", format!("(module (func {}))", "nop ".repeat(1 << 18))),
+        ("text: a suspension in each of many nested loops", {
+            const LOOPS: usize = 1000;
+            format!(
+                "(module (type $f (func (param i32))) (type $c (cont $f)) (type $g (func)) (type $d (cont $g)) (tag $t)
+                   (elem declare func $walk)
+                   (func $wait (param i32) (if (local.get 0) (then (call $wait (i32.const 0)))) (suspend $t))
+                   (func $walk (param i32) {} {})
+                   (func (export \"run\")
+                     (block $on (result (ref $d))
+                       (resume $c (on $t $on) (i32.const 0) (cont.new $c (ref.func $walk)))
+                       (return))
+                     (drop)))",
+                "(loop (call $wait (local.get 0)) ".repeat(LOOPS),
+                "(call $wait (local.get 0)) (br_if 0 (local.get 0))) ".repeat(LOOPS)
+            )
+        }),
         ("text: nested comments", format!("{} {} (module)", "(;".repeat(MANY), ";)".repeat(MANY))),
     ]
 }

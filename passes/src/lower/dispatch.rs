@@ -39,6 +39,10 @@ impl Order {
     }
 }
 
+/// How many loops around one another get a dispatching block each. Each of them has an edge for every entry into the loops inside it, which is
+/// quadratic; emission finds one block for all that is deeper.
+const MAX_DEPTH: usize = 6;
+
 /// Makes loops with several entries dispatch at their headers, and adds the definitions that this makes.
 ///
 /// Where a variable has no value that could stand for "none" (a reference that is never null) the function stays as it is.
@@ -47,7 +51,7 @@ pub(super) fn dispatch_at_headers(func: &mut Func, mut order: Order, definitions
     if !definitions.iter().all(|definition| is_defaultable(func, definition.variable)) {
         return;
     }
-    loop {
+    for _ in 0..MAX_DEPTH {
         let cfg = ControlFlowGraph::new(func);
         let dominators = DominatorTree::new(func, &cfg);
         order.extend(&cfg);

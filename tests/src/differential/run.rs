@@ -58,6 +58,11 @@ pub enum TrapKind {
     UnhandledTag,
     Unreachable,
     StackOverflow,
+    /// An indirect call found nothing in the table.
+    MissingFunction,
+    /// An indirect call found a function of another type.
+    WrongFunction,
+    CastFailure,
     /// Any other, by the engine's name for it.
     Other(String),
 }
@@ -70,13 +75,24 @@ impl TrapKind {
             Trap::UnhandledTag => TrapKind::UnhandledTag,
             Trap::UnreachableCodeReached => TrapKind::Unreachable,
             Trap::StackOverflow => TrapKind::StackOverflow,
+            Trap::IndirectCallToNull => TrapKind::MissingFunction,
+            Trap::BadSignature => TrapKind::WrongFunction,
+            Trap::CastFailure => TrapKind::CastFailure,
             other => TrapKind::Other(other.to_string()),
         }
     }
 
-    /// Whether a translation without stack switching may show this trap as another one: it has to make its own.
-    pub fn is_about_continuations(&self) -> bool {
-        matches!(self, TrapKind::NullReference | TrapKind::Consumed | TrapKind::UnhandledTag)
+    /// Whether a translation without stack switching may show this trap as that one.
+    pub fn may_become(&self, lowered: &TrapKind) -> bool {
+        match self {
+            // It has to make its own.
+            TrapKind::NullReference | TrapKind::Consumed | TrapKind::UnhandledTag => true,
+            // Where references cross the module's boundary, an indirect call is a call of a reference from the table, which is cast first.
+            TrapKind::MissingFunction | TrapKind::WrongFunction => {
+                matches!(lowered, TrapKind::CastFailure | TrapKind::NullReference)
+            }
+            _ => false,
+        }
     }
 }
 
