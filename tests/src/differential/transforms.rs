@@ -100,12 +100,12 @@ pub fn all() -> Vec<Transform> {
         add("", "", Box::new(lower));
         add(":proved", ", each emitted body proved", Box::new(move |wasm| lower_and_write(wasm, true)));
         add(":O2-before", ", -O2 before", Box::new(move |wasm| lower(&optimise_at_level(wasm, "2")?)));
-        add(":O2-after", ", -O2 after", Box::new(move |wasm| optimise_at_level(&lower(wasm)?, "2")));
+        add(":O2-after", ", -O2 after", Box::new(move |wasm| optimise(&lower(wasm)?, "2", Options::default())));
         for level in ["2", "z"] {
             add(
                 &format!(":O{level}"),
                 &format!(", -O{level} before and after"),
-                Box::new(move |wasm| optimise_at_level(&lower(&optimise_at_level(wasm, level)?)?, level)),
+                Box::new(move |wasm| optimise(&lower(&optimise_at_level(wasm, level)?)?, level, Options::default())),
             );
         }
         add(
@@ -150,10 +150,14 @@ fn proved_options() -> Options {
     Options { verify_emission: true, ..Options::default() }
 }
 
-/// What `wasmfx-opt -OLEVEL` makes of a module.
+/// What `wasmfx-opt -OLEVEL` makes of a module; each emitted body is proved.
 pub fn optimise_at_level(wasm: &[u8], level: &str) -> Result<Vec<u8>> {
+    optimise(wasm, level, proved_options())
+}
+
+fn optimise(wasm: &[u8], level: &str, options: Options) -> Result<Vec<u8>> {
     let level = Level::from_name(level).with_context(|| format!("there is no level -O{level}"))?;
-    let options = proved_options().at_level(level);
+    let options = options.at_level(level);
     let pipeline = Pipeline::for_level(&options);
     Ok(Optimizer { pipeline, options, ..Optimizer::default() }.run(wasm)?.bytes)
 }
