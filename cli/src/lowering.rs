@@ -4,7 +4,7 @@ pub mod report;
 
 use std::path::PathBuf;
 
-use crate::optimize::optimizer_at;
+use crate::optimize::{optimizer_at, optimizer_of};
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use wasmfx_ir::entity::{Entity, SecondaryMap};
 use wasmfx_ir::module::FunctionId;
 use wasmfx_ir::parse::{ParseOptions, parse_module};
 use wasmfx_passes::lower::{self, RUNTIME_MODULE, Report, Runtime, lower_module, runtime_module};
-use wasmfx_passes::options::Level;
+use wasmfx_passes::options::{Level, Options};
 use wasmfx_passes::parallel::Parallel;
 
 /// Where frames of suspended functions are kept.
@@ -124,9 +124,14 @@ pub fn lower_binary(binary: &[u8], options: &lower::Options) -> Result<(Vec<u8>,
 pub fn lower_binary_at(binary: &[u8], options: &lower::Options, level: Option<Level>) -> Result<(Vec<u8>, Report)> {
     let optimizer = level.map(optimizer_at);
     let optimized;
-    let binary = match &optimizer {
-        Some(optimizer) => {
-            optimized = optimizer.run(binary)?.bytes;
+    let binary = match level {
+        Some(level) => {
+            let mut before = Options::default().at_level(level);
+            if !(options.suspend_through.is_empty() && options.never_suspend.is_empty()) {
+                // The user's names are those of the input's functions, so each stays what it is until they have been looked up.
+                before.skip_passes = ["inlining", "duplicate-functions"].map(String::from).to_vec();
+            }
+            optimized = optimizer_of(before).run(binary)?.bytes;
             &optimized[..]
         }
         None => binary,

@@ -421,6 +421,21 @@ impl Terminator {
         }
     }
 
+    /// The operator and its operands, where the terminator is a call: a tail call or an invocation.
+    pub fn call(&self) -> Option<(OperatorId, &[Value])> {
+        match self {
+            Self::TailCall { operator, args } => Some((*operator, args)),
+            Self::Invoke(invoke) => Some((invoke.operator, &invoke.args)),
+            Self::Missing
+            | Self::Unreachable
+            | Self::Jump(_)
+            | Self::Branch { .. }
+            | Self::Switch { .. }
+            | Self::Return(_)
+            | Self::BranchOnReference { .. } => None,
+        }
+    }
+
     /// Like [`Self::operator`], to change it.
     pub fn operator_mut(&mut self) -> Option<&mut OperatorId> {
         match self {

@@ -18,7 +18,7 @@ use wasmfx_ir::wasmparser::{self, WasmFeatures};
 
 /// How often `--converge` runs a pipeline at most.
 const MAX_CONVERGE_ROUNDS: usize = 20;
-/// How often a body is emitted anew at most. About five rounds are needed for the largest modules.
+/// How often a body is emitted anew at most: a bound, in case one should never come to rest.
 const MAX_EMISSION_ROUNDS: usize = 50;
 
 /// A body that stays bytes, and why: it was not optimised.

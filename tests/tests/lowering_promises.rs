@@ -1,7 +1,8 @@
 //! What users promise about calls that never suspend: kept, it makes the output smaller and changes nothing; broken, it is a trap.
 
-use wasmfx::lowering::{Frames, LoweringArguments, LoweringDetails, lower_binary};
+use wasmfx::lowering::{Frames, LoweringArguments, LoweringDetails, lower_binary, lower_binary_at};
 use wasmfx_passes::lower::Report;
+use wasmfx_passes::options::Level;
 use wasmfx_tests::differential::run::{EngineOptions, engine};
 use wasmtime::{Instance, Module, Store, Trap};
 
@@ -52,8 +53,12 @@ fn details(suspend_through: &[&str], never_suspend: &[&str]) -> LoweringDetails 
 }
 
 fn lower(frames: Frames, details: LoweringDetails) -> anyhow::Result<(Vec<u8>, Report)> {
+    lower_at(frames, details, None)
+}
+
+fn lower_at(frames: Frames, details: LoweringDetails, level: Option<Level>) -> anyhow::Result<(Vec<u8>, Report)> {
     let options = LoweringArguments { frames, details, ..LoweringArguments::default() }.options();
-    lower_binary(&wat::parse_str(CALLBACKS)?, &options)
+    lower_binary_at(&wat::parse_str(CALLBACKS)?, &options, level)
 }
 
 fn run(lowered: &[u8], x: i32, callback: i32) -> wasmtime::Result<i32> {
@@ -98,6 +103,41 @@ fn a_promise_that_is_broken_is_a_trap() {
             assert_eq!(error.downcast_ref::<Trap>(), Some(&Trap::UnreachableCodeReached), "{error:?}");
         }
     }
+}
+
+/// `inner` has one caller, so that the optimiser would inline it and forget its name.
+#[test]
+fn promises_are_about_the_functions_of_the_input_at_every_level() {
+    for level in Level::NAMES {
+        for promise in [details(&["inner"], &[]), details(&[], &["apply*"])] {
+            let (promised, _) = lower_at(Frames::Memory, promise.clone(), Level::from_name(level)).unwrap();
+            assert_eq!(run(&promised, 5, 0).unwrap(), 126, "-O{level} {promise:?}");
+            run(&promised, 5, 1).unwrap_err();
+        }
+    }
+}
+
+/// A small function that suspends is inlined before lowering, but not into one that was promised not to suspend.
+#[test]
+fn a_promise_holds_for_direct_calls_of_small_functions() {
+    let text = "(module (type $f (func)) (type $k (cont $f)) (tag $t) (elem declare func $task)
+        (func $small (suspend $t))
+        (func $caller (call $small))
+        (func $task (call $caller))
+        (func (export \"run\") (param i32 i32) (result i32)
+            (block $on (result (ref $k))
+                (resume $k (on $t $on) (cont.new $k (ref.func $task)))
+                (return (i32.const 1)))
+            (drop)
+            (i32.const 2)))";
+    let binary = wat::parse_str(text).unwrap();
+    let lowered = |details| {
+        let options = LoweringArguments { details, ..LoweringArguments::default() }.options();
+        lower_binary(&binary, &options).unwrap().0
+    };
+    assert_eq!(run(&lowered(LoweringDetails::default()), 0, 0).unwrap(), 2);
+    let error = run(&lowered(details(&[], &["caller"])), 0, 0).unwrap_err();
+    assert_eq!(error.downcast_ref::<Trap>(), Some(&Trap::UnreachableCodeReached), "{error:?}");
 }
 
 #[test]

@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use wasmfx_passes::lower;
-use wasmfx_passes::optimizer::Optimizer;
-use wasmfx_passes::options::Options;
-use wasmfx_passes::pipeline::Pipeline;
+use wasmfx_passes::options::{Level, OptimizeLevel, ShrinkLevel};
 
 use super::programs::{Build, Source, Workload};
 use crate::input_output::Input;
-use crate::lowering::{Frames, lower_binary};
+use crate::lowering::{Frames, lower_binary_at};
+use crate::optimize::optimize_binary;
 
 /// One way to run programs.
 pub struct Variant {
@@ -39,12 +38,8 @@ pub static VARIANTS: &[Variant] = &[
     Variant { name: PLAIN, build: Build::Plain, frames: None },
 ];
 
-/// At -O2.
-fn optimized(binary: &[u8]) -> Result<Vec<u8>> {
-    let options = Options::default();
-    let optimizer = Optimizer { pipeline: Pipeline::for_level(&options), options, ..Optimizer::default() };
-    Ok(optimizer.run(binary)?.bytes)
-}
+/// What programs are optimised at: `-O2`.
+const LEVEL: Level = Level { optimize: OptimizeLevel::O2, shrink: ShrinkLevel::None };
 
 /// A program's module in one variant, ready to run.
 pub struct Prepared {
@@ -80,7 +75,7 @@ impl Variant {
         match (self.build, self.frames) {
             // Binaryen has optimised it.
             (Build::Asyncify, _) => Ok(binary.to_vec()),
-            (_, None) => optimized(binary),
+            (_, None) => optimize_binary(binary, LEVEL),
             // Optimised while continuations are visible, and again when they are gone.
             (_, Some(frames)) => {
                 let options = lower::Options {
@@ -88,7 +83,7 @@ impl Variant {
                     suspend_through: workload.suspend_through(),
                     ..lower::Options::default()
                 };
-                optimized(&lower_binary(&optimized(binary)?, &options)?.0)
+                Ok(lower_binary_at(binary, &options, Some(LEVEL))?.0)
             }
         }
     }

@@ -14,7 +14,11 @@ use wasmfx_passes::pipeline::Pipeline;
 
 /// The optimiser at a level, with names kept and nothing assumed.
 pub fn optimizer_at(level: Level) -> Optimizer {
-    let options = Options::default().at_level(level);
+    optimizer_of(Options::default().at_level(level))
+}
+
+/// The optimiser that runs what belongs to the level of these options, with names kept.
+pub fn optimizer_of(options: Options) -> Optimizer {
     Optimizer { pipeline: Pipeline::for_level(&options), options, ..Optimizer::default() }
 }
 

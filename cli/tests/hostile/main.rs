@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 /// More than any program needs for the inputs here, and less than one that believes a count of four billion takes.
 const MEMORY_LIMIT_KILOBYTES: usize = 1_500_000;
-/// Generous: the slowest takes a second or two on an idle machine, without optimisation by the compiler.
+/// Generous, as the machine may be busy with other things. `WASMFX_SHOW_TIMES=1` with `--nocapture` shows what each takes.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 const VALIDATE: &str = env!("CARGO_BIN_EXE_wasmfx-validate");

@@ -7,6 +7,7 @@
 
 use super::builder::{Builder, zero_operator};
 use super::ssa::Definition;
+use rustc_hash::FxHashSet;
 use wasmfx_ir::analysis::{ControlFlowGraph, DominatorTree, strongly_connected_components};
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::{Block, BlockCall, Func, Terminator, Value};
@@ -22,8 +23,8 @@ impl Order {
     /// The reverse postorder of the original.
     pub(super) fn new(func: &Func, cfg: &ControlFlowGraph) -> Self {
         let mut positions = SecondaryMap::with_default_and_len(UNKNOWN, func.blocks.len());
-        for &block in cfg.reverse_postorder() {
-            positions[block] = cfg.position(block).unwrap_or(UNKNOWN);
+        for (position, &block) in (0..).zip(cfg.reverse_postorder()) {
+            positions[block] = position;
         }
         Self(positions)
     }
@@ -105,19 +106,18 @@ impl Region {
         let predecessors = |block: Block| {
             cfg.predecessors(block).iter().copied().filter(move |&from| !dominators.dominates(block, from))
         };
-        let mut is_inside = SecondaryMap::with_default_and_len(false, func.blocks.len());
-        blocks.iter().for_each(|&block| is_inside[block] = true);
+        let inside: FxHashSet<Block> = blocks.iter().copied().collect();
         let header = *blocks.iter().min_by_key(|&&block| (order.0[block], block))?;
         let mut others: Vec<Block> = blocks
             .iter()
             .copied()
-            .filter(|&block| block != header && predecessors(block).any(|from| !is_inside[from]))
+            .filter(|&block| block != header && predecessors(block).any(|from| !inside.contains(&from)))
             .collect();
         others.sort_unstable_by_key(|&block| (order.0[block], block));
         let entries: Vec<Block> = std::iter::once(header).chain(others).collect();
         let mut redirected: Vec<(Block, Block)> = Vec::new();
         for &entry in &entries {
-            let leads_there = predecessors(entry).filter(|&from| entry == header || !is_inside[from]);
+            let leads_there = predecessors(entry).filter(|&from| entry == header || !inside.contains(&from));
             redirected.extend(leads_there.map(|from| (from, entry)));
         }
         redirected.sort_unstable();
@@ -157,10 +157,8 @@ impl Region {
                 let constant = Operator::I32Const { value: i32::try_from(number).expect("blocks are numbered by u32") };
                 let mut args = vec![func.append_value(source, constant, &[], ValType::I32)];
                 for (position, &entry) in self.entries.iter().enumerate() {
-                    match position == number {
-                        true => args.extend(call.args.iter().copied()),
-                        false => args.extend(func.blocks[entry].params.iter().copied()),
-                    }
+                    let given = if position == number { &call.args } else { &func.blocks[entry].params };
+                    args.extend(given.iter().copied());
                 }
                 *call = BlockCall::with_args(dispatch, args);
             });

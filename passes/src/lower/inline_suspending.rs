@@ -4,6 +4,7 @@
 //! it is. Each call of such a function needs the test and the frame in any case.
 
 use super::Error;
+use super::promises::Promises;
 use super::scan::{Callee, Summary};
 use crate::inline_body::{direct_callee, inline_call};
 use rustc_hash::FxHashSet;
@@ -16,13 +17,15 @@ use wasmfx_ir::wasmparser::Operator;
 /// A body of at most this many instructions is inlined.
 const MOST_INSTRUCTIONS: usize = 24;
 
-/// Inlines; returns whether anything changed, and the module must be scanned again.
+/// Inlines; returns whether anything changed, and the module must be scanned again. What was promised never to suspend stays without instructions
+/// that do.
 ///
 /// # Errors
 /// If a body is not valid.
 pub(super) fn inline_suspending(
     module: &mut Module,
     summaries: &SecondaryMap<FunctionId, Summary>,
+    promises: &Promises,
 ) -> Result<bool, Error> {
     let mut small: FxHashSet<FunctionId> = FxHashSet::default();
     let ids: Vec<FunctionId> = module.functions.keys().collect();
@@ -40,7 +43,8 @@ pub(super) fn inline_suspending(
     for &id in &ids {
         let calls_small =
             |callee: &Callee| matches!(callee, Callee::Direct(callee) if *callee != id && small.contains(callee));
-        if summaries[id].calls.iter().any(calls_small) && !small.contains(&id) && lift_in_place(module, id)? {
+        let takes = !promises.never_suspends(id) && !small.contains(&id);
+        if takes && summaries[id].calls.iter().any(calls_small) && lift_in_place(module, id)? {
             changed |= inline_into(module, id, &small);
         }
     }

@@ -102,7 +102,7 @@ pub struct Options {
     /// Modules (or `module.name`) whose imports are the host's: they never suspend. `*` stands for anything. For [`Runtime::Shared`].
     pub host_imports: Vec<String>,
     /// Names of functions (`*` stands for anything): only their indirect calls suspend; all do if there are none. An indirect call of another
-    /// function traps if what it calls suspends after all.
+    /// function traps if what it calls suspends after all. The names are those of the module that is lowered: what was inlined before has none.
     pub suspend_through: Vec<String>,
     /// Names of functions that never suspend: a call in them traps if what it calls suspends after all.
     pub never_suspend: Vec<String>,
@@ -180,7 +180,8 @@ struct Lowering<'m> {
 pub fn lower_module(module: &mut Module, options: &Options) -> Result<Report, Error> {
     let mentions = Mentions::new(module);
     let mut summaries = scan::scan(module, &mentions).map_err(|error| Error::input(error.to_string()))?;
-    if inline_suspending::inline_suspending(module, &summaries)? {
+    let promises = Promises::new(module, &summaries, options)?;
+    if inline_suspending::inline_suspending(module, &summaries, &promises)? {
         summaries = scan::scan(module, &mentions).map_err(|error| Error::input(error.to_string()))?;
     }
     let suspends = module.functions.keys().any(|id| !summaries[id].suspends.is_empty());
@@ -196,7 +197,6 @@ pub fn lower_module(module: &mut Module, options: &Options) -> Result<Report, Er
     } else {
         refuse_open_items(module, &mentions)?;
     }
-    let promises = Promises::new(module, &summaries, options)?;
     let analysis = Analysis::new(module, &summaries, foreign, promises, shared);
     let touched: Vec<FunctionId> = module
         .functions

@@ -54,6 +54,11 @@ impl Promises {
         Ok(promises)
     }
 
+    /// Whether it was promised that a function never suspends.
+    pub(super) fn never_suspends(&self, function: FunctionId) -> bool {
+        self.never[function]
+    }
+
     /// Whether a suspension of the callee may go on through the caller.
     pub(super) fn passes(&self, caller: FunctionId, callee: Callee) -> bool {
         !self.never[caller] && (matches!(callee, Callee::Direct(_)) || self.passes_indirect[caller])

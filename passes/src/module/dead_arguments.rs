@@ -4,6 +4,7 @@
 //! given to `ref.func` (and so to `cont.new`) is touched. Arguments are computed as before; what they are computed with goes, if nothing
 //! else needs it, by the dead code pass. Results stay where a tail call is involved on either side, as its results are its caller's.
 
+use crate::inline_body::direct_callee;
 use crate::options::Options;
 use crate::pass_table::Changed;
 use rayon::prelude::*;
@@ -185,7 +186,7 @@ fn used_params(id: FunctionId, func: &Func) -> Vec<bool> {
             used[index as usize] = true;
         }
     };
-    let itself = |operator: &Operator<'static>| callee_of(operator) == Some(id);
+    let itself = |operator: &Operator<'static>| direct_callee(operator) == Some(id);
     for data in func.blocks.values() {
         for &inst in &data.insts {
             let recurs = itself(func.operator(inst));
@@ -201,15 +202,6 @@ fn used_params(id: FunctionId, func: &Func) -> Vec<bool> {
         });
     }
     used
-}
-
-fn callee_of(operator: &Operator<'static>) -> Option<FunctionId> {
-    match *operator {
-        Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
-            Some(FunctionId::from_u32(function_index))
-        }
-        _ => None,
-    }
 }
 
 fn calls(module: &Module) -> SecondaryMap<FunctionId, Calls> {
@@ -257,7 +249,7 @@ fn sites(func: &Func) -> (Vec<Site>, Vec<FunctionId>) {
     let mut escaping = Vec::new();
     func.for_each_used_operator(|operator| {
         let operator = &func.operators[operator];
-        if callee_of(operator).is_none() {
+        if direct_callee(operator).is_none() {
             visit_operator(operator, &mut |space, number| {
                 if space == IndexSpace::Function {
                     escaping.push(FunctionId::from_u32(number));
@@ -281,7 +273,7 @@ fn sites(func: &Func) -> (Vec<Site>, Vec<FunctionId>) {
     let mut sites = Vec::new();
     for data in func.blocks.values() {
         for &inst in &data.insts {
-            if let Some(callee) = callee_of(func.operator(inst)) {
+            if let Some(callee) = direct_callee(func.operator(inst)) {
                 let uses_results = func.inst_results(inst).any(|result| uses.get(result) > 0);
                 sites.push(Site {
                     callee,
@@ -291,24 +283,16 @@ fn sites(func: &Func) -> (Vec<Site>, Vec<FunctionId>) {
                 });
             }
         }
-        let (operator, args, is_tail_call, results): (_, _, _, ValueVec) = match &data.terminator {
-            Terminator::TailCall { operator, args } => (*operator, args, true, ValueVec::new()),
-            Terminator::Invoke(invoke) => {
-                let results = invoke.normal.map(|normal| func.blocks[normal].params.clone()).unwrap_or_default();
-                (invoke.operator, &invoke.args, false, results)
-            }
-            Terminator::Missing
-            | Terminator::Unreachable
-            | Terminator::Jump(_)
-            | Terminator::Branch { .. }
-            | Terminator::Switch { .. }
-            | Terminator::Return(_)
-            | Terminator::BranchOnReference { .. } => continue,
+        let Some((operator, args)) = data.terminator.call() else { continue };
+        let Some(callee) = direct_callee(&func.operators[operator]) else { continue };
+        let normal = match &data.terminator {
+            Terminator::Invoke(invoke) => invoke.normal,
+            _ => None,
         };
-        if let Some(callee) = callee_of(&func.operators[operator]) {
-            let uses_results = results.iter().any(|&result| uses.get(result) > 0);
-            sites.push(Site { callee, arguments: arguments(args), uses_results, is_tail_call });
-        }
+        let uses_results =
+            normal.is_some_and(|normal| func.blocks[normal].params.iter().any(|&result| uses.get(result) > 0));
+        let is_tail_call = matches!(data.terminator, Terminator::TailCall { .. });
+        sites.push(Site { callee, arguments: arguments(args), uses_results, is_tail_call });
     }
     (sites, escaping)
 }
@@ -339,7 +323,7 @@ fn apply_to_callee(func: &mut Func, plan: &Plan) {
 }
 
 fn apply_to_callers(func: &mut Func, plans: &SecondaryMap<FunctionId, Option<Plan>>) {
-    let plan_of = |operator: &Operator<'static>| plans[callee_of(operator)?].as_ref();
+    let plan_of = |operator: &Operator<'static>| plans[direct_callee(operator)?].as_ref();
     let kept = |plan: &Plan, args: &[Value]| -> ValueVec {
         args.iter().enumerate().filter(|&(index, _)| plan.keeps(index)).map(|(_, &value)| value).collect()
     };

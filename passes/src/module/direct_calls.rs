@@ -123,19 +123,8 @@ fn rewrite(func: &mut Func, tables: &ConstantTables, types: &[TypeId]) -> bool {
                 changed = true;
             }
         }
-        let (operator, callee) = match &func.blocks[block].terminator {
-            Terminator::TailCall { operator, args } => (*operator, args.last().copied()),
-            Terminator::Invoke(invoke) => (invoke.operator, invoke.args.last().copied()),
-            Terminator::Missing
-            | Terminator::Unreachable
-            | Terminator::Jump(_)
-            | Terminator::Branch { .. }
-            | Terminator::Switch { .. }
-            | Terminator::Return(_)
-            | Terminator::BranchOnReference { .. } => continue,
-        };
-        let Some(callee) = callee else { continue };
-        let Some(target) = resolve(func, &func.operators[operator], callee) else { continue };
+        let Some((operator, [.., callee])) = func.blocks[block].terminator.call() else { continue };
+        let Some(target) = resolve(func, &func.operators[operator], *callee) else { continue };
         let function_index = target.as_u32();
         let call = func.operators.intern(Operator::Call { function_index });
         let tail_call = func.operators.intern(Operator::ReturnCall { function_index });

@@ -2,7 +2,7 @@
 
 use crate::reemit::reemit_with_walrus;
 use anyhow::{Context, Result, anyhow};
-use wasmfx::lowering::Frames;
+use wasmfx::lowering::{Frames, lower_binary};
 use wasmfx_ir::encode::{EncodeOptions, encode_module, encode_module_with};
 use wasmfx_ir::parse::{ParseOptions, parse_module};
 use wasmfx_passes::lower::{self, lower_module};
@@ -83,14 +83,15 @@ pub fn all() -> Vec<Transform> {
     for (name, frames, multi_memory) in
         [("memory", Frames::Memory, true), ("memory-in-memory-0", Frames::Memory, false), ("gc", Frames::Gc, true)]
     {
-        let lower_and_write = move |wasm: &[u8], verify_emission: bool| {
-            let options = lower::Options { store: frames.into(), multi_memory, ..lower::Options::default() };
+        // Made anew each time, so that the closures can be copied.
+        let options = move || lower::Options { store: frames.into(), multi_memory, ..lower::Options::default() };
+        let lower = move |wasm: &[u8]| Ok(lower_binary(wasm, &options())?.0);
+        let lower_proved = move |wasm: &[u8]| {
             let mut module = parse_module(wasm, &ParseOptions::default())?;
-            lower_module(&mut module, &options)?;
-            let options = EncodeOptions { verify_emission, ..EncodeOptions::default() };
-            Ok(encode_module_with(&module, &options, &Parallel)?)
+            lower_module(&mut module, &options())?;
+            let proved = EncodeOptions { verify_emission: true, ..EncodeOptions::default() };
+            Ok(encode_module_with(&module, &proved, &Parallel)?)
         };
-        let lower = move |wasm: &[u8]| lower_and_write(wasm, false);
         let help = format!("wasmfx-lower, frames: {name}");
         let mut add = |suffix: &str, besides: &str, apply: Box<Apply>| {
             let (name, help) = (format!("lower:{name}{suffix}"), format!("{help}{besides}"));
@@ -98,7 +99,7 @@ pub fn all() -> Vec<Transform> {
             rows.push(Transform { stack_switching: false, shares_memory: !multi_memory, ..row });
         };
         add("", "", Box::new(lower));
-        add(":proved", ", each emitted body proved", Box::new(move |wasm| lower_and_write(wasm, true)));
+        add(":proved", ", each emitted body proved", Box::new(lower_proved));
         add(":O2-before", ", -O2 before", Box::new(move |wasm| lower(&optimise_at_level(wasm, "2")?)));
         add(":O2-after", ", -O2 after", Box::new(move |wasm| optimise(&lower(wasm)?, "2", Options::default())));
         for level in ["2", "z"] {
