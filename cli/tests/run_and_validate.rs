@@ -226,3 +226,18 @@ fn completions_and_version_need_no_other_argument() {
         assert!(text(&call(program, &["--version"]).stdout).starts_with("wasmfx-"));
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn perf_is_told_the_names_of_functions() {
+    let files = Files::new();
+    let module =
+        files.write("named.wat", "(module (func $hot_function (export \"f\") (param i32) (result i32) local.get 0))");
+    let child = Command::new(RUN).args(["--perf-map", "--invoke", "f", &module, "7"]).stdout(Stdio::piped()).spawn();
+    let child = child.unwrap();
+    let map = format!("/tmp/perf-{}.map", child.id());
+    assert_exit(&child.wait_with_output().unwrap(), 0);
+    let names = std::fs::read_to_string(&map).unwrap();
+    std::fs::remove_file(&map).unwrap();
+    assert!(names.contains("hot_function"), "{names}");
+}

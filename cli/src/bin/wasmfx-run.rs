@@ -74,6 +74,9 @@ struct Arguments {
     /// Run without native stack switching, as an engine without the proposal would
     #[arg(long, help_heading = "Engine")]
     no_stack_switching: bool,
+    /// Tell `perf` the names of compiled functions, in /tmp/perf-PID.map: perf record -e cpu-clock wasmfx-run --perf-map …
+    #[arg(long, help_heading = "Engine")]
+    perf_map: bool,
     /// Lower continuations to plain WebAssembly before running, with frames in this store, and run without native stack switching. Modules of a script
     /// share one runtime
     #[arg(long, value_name = "STORE", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "auto", help_heading = "Engine")]
@@ -106,6 +109,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         compile_effort: arguments.compile,
         interruptible: timeout.is_some(),
         fuel: arguments.fuel.is_some(),
+        perf_map: arguments.perf_map,
         ..EngineOptions::default()
     };
     if arguments.no_stack_switching || arguments.lower.is_some() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
-use wasmtime::{Config, Engine, OptLevel, Store};
+use wasmtime::{Config, Engine, OptLevel, ProfilingStrategy, Store};
 
 use super::engine_error;
 
@@ -69,6 +69,8 @@ pub struct EngineOptions {
     pub fuel: bool,
     /// Make every NaN that arithmetic produces the canonical one, so that results are a function of the module alone.
     pub canonical_nans: bool,
+    /// Tell Linux's `perf` the names of compiled functions, in `/tmp/perf-PID.map`.
+    pub perf_map: bool,
 }
 
 impl Default for EngineOptions {
@@ -82,6 +84,7 @@ impl Default for EngineOptions {
             interruptible: false,
             fuel: false,
             canonical_nans: false,
+            perf_map: false,
         }
     }
 }
@@ -145,6 +148,7 @@ impl EngineOptions {
             .cranelift_nan_canonicalization(self.canonical_nans)
             .epoch_interruption(self.interruptible)
             .consume_fuel(self.fuel)
+            .profiler(if self.perf_map { ProfilingStrategy::PerfMap } else { ProfilingStrategy::None })
             .wasm_backtrace_max_frames(MAX_BACKTRACE_FRAMES.try_into().ok());
         let engine = Engine::new(&config).map_err(engine_error)?;
         if self.interruptible {

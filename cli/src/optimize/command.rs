@@ -50,7 +50,7 @@ pub struct Arguments {
     /// Run everything again until the module gets no smaller
     #[arg(long)]
     converge: bool,
-    /// Assume that no code outside the module makes or inspects values of its types (no pass makes use of that yet)
+    /// Assume that no code outside the module makes or inspects values of its types: a reference of a private function type is to one of the module's functions
     #[arg(long)]
     closed_world: bool,
     /// Assume that no instruction traps
@@ -198,7 +198,8 @@ fn options(arguments: &Arguments) -> Result<Options> {
     })
 }
 
-/// Binaryen drops names unless it is told `-g`. So do we when optimising; a plain round trip loses nothing.
+/// Binaryen drops names unless it is told `-g`. So do we when optimising; a plain round trip loses nothing. DWARF goes in either case: it speaks of
+/// offsets in the input's code, and what would speak of the output's is not made (yet).
 fn stripping(arguments: &Arguments) -> Stripping {
     let optimizes = arguments
         .sequence
@@ -206,7 +207,7 @@ fn stripping(arguments: &Arguments) -> Stripping {
         .is_some_and(|level| level.optimize != wasmfx_passes::options::OptimizeLevel::O0);
     Stripping {
         names: arguments.strip_debug || (optimizes && !arguments.debuginfo && !arguments.strip_dwarf),
-        debug: arguments.strip_debug || arguments.strip_dwarf,
+        debug: arguments.strip_debug || arguments.strip_dwarf || optimizes,
         producers: arguments.strip_producers,
         target_features: arguments.strip_target_features,
     }

@@ -253,6 +253,17 @@ impl Analysis {
         })
     }
 
+    /// Calls `visit` with each function that may be entered otherwise than by a direct call: by its reference, or as a continuation.
+    pub(super) fn for_each_entered_by_reference(
+        &self,
+        module: &Module,
+        summaries: &SecondaryMap<FunctionId, Summary>,
+        visit: impl FnMut(FunctionId),
+    ) {
+        let members = self.callees.members.iter().flatten().copied();
+        self.continuation_functions(module, summaries).chain(members).for_each(visit);
+    }
+
     /// The functions that a call may reach.
     pub(super) fn targets(&self, callee: Callee) -> impl Iterator<Item = FunctionId> + '_ {
         let (one, many) = match callee {

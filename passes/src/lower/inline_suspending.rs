@@ -1,13 +1,17 @@
-//! Small functions that suspend are inlined before anything is lowered.
+//! Functions that suspend are inlined before anything is lowered: small ones, and those that are called in one place inside of continuations.
 //!
 //! A suspension in a function of its own unwinds into its caller, which saves a frame and links it; in the caller's own body it leaves the frame where
 //! it is. Each call of such a function needs the test and the frame in any case.
+//!
+//! What is called in one place inside of continuations may be called from elsewhere outside of them (where a C program's main fiber switches to the
+//! others by the function that those call as well). It then needs neither a resumable copy nor tests of its own: the caller's serve.
 
 use super::Error;
+use super::analysis::Analysis;
 use super::promises::Promises;
 use super::scan::{Callee, Summary};
 use crate::inline_body::{direct_callee, inline_call};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::{Block, Func, Terminator};
 use wasmfx_ir::lift;
@@ -17,7 +21,10 @@ use wasmfx_ir::wasmparser::Operator;
 /// A body of at most this many instructions is inlined.
 const MOST_INSTRUCTIONS: usize = 24;
 
-/// Inlines; returns whether anything changed, and the module must be scanned again. What was promised never to suspend stays without instructions
+/// Where a function is called once inside of continuations, caller and callee together have at most so many instructions.
+const MOST_OF_BOTH: usize = 600;
+
+/// Inlines small functions; returns whether anything changed, and the module must be scanned again. What was promised never to suspend stays without instructions
 /// that do.
 ///
 /// # Errors
@@ -51,9 +58,61 @@ pub(super) fn inline_suspending(
     Ok(changed)
 }
 
+/// Inlines what is called in one place inside of continuations; returns the functions that it went into. If there are any, the module must be scanned and
+/// analysed again.
+///
+/// # Errors
+/// If a body is not valid.
+pub(super) fn inline_called_once_inside(
+    module: &mut Module,
+    summaries: &SecondaryMap<FunctionId, Summary>,
+    analysis: &Analysis,
+) -> Result<FxHashSet<FunctionId>, Error> {
+    // The one caller inside of continuations; none if there are more, or calls that the list of calls does not show.
+    let mut callers: FxHashMap<FunctionId, Option<FunctionId>> = FxHashMap::default();
+    for id in module.functions.keys().filter(|&id| analysis.is_inside(id)) {
+        for &callee in &summaries[id].calls {
+            if let Callee::Direct(callee) = callee {
+                callers.entry(callee).and_modify(|caller| *caller = None).or_insert(Some(id));
+            }
+        }
+    }
+    analysis.for_each_entered_by_reference(module, summaries, |function| {
+        callers.insert(function, None);
+    });
+    let is_candidate = |id: FunctionId| {
+        let suspends = !summaries[id].suspends.is_empty() || !summaries[id].switches.is_empty();
+        suspends && callers.get(&id).is_some_and(|&caller| caller.is_some_and(|it| it != id))
+    };
+    let mut changed = FxHashSet::default();
+    let ids: Vec<FunctionId> = module.functions.keys().filter(|&id| is_candidate(id)).collect();
+    for id in ids {
+        let caller = callers[&id].expect("a candidate has a caller");
+        // One round: what goes into its caller itself takes nothing. And what calls itself would pay at each call for what its leaves need.
+        let is_recursive = summaries[caller].calls.contains(&Callee::Direct(caller));
+        if is_candidate(caller) || is_recursive || !lift_in_place(module, id)? || !lift_in_place(module, caller)? {
+            continue;
+        }
+        let (Body::Lifted(callee), Body::Lifted(func)) = (&module.functions[id].body, &module.functions[caller].body)
+        else {
+            continue;
+        };
+        let has_tail_call = callee.blocks.values().any(|block| matches!(block.terminator, Terminator::TailCall { .. }));
+        let is_small = instructions(callee) + instructions(func) <= MOST_OF_BOTH;
+        if !has_tail_call && is_small && inline_into(module, caller, &FxHashSet::from_iter([id])) {
+            changed.insert(caller);
+        }
+    }
+    Ok(changed)
+}
+
+/// How many instructions a body has, its terminators included.
+fn instructions(func: &Func) -> usize {
+    func.blocks.values().map(|block| block.insts.len() + 1).sum()
+}
+
 /// Whether a body is straight enough to be copied: small, and without calls that would have to be looked at again.
 fn is_small(func: &Func) -> bool {
-    let count: usize = func.blocks.values().map(|block| block.insts.len() + 1).sum();
     let plain = func.blocks.values().all(|block| {
         let calls = block.insts.iter().any(|&inst| {
             let operator = func.operator(inst);
@@ -62,7 +121,7 @@ fn is_small(func: &Func) -> bool {
         });
         !calls && !matches!(block.terminator, Terminator::TailCall { .. } | Terminator::Invoke(_))
     });
-    plain && count <= MOST_INSTRUCTIONS
+    plain && instructions(func) <= MOST_INSTRUCTIONS
 }
 
 /// Lifts a body that is bytes; whether there is a lifted one now.
@@ -84,7 +143,8 @@ fn lift_in_place(module: &mut Module, id: FunctionId) -> Result<bool, Error> {
     }
 }
 
-fn inline_into(module: &mut Module, id: FunctionId, small: &FxHashSet<FunctionId>) -> bool {
+/// Inlines the calls of some functions, which have no tail calls, into a function.
+fn inline_into(module: &mut Module, id: FunctionId, callees: &FxHashSet<FunctionId>) -> bool {
     let Body::Lifted(mut caller) = std::mem::replace(&mut module.functions[id].body, Body::Detached) else {
         unreachable!("the body is lifted")
     };
@@ -92,12 +152,12 @@ fn inline_into(module: &mut Module, id: FunctionId, small: &FxHashSet<FunctionId
     let mut blocks: Vec<Block> = caller.blocks.keys().collect();
     while let Some(block) = blocks.pop() {
         let found = caller.blocks[block].insts.iter().enumerate().find_map(|(at, &inst)| {
-            let callee = direct_callee(caller.operator(inst)).filter(|callee| small.contains(callee))?;
+            let callee = direct_callee(caller.operator(inst)).filter(|callee| callees.contains(callee))?;
             Some((at, callee))
         });
         let Some((at, callee)) = found else { continue };
-        let Body::Lifted(body) = &module.functions[callee].body else { unreachable!("small bodies are lifted") };
-        let rest = inline_call(&mut caller, block, at, body, &|_| unreachable!("a small body has no tail calls"));
+        let Body::Lifted(body) = &module.functions[callee].body else { unreachable!("what is inlined is lifted") };
+        let rest = inline_call(&mut caller, block, at, body, &|_| unreachable!("what is inlined has no tail calls"));
         blocks.push(rest);
         changed = true;
     }

@@ -141,6 +141,8 @@ struct Lowering<'m> {
     values: Values,
     /// The functions in the table of resume functions.
     resume_slots: Vec<FunctionId>,
+    /// Functions whose resume sites leave all frames to the driver: what they took in suspends, and came with a resume site that serves other callers.
+    drives_out_of_line: FxHashSet<FunctionId>,
     /// The resumable copies that resume sites call directly.
     innermost: Vec<Resumable>,
     matchers: IndexMap<Vec<(u32, bool)>, FunctionId>,
@@ -197,7 +199,17 @@ pub fn lower_module(module: &mut Module, options: &Options) -> Result<Report, Er
     } else {
         refuse_open_items(module, &mentions)?;
     }
-    let analysis = Analysis::new(module, &summaries, foreign, promises, shared);
+    let mut analysis = Analysis::new(module, &summaries, foreign.clone(), promises.clone(), shared);
+    // Promises are about functions by name: what is in a body stays there. And what other modules call has more callers than are known.
+    let may_move = options.suspend_through.is_empty() && options.never_suspend.is_empty() && !shared;
+    let mut grown = FxHashSet::default();
+    if may_move {
+        grown = inline_suspending::inline_called_once_inside(module, &summaries, &analysis)?;
+    }
+    if !grown.is_empty() {
+        summaries = scan::scan(module, &mentions).map_err(|error| Error::input(error.to_string()))?;
+        analysis = Analysis::new(module, &summaries, foreign, promises, shared);
+    }
     let touched: Vec<FunctionId> = module
         .functions
         .iter()
@@ -221,6 +233,7 @@ pub fn lower_module(module: &mut Module, options: &Options) -> Result<Report, Er
     let options = Options { store: choice.store, ..options.clone() };
     let mut lowering = setup::set_up(module, &options, mentions, analysis, slot_bound * 2 > 60_000)?;
     lowering.report.store = Some(choice);
+    lowering.drives_out_of_line = grown;
     if let Some(used) = used {
         lowering.prepare_boundary(used);
     }

@@ -12,7 +12,7 @@ use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::module::{Body, FunctionId};
 
 /// Through which calls suspensions pass.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Promises {
     /// Functions whose indirect calls may suspend.
     passes_indirect: SecondaryMap<FunctionId, bool>,

@@ -14,6 +14,20 @@ use wasmfx_ir::wasmparser::{Operator, ValType};
 /// How many resume sites may be nested on the engine's stack before a site leaves it to an outer driver to start its continuation.
 const DEPTH_LIMIT: u32 = 800;
 
+/// A resume instruction while it is expanded, and the blocks between its parts.
+struct Site<'p> {
+    point: &'p Point,
+    running: Running,
+    /// Runs a continuation, which its parameters are.
+    run: Block,
+    /// Looks at what the runtime said: 0, or the status of a suspension.
+    after: Block,
+    /// Looks for the clause of a status.
+    check: Block,
+    /// The continuation has returned.
+    done: Block,
+}
+
 impl Lowering<'_> {
     /// Expands a resume instruction in either copy.
     pub(super) fn expand_resume(&mut self, copy: &mut Copy<'_>, point: &Point) -> Result<(), Error> {
@@ -118,61 +132,13 @@ impl Lowering<'_> {
         b.switch_to(run);
         let running = Running::from_parts(&b.block_params(run));
         let stack = running.stack;
-        let drive = |b: &mut Builder<'_>, frame: Value, status: Value| {
-            let operator = Operator::Call { function_index: store.items.drive };
-            let status = b.call(operator, &[stack, frame, status], &[ValType::I32], &point.catches)[0];
-            b.jump(after, &[status]);
-        };
-        if store.items.markers {
-            let first_marker = store.stack_field(b, stack, StackField::FirstMarker);
-            let no_markers = store.is_null(b, first_marker);
-            let (hot, with_markers) = b.fork(no_markers);
-            b.switch_to(with_markers);
+        let site = Site { point, running, run, after, check, done };
+        if self.drives_out_of_line.contains(&copy.function) {
             let head = store.stack_field(b, stack, StackField::Head);
             let zero = b.i32(0);
-            drive(b, head, zero);
-            b.switch_to(hot);
-        }
-        let frame = store.stack_field(b, stack, StackField::Head);
-        let next = store.frame_field(b, frame, FrameField::Next);
-        let catches = match store.items.exception {
-            Some(_) => vec![Handler::CatchAllRef { block: b.new_block(&[exception_type(false)]) }],
-            None => Vec::new(),
-        };
-        let status = self.run_innermost(b, frame, &catches);
-        let (suspended, returned) = b.fork(status);
-        b.switch_to(returned);
-        let is_bottom = store.is_null(b, next);
-        let (finished, more) = b.fork(is_bottom);
-        b.switch_to(finished);
-        store.free_stack(b, stack);
-        b.jump(done, &[]);
-        b.switch_to(more);
-        store.set_stack_field(b, stack, StackField::Head, next);
-        b.jump(run, &running.parts());
-        b.switch_to(suspended);
-        let (in_place, appended) = store.fork_in_place(b, status);
-        b.switch_to(in_place);
-        let plain = store.plain_status(b, status);
-        b.jump(check, &[plain]);
-        b.switch_to(appended);
-        let sentinel = store.sentinel(b);
-        let head = store.frame_field(b, sentinel, FrameField::Next);
-        store.set_stack_field(b, stack, StackField::Head, head);
-        if store.items.markers {
-            let is_bottom = store.is_null(b, next);
-            b.when(is_bottom, |b| {
-                let last = b.global(store.items.last, frame_type);
-                store.set_stack_field(b, stack, StackField::Tail, last);
-            });
-        }
-        b.jump(check, &[status]);
-        if let Some(Handler::CatchAllRef { block }) = catches.first() {
-            b.switch_to(*block);
-            let exception = b.block_params(*block)[0];
-            let operator = Operator::Call { function_index: store.items.thrown };
-            let status = b.call(operator, &[stack, frame, next, exception], &[ValType::I32], &point.catches)[0];
-            b.jump(after, &[status]);
+            self.call_driver(b, &site, head, zero);
+        } else {
+            self.drive_innermost(b, &site);
         }
         b.switch_to(after);
         let status = b.block_params(after)[0];
@@ -198,7 +164,7 @@ impl Lowering<'_> {
                 b.set_global(store.items.depth, deeper);
             }
             let null = store.null(b, frame_type);
-            drive(b, null, status);
+            self.call_driver(b, &site, null, status);
             b.switch_to(unhandled);
         }
         // A site that is only suspended to be started from further out never forwards.
@@ -222,6 +188,73 @@ impl Lowering<'_> {
         let values = self.values.read(self.module, &self.original_types, b, &types, false)?;
         b.jump(point.normal, &values);
         Ok(())
+    }
+
+    /// Calls the driver with a frame to run, or with the status of a suspension that is recorded in the stack.
+    fn call_driver(&self, b: &mut Builder<'_>, site: &Site<'_>, frame: Value, status: Value) {
+        self.call_runtime(b, site, self.store.items.drive, &[site.running.stack, frame, status]);
+    }
+
+    /// Calls a function of the runtime that runs frames; its result is the site's new status.
+    fn call_runtime(&self, b: &mut Builder<'_>, site: &Site<'_>, function_index: u32, args: &[Value]) {
+        let operator = Operator::Call { function_index };
+        let status = b.call(operator, args, &[ValType::I32], &site.point.catches)[0];
+        b.jump(site.after, &[status]);
+    }
+
+    /// Runs the innermost frames, one after the other, until one of them is suspended; the driver deals with stacks that have markers.
+    fn drive_innermost(&self, b: &mut Builder<'_>, site: &Site<'_>) {
+        let store = self.store;
+        let stack = site.running.stack;
+        if store.items.markers {
+            let first_marker = store.stack_field(b, stack, StackField::FirstMarker);
+            let no_markers = store.is_null(b, first_marker);
+            let (hot, with_markers) = b.fork(no_markers);
+            b.switch_to(with_markers);
+            let head = store.stack_field(b, stack, StackField::Head);
+            let zero = b.i32(0);
+            self.call_driver(b, site, head, zero);
+            b.switch_to(hot);
+        }
+        let frame = store.stack_field(b, stack, StackField::Head);
+        let next = store.frame_field(b, frame, FrameField::Next);
+        let catches = match store.items.exception {
+            Some(_) => vec![Handler::CatchAllRef { block: b.new_block(&[exception_type(false)]) }],
+            None => Vec::new(),
+        };
+        let status = self.run_innermost(b, frame, &catches);
+        let (suspended, returned) = b.fork(status);
+        b.switch_to(returned);
+        let is_bottom = store.is_null(b, next);
+        let (finished, more) = b.fork(is_bottom);
+        b.switch_to(finished);
+        store.free_stack(b, stack);
+        b.jump(site.done, &[]);
+        b.switch_to(more);
+        store.set_stack_field(b, stack, StackField::Head, next);
+        b.jump(site.run, &site.running.parts());
+        b.switch_to(suspended);
+        let (in_place, appended) = store.fork_in_place(b, status);
+        b.switch_to(in_place);
+        let plain = store.plain_status(b, status);
+        b.jump(site.check, &[plain]);
+        b.switch_to(appended);
+        let sentinel = store.sentinel(b);
+        let head = store.frame_field(b, sentinel, FrameField::Next);
+        store.set_stack_field(b, stack, StackField::Head, head);
+        if store.items.markers {
+            let is_bottom = store.is_null(b, next);
+            b.when(is_bottom, |b| {
+                let last = b.global(store.items.last, store.kind.frame_type());
+                store.set_stack_field(b, stack, StackField::Tail, last);
+            });
+        }
+        b.jump(site.check, &[status]);
+        if let Some(Handler::CatchAllRef { block }) = catches.first() {
+            b.switch_to(*block);
+            let exception = b.block_params(*block)[0];
+            self.call_runtime(b, site, store.items.thrown, &[stack, frame, next, exception]);
+        }
     }
 
     /// Runs the innermost frame: directly where it is one of the likely ones, else through the table.

@@ -11,7 +11,7 @@ use super::types::{Translation, function_type};
 use super::values::{Class, Values, concrete_heap};
 use super::{Error, Lowering, Options, Report, Runtime};
 use indexmap::IndexMap;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use wasmfx_ir::entity::{Entity, SecondaryMap};
 use wasmfx_ir::func::{Func, Value};
 use wasmfx_ir::module::{
@@ -349,6 +349,7 @@ pub(super) fn set_up<'m>(
         passing,
         values,
         resume_slots: Vec::new(),
+        drives_out_of_line: FxHashSet::default(),
         innermost: Vec::new(),
         matchers: IndexMap::new(),
         identity_number: 0,

@@ -1,31 +1,39 @@
-//! `call_indirect` and `call_ref` to `call`: where the table never changes and the index is constant, or the reference is a `ref.func`.
+//! `call_indirect` and `call_ref` to `call`: where the table never changes and the index is constant, or the reference is a `ref.func`, or, in a closed
+//! world, can only be to one function.
 //!
 //! A table never changes if it is defined here, not exported, and no live instruction writes it (`table.set`, `.grow`, `.fill`, `.copy` into it, `.init` of it).
 //! Its entries are known only as far as it is certain that all segments up to there were written. The type that the instruction expects must be met by the function, else the instruction traps and stays.
+//!
+//! In a closed world ([`Options::closed_world`]) a reference of a type that is in no import's or export's signature is to one of the functions of that type, or of a
+//! subtype, that the module refers to. If that is a single one, the call is of it, once the reference is known not to be null.
 
 use crate::options::Options;
 use crate::pass_table::Changed;
 use rayon::prelude::*;
+use rustc_hash::{FxHashMap, FxHashSet};
 use wasmfx_ir::entity::SecondaryMap;
-use wasmfx_ir::func::{Func, Terminator, Value};
+use wasmfx_ir::func::{Block, Func, Terminator, Value};
 use wasmfx_ir::module::{
     Body, ConstExpr, ElementItems, ElementKind, FunctionId, Item, Module, Origin, TableId, TypeId,
 };
-use wasmfx_ir::wasmparser::Operator;
+use wasmfx_ir::references::{IndexSpace, map_val_type, visit_operator, visit_sub_type};
+use wasmfx_ir::subtype::Subtyping;
+use wasmfx_ir::wasmparser::{Operator, ValType};
 
 /// Tables with more constant entries than this are not tabulated: an initial size costs nothing to write and memory to model.
 const MAX_ENTRIES: u64 = 1 << 20;
 
 /// Runs the pass.
-pub fn run(module: &mut Module, _options: &Options) -> Changed {
+pub fn run(module: &mut Module, options: &Options) -> Changed {
     let tables = constant_tables(module);
+    let only_targets = if options.closed_world { only_targets(module) } else { FxHashMap::default() };
     let types: Vec<TypeId> = module.functions.values().map(|function| function.ty).collect();
     let changed = module
         .functions
         .as_mut_slice()
         .par_iter_mut()
         .map(|function| match &mut function.body {
-            Body::Lifted(func) => rewrite(func, &tables, &types),
+            Body::Lifted(func) => rewrite(func, &tables, &types, &only_targets),
             Body::Import | Body::Lazy(_) | Body::Detached | Body::Removed => false,
         })
         .reduce(|| false, |a, b| a | b);
@@ -93,8 +101,92 @@ fn function_reference(expression: &ConstExpr) -> Option<FunctionId> {
     }
 }
 
-fn rewrite(func: &mut Func, tables: &ConstantTables, types: &[TypeId]) -> bool {
-    let resolve = |func: &Func, operator: &Operator<'static>, callee: Value| -> Option<FunctionId> {
+/// For each type that code outside knows nothing of, the function that every reference of the type is to, if there is just one.
+type OnlyTargets = FxHashMap<TypeId, FunctionId>;
+
+fn only_targets(module: &Module) -> OnlyTargets {
+    let mut referenced: FxHashSet<FunctionId> = FxHashSet::default();
+    let mut refer = |space, number| {
+        if space == IndexSpace::Function {
+            referenced.insert(FunctionId::from_u32(number));
+        }
+    };
+    for function in module.functions.values() {
+        match &function.body {
+            Body::Lifted(func) => {
+                let references =
+                    func.operators.iter().filter(|(_, operator)| matches!(operator, Operator::RefFunc { .. }));
+                references.for_each(|(_, operator)| visit_operator(operator, &mut refer));
+            }
+            // Bytes that are not looked into may refer to anything.
+            Body::Lazy(_) => return OnlyTargets::default(),
+            Body::Import | Body::Detached | Body::Removed => {}
+        }
+    }
+    super::for_each_reference_outside_of_bodies(module, &mut refer);
+    let subtyping = Subtyping::new(&module.types);
+    let mut targets: FxHashMap<TypeId, Option<FunctionId>> = FxHashMap::default();
+    for (id, function) in module.functions.iter().filter(|(id, _)| referenced.contains(id)) {
+        let mut next = Some(function.ty);
+        while let Some(ty) = next {
+            targets.entry(subtyping.canonical(ty)).and_modify(|only| *only = None).or_insert(Some(id));
+            next = module.types.supertype(ty);
+        }
+    }
+    let public = public_types(module);
+    let is_private = |ty: &TypeId| !public.contains(&subtyping.canonical(*ty));
+    let private = module.types.definitions.keys().filter(is_private);
+    private.filter_map(|ty| Some((ty, targets.get(&subtyping.canonical(ty)).copied().flatten()?))).collect()
+}
+
+/// The types that imports and exports mention, and what those are made of; of equal types the first one.
+fn public_types(module: &Module) -> FxHashSet<TypeId> {
+    let mut roots: Vec<TypeId> = Vec::new();
+    let is_exported = |item: Item| module.exports.iter().any(|export| export.item == item);
+    let mut mention = |mut ty: ValType| {
+        map_val_type(&mut ty, &mut |_, number| {
+            roots.push(TypeId::from_u32(number));
+            number
+        });
+    };
+    for (id, global) in module.globals.iter() {
+        if global.origin == Origin::Import || is_exported(Item::Global(id)) {
+            mention(global.ty.content_type);
+        }
+    }
+    for (id, table) in module.tables.iter() {
+        if table.origin == Origin::Import || is_exported(Item::Table(id)) {
+            mention(ValType::Ref(table.ty.element_type));
+        }
+    }
+    let functions = module.functions.iter();
+    let functions =
+        functions.filter(|(id, function)| function.origin() == Origin::Import || is_exported(Item::Function(*id)));
+    roots.extend(functions.map(|(_, function)| function.ty));
+    let tags = module.tags.iter().filter(|(id, tag)| tag.origin == Origin::Import || is_exported(Item::Tag(*id)));
+    roots.extend(tags.map(|(_, tag)| tag.ty));
+    let subtyping = Subtyping::new(&module.types);
+    let mut public = FxHashSet::default();
+    while let Some(ty) = roots.pop() {
+        let ty = subtyping.canonical(ty);
+        if public.insert(ty) {
+            let definition = &module.types.definitions[ty].sub_type;
+            visit_sub_type(definition, &mut |_, number| roots.push(TypeId::from_u32(number)));
+        }
+    }
+    public
+}
+
+/// What an indirect call calls.
+struct Target {
+    function: FunctionId,
+    /// Whether the call traps if its reference is null.
+    checks_null: bool,
+}
+
+fn rewrite(func: &mut Func, tables: &ConstantTables, types: &[TypeId], only_targets: &OnlyTargets) -> bool {
+    let resolve = |func: &Func, operator: &Operator<'static>, callee: Value| -> Option<Target> {
+        let always = |function| Target { function, checks_null: false };
         let target = match *operator {
             Operator::CallIndirect { type_index, table_index }
             | Operator::ReturnCallIndirect { type_index, table_index } => {
@@ -102,30 +194,45 @@ fn rewrite(func: &mut Func, tables: &ConstantTables, types: &[TypeId]) -> bool {
                 let &Operator::I32Const { value } = func.defining_operator(callee)? else { return None };
                 let target = entries.get(value.cast_unsigned() as usize).copied().flatten()?;
                 // Identity of the type numbers is enough: equal types have been made one by then, and subtypes are left alone.
-                (types[wasmfx_ir::entity::Entity::index(target)].as_u32() == type_index).then_some(target)?
+                (types[wasmfx_ir::entity::Entity::index(target)].as_u32() == type_index).then_some(always(target))?
             }
-            Operator::CallRef { .. } | Operator::ReturnCallRef { .. } => match *func.defining_operator(callee)? {
-                Operator::RefFunc { function_index } => FunctionId::from_u32(function_index),
-                _ => return None,
-            },
+            Operator::CallRef { type_index } | Operator::ReturnCallRef { type_index } => {
+                match func.defining_operator(callee) {
+                    Some(&Operator::RefFunc { function_index }) => always(FunctionId::from_u32(function_index)),
+                    _ => {
+                        let function = *only_targets.get(&TypeId::from_u32(type_index))?;
+                        let checks_null =
+                            matches!(func.value_type(callee), ValType::Ref(reference) if reference.is_nullable());
+                        Target { function, checks_null }
+                    }
+                }
+            }
             _ => return None,
         };
         Some(target)
     };
     let mut changed = false;
     for block in func.blocks.keys() {
-        for at in 0..func.blocks[block].insts.len() {
+        let mut at = 0;
+        while at < func.blocks[block].insts.len() {
             let inst = func.blocks[block].insts[at];
+            at += 1;
             let Some((&callee, args)) = func.operands(inst).split_last() else { continue };
-            if let Some(target) = resolve(func, func.operator(inst), callee) {
-                let args = args.to_vec();
-                func.replace_inst(inst, Operator::Call { function_index: target.as_u32() }, &args);
-                changed = true;
+            let args = args.to_vec();
+            let Some(target) = resolve(func, func.operator(inst), callee) else { continue };
+            func.replace_inst(inst, Operator::Call { function_index: target.function.as_u32() }, &args);
+            if target.checks_null {
+                check_null(func, block, at - 1, callee);
+                at += 1;
             }
+            changed = true;
         }
-        let Some((operator, [.., callee])) = func.blocks[block].terminator.call() else { continue };
-        let Some(target) = resolve(func, &func.operators[operator], *callee) else { continue };
-        let function_index = target.as_u32();
+        let Some((operator, &[.., callee])) = func.blocks[block].terminator.call() else { continue };
+        let Some(target) = resolve(func, &func.operators[operator], callee) else { continue };
+        if target.checks_null {
+            check_null(func, block, func.blocks[block].insts.len(), callee);
+        }
+        let function_index = target.function.as_u32();
         let call = func.operators.intern(Operator::Call { function_index });
         let tail_call = func.operators.intern(Operator::ReturnCall { function_index });
         match &mut func.blocks[block].terminator {
@@ -142,4 +249,12 @@ fn rewrite(func: &mut Func, tables: &ConstantTables, types: &[TypeId]) -> bool {
         changed = true;
     }
     changed
+}
+
+/// Traps where a call of a null reference would.
+fn check_null(func: &mut Func, block: Block, at: usize, reference: Value) {
+    // The old bytes, with the indirect call, would win by size.
+    func.original = None;
+    let ValType::Ref(ty) = func.value_type(reference) else { unreachable!("only references are null") };
+    func.insert(block, at, Operator::RefAsNonNull, &[reference], &[ValType::Ref(ty.as_non_null())]);
 }

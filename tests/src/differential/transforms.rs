@@ -80,6 +80,9 @@ pub fn all() -> Vec<Transform> {
             optimise_at_level(wasm, level)
         }));
     }
+    rows.push(Transform::new("opt:O2:closed-world", "wasmfx-opt -O2 --closed-world", |wasm| {
+        optimise(wasm, "2", Options { closed_world: true, ..proved_options() })
+    }));
     for (name, frames, multi_memory) in
         [("memory", Frames::Memory, true), ("memory-in-memory-0", Frames::Memory, false), ("gc", Frames::Gc, true)]
     {
