@@ -261,16 +261,19 @@ fn run_function_passes(
         }
         Ok(changed)
     };
-    let run_all = |id: FunctionId, func: &mut Func| -> Result<Changed> {
+    // What a round ends with need not begin the next one.
+    let begins_with_what_it_ends = passes.len() > 1 && passes[0].name == passes[passes.len() - 1].name;
+    let run_all = |id: FunctionId, func: &mut Func, is_first_round: bool| -> Result<Changed> {
         let mut changed = Changed::No;
-        for index in 0..passes.len() {
+        let start = usize::from(begins_with_what_it_ends && !is_first_round);
+        for index in start..passes.len() {
             changed |= run_pass(index, id, func)?;
         }
         Ok(changed)
     };
     let repeat = |id: FunctionId, func: &mut Func| -> Result<(Changed, Option<u64>)> {
         match repetition {
-            Repetition::Once => Ok((run_all(id, func)?, None)),
+            Repetition::Once => Ok((run_all(id, func, true)?, None)),
             Repetition::IfFirstChanges => {
                 let first = run_pass(0, id, func)?;
                 if first.is_yes() {
@@ -285,8 +288,8 @@ fn run_function_passes(
                     return Ok((Changed::No, at_rest[id]));
                 }
                 let mut changed = Changed::No;
-                for _ in 0..rounds {
-                    let round = run_all(id, func)?;
+                for round in 0..rounds {
+                    let round = run_all(id, func, round == 0)?;
                     changed |= round;
                     if !round.is_yes() {
                         return Ok((changed, Some(fingerprint(func))));

@@ -6,14 +6,19 @@
 //! Sound for every body that the IR models: a suspension or an exception leaves the inlined body as it left the callee, because calls are
 //! transparent to both; calls inside `try_table` (they end their block) are left alone, since the callee's calls would need the handlers.
 //! Stack depth is not semantics (ground rule 6 of the design).
+//!
+//! What a program's entry function calls in a loop stays a function of its own, unless it is small: engines that compile in tiers replace code only
+//! where it is called anew, so a loop in a function that runs once stays in their slowest code, with all that was inlined into it.
 
 use crate::inline_body::{direct_callee, inline_call, inline_tail_call};
 use crate::options::{OptimizeLevel, Options, ShrinkLevel};
 use crate::pass_arguments::{INLINING_ALWAYS_SIZE, INLINING_CALLER_SIZE, INLINING_SPEED_SIZE};
 use crate::pass_table::Changed;
+use rustc_hash::{FxHashMap, FxHashSet};
+use wasmfx_ir::analysis::{ControlFlowGraph, DominatorTree, LoopForest};
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::{Block, Func, Terminator, Value};
-use wasmfx_ir::module::{Body, FunctionId, Module, TypeId};
+use wasmfx_ir::module::{Body, Export, FunctionId, Item, Module, TypeId};
 use wasmfx_ir::opcode::Opcode;
 use wasmfx_ir::references::IndexSpace;
 use wasmfx_ir::wasmparser::{CompositeInnerType, Operator, ValType};
@@ -23,6 +28,9 @@ const CALL_BYTES: usize = 3;
 /// How many bytes more than a call a body may have that is inlined everywhere, unless size comes first.
 const SPEED_FOR_BYTES: usize = 1;
 
+/// A larger body stays out of loops that run once.
+const KEPT_OUT_OF_COLD_LOOPS: usize = 20;
+
 /// Runs the pass.
 pub fn run(module: &mut Module, options: &Options) -> Changed {
     let uses = count_uses(module);
@@ -31,11 +39,46 @@ pub fn run(module: &mut Module, options: &Options) -> Changed {
     for (index, &function) in order.iter().enumerate() {
         position[function] = index as u32;
     }
+    let size_first = options.shrink != ShrinkLevel::None;
+    let mut loops = if size_first { FxHashMap::default() } else { loops_that_run_once(module, &order, &uses) };
     let mut changed = Changed::No;
     for &function in &order {
-        changed |= inline_into(module, function, &uses, &position, options);
+        let in_loops = loops.remove(&function).unwrap_or_default();
+        changed |= inline_into(module, function, &uses, &position, &in_loops, options);
     }
     changed
+}
+
+/// The export that a host calls once, to run a program.
+const PROGRAM_ENTRY: &str = "_start";
+
+/// The blocks that are in loops, of the functions that run once: where a program begins, and what is called in one place of such a function, outside of
+/// its loops.
+fn loops_that_run_once(
+    module: &Module,
+    callees_first: &[FunctionId],
+    uses: &SecondaryMap<FunctionId, Uses>,
+) -> FxHashMap<FunctionId, FxHashSet<Block>> {
+    let entry = |export: &Export| match export.item {
+        Item::Function(function) if export.name == PROGRAM_ENTRY && uses[function].all == 1 => Some(function),
+        _ => None,
+    };
+    let mut once: FxHashSet<FunctionId> = module.exports.iter().filter_map(entry).collect();
+    let mut loops = FxHashMap::default();
+    for &function in callees_first.iter().rev() {
+        let (true, Body::Lifted(func)) = (once.contains(&function), &module.functions[function].body) else { continue };
+        let cfg = ControlFlowGraph::new(func);
+        let dominators = DominatorTree::new(func, &cfg);
+        let forest = LoopForest::new(func, &cfg, &dominators);
+        let in_loops: FxHashSet<Block> =
+            func.blocks.keys().filter(|&block| forest.innermost(block).is_some()).collect();
+        for (_, block) in func.blocks.iter().filter(|(id, _)| !in_loops.contains(id)) {
+            let callees = block.insts.iter().filter_map(|&inst| direct_callee(func.operator(inst)));
+            once.extend(callees.filter(|&callee| is_called_once(uses[callee])));
+        }
+        loops.insert(function, in_loops);
+    }
+    loops
 }
 
 /// How often a function is referred to, and from where.
@@ -148,6 +191,7 @@ fn inline_into(
     function: FunctionId,
     uses: &SecondaryMap<FunctionId, Uses>,
     position: &SecondaryMap<FunctionId, u32>,
+    in_loops: &FxHashSet<Block>,
     options: &Options,
 ) -> Changed {
     if !matches!(module.functions[function].body, Body::Lifted(_)) {
@@ -160,13 +204,14 @@ fn inline_into(
     let mut caller_size = size(&caller);
     let mut blocks: Vec<Block> = caller.blocks.keys().collect();
     while let Some(block) = blocks.pop() {
+        let stays_cold = in_loops.contains(&block);
         let mut at = 0;
         let mut current = block;
         while at < caller.blocks[current].insts.len() {
             let inst = caller.blocks[current].insts[at];
             let decision = direct_callee(caller.operator(inst))
                 .filter(|&callee| position[callee] < position[function])
-                .and_then(|callee| worthwhile(module, callee, uses, caller_size, options));
+                .and_then(|callee| worthwhile(module, callee, uses, caller_size, stays_cold, options));
             at += 1;
             if let Some(callee) = decision {
                 let Body::Lifted(body) = &module.functions[callee].body else {
@@ -183,7 +228,7 @@ fn inline_into(
         if let Terminator::TailCall { operator, .. } = caller.blocks[current].terminator {
             let decision = direct_callee(&caller.operators[operator])
                 .filter(|&callee| position[callee] < position[function])
-                .and_then(|callee| worthwhile(module, callee, uses, caller_size, options));
+                .and_then(|callee| worthwhile(module, callee, uses, caller_size, stays_cold, options));
             if let Some(callee) = decision {
                 let Body::Lifted(body) = &module.functions[callee].body else {
                     unreachable!("only lifted bodies are worthwhile")
@@ -266,12 +311,13 @@ fn constant_bytes(operator: &Operator<'static>) -> usize {
     }
 }
 
-/// The callee, if its body should take the place of a call of it.
+/// The callee, if its body should take the place of a call of it. Where that `stays_cold`, engines would never compile it well.
 fn worthwhile(
     module: &Module,
     callee: FunctionId,
     uses: &SecondaryMap<FunctionId, Uses>,
     caller_size: usize,
+    stays_cold: bool,
     options: &Options,
 ) -> Option<FunctionId> {
     let Body::Lifted(body) = &module.functions[callee].body else { return None };
@@ -286,7 +332,9 @@ fn worthwhile(
     let is_tiny = || always > INLINING_ALWAYS_SIZE.default || tiny_body_bytes(body).is_some_and(|size| size <= bytes);
     // Callers do not grow without bound: engines limit the size of functions, and their compile time is not linear in it.
     let inline = (size <= always && is_tiny())
-        || (called_once && caller_size.saturating_add(size) <= limits.get(&INLINING_CALLER_SIZE))
+        || (called_once
+            && !(stays_cold && size > KEPT_OUT_OF_COLD_LOOPS)
+            && caller_size.saturating_add(size) <= limits.get(&INLINING_CALLER_SIZE))
         || (for_speed && size <= limits.get(&INLINING_SPEED_SIZE) && is_straight(body));
     inline.then_some(callee)
 }
