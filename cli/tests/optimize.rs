@@ -230,3 +230,25 @@ fn the_output_uses_no_feature_that_the_input_does_not() {
     assert_eq!(run.output.status.code(), Some(1), "a disabled feature is an error");
     assert!(run.stderr().contains("multi"), "{}", run.stderr());
 }
+
+#[test]
+fn a_plain_round_trip_keeps_the_names_of_labels() {
+    let module = "(module (func (export \"f\") (param $i i32) (result i32)
+        (block $out (loop $again (br_if $out (i32.eqz (local.get $i))) (br $again))) (i32.const 7)))";
+    let run = Run::new("- -S -o -", Some(module.as_bytes()));
+    assert!(
+        run.stdout().contains("block $out") && run.stdout().contains("loop $again"),
+        "{}{}",
+        run.stdout(),
+        run.stderr()
+    );
+}
+
+#[test]
+fn debug_sections_go_where_code_is_optimised_and_stay_where_it_is_not() {
+    let module = "(module (func (export \"f\") (result i32) (i32.const 7)) (@custom \".debug_line\" \"offsets\"))";
+    for (arguments, stays) in [("- -S -o -", true), ("- -O2 -S -o -", false), ("- -O2 -g -S -o -", false)] {
+        let run = Run::new(arguments, Some(module.as_bytes()));
+        assert_eq!(run.stdout().contains(".debug_line"), stays, "{arguments}: {}{}", run.stdout(), run.stderr());
+    }
+}

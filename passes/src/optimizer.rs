@@ -196,8 +196,7 @@ impl Optimizer {
     /// are at rest, as a function type that another body has added since may make a difference to them.
     fn settle(&self, mut output: Vec<u8>, rounds: usize) -> Result<Vec<u8>> {
         let mut at_rest: Vec<bool> = Vec::new();
-        let encode_options =
-            EncodeOptions { verify_emission: self.options.verify_emission, ..EncodeOptions::default() };
+        let encode_options = self.encode_options(Order::default());
         for _ in 0..rounds {
             let was_full = !at_rest.contains(&true);
             let options = ParseOptions { features: self.features.unwrap_or(ParseOptions::default().features) };
@@ -222,9 +221,17 @@ impl Optimizer {
         // Without a pass nobody asked for anything to move.
         let order = if self.pipeline.is_empty() { Order::default() } else { order_by_use(module) };
         let functions = Indices::assign(module, &order)?.functions.order().to_vec();
-        let options =
-            EncodeOptions { order, verify_emission: self.options.verify_emission, ..EncodeOptions::default() };
-        Ok((encode_module_with(module, &options, &Parallel)?, functions))
+        Ok((encode_module_with(module, &self.encode_options(order), &Parallel)?, functions))
+    }
+
+    fn encode_options(&self, order: Order) -> EncodeOptions {
+        EncodeOptions {
+            order,
+            verify_emission: self.options.verify_emission,
+            // A plain round trip loses nothing.
+            keep_label_names: self.pipeline.is_empty(),
+            ..EncodeOptions::default()
+        }
     }
 }
 

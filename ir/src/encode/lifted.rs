@@ -87,6 +87,8 @@ pub(super) struct Context<'a> {
     pub(super) features: WasmFeatures,
     /// Whether the bytes that a body was lifted from may be written instead.
     pub(super) keep_originals: bool,
+    /// Whether they are written in any case where labels have names.
+    pub(super) keep_label_names: bool,
     /// Whether emitted bodies are proved.
     pub(super) verify_emission: bool,
 }
@@ -147,10 +149,11 @@ fn encode<'a>(
 ) -> Result<EncodedBody<'a>> {
     let mut reencoder = IndexReencoder::new(context.indices);
     let encoded = pending.body.encode(&pending.operators, &mut reencoder, |ty| types.indices[ty])?;
+    let keeps_labels = context.keep_label_names && !function.label_names.is_empty();
+    let limit = if keeps_labels { usize::MAX } else { encoded.bytes.len() + cost };
     if let Some(original) = &func.original
         && context.keep_originals
-        && let Some((bytes, hints)) =
-            reencode_within(original, context.indices, context.identity, encoded.bytes.len() + cost)
+        && let Some((bytes, hints)) = reencode_within(original, context.indices, context.identity, limit)
     {
         let names = func.local_names.iter().zip(0..);
         return Ok(EncodedBody {

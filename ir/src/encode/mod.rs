@@ -48,6 +48,8 @@ pub struct EncodeOptions {
     pub features: Option<WasmFeatures>,
     /// Whether each emitted body is [proved](crate::check) to do what its function says. Off by default.
     pub verify_emission: bool,
+    /// Whether a body with named labels stays as it was lifted, however long that is: emission makes labels of its own. Off by default.
+    pub keep_label_names: bool,
 }
 
 /// Writes a module in the binary format.
@@ -60,8 +62,15 @@ pub fn encode_module_with(module: &Module, options: &EncodeOptions, executor: &i
     let indices = Indices::assign(module, &options.order)?;
     let features = options.features.unwrap_or(module.features);
     let identity = indices.is_identity();
-    let verify_emission = options.verify_emission;
-    let mut context = Context { module, indices: &indices, identity, features, keep_originals: true, verify_emission };
+    let mut context = Context {
+        module,
+        indices: &indices,
+        identity,
+        features,
+        keep_originals: true,
+        keep_label_names: options.keep_label_names,
+        verify_emission: options.verify_emission,
+    };
     loop {
         let (bodies, block_types) = encode_bodies(context, executor)?;
         let bytes = sections::write(module, &indices, &block_types, &bodies)?;

@@ -67,10 +67,10 @@
 ;;     (local $outer i32) (local $inner i32)
 ;;     i32.const 2
 ;;     local.set $outer
-;;     block $end
-;;       block $caught (result i32)
-;;         try_table (catch $t $caught) ;; label = @3
-;;           loop $again
+;;     block ;; label = @1
+;;       block (result i32) ;; label = @2
+;;         try_table (catch $t 0 (;@2;)) ;; label = @3
+;;           loop ;; label = @4
 ;;             local.get $outer
 ;;             i32.const -5
 ;;             i32.eq
@@ -78,19 +78,19 @@
 ;;               i32.const -1
 ;;               return
 ;;             end
-;;             block $done
-;;               block $other (type 3) (result i32 i32)
-;;                 try_table (catch $u $other) ;; label = @7
+;;             block ;; label = @5
+;;               block (type 3) (result i32 i32) ;; label = @6
+;;                 try_table (catch $u 0 (;@6;)) ;; label = @7
 ;;                   local.get $which
 ;;                   call $may_throw
 ;;                 end
-;;                 br $done
+;;                 br 1 (;@5;)
 ;;               end
 ;;               drop
 ;;               drop
 ;;               i32.const 3
 ;;               local.set $inner
-;;               loop $repeat
+;;               loop ;; label = @6
 ;;                 local.get $inner
 ;;                 i32.const -5
 ;;                 i32.eq
@@ -104,17 +104,17 @@
 ;;                 i32.const 1
 ;;                 i32.sub
 ;;                 local.tee $inner
-;;                 br_if $repeat
+;;                 br_if 0 (;@6;)
 ;;               end
 ;;             end
 ;;             local.get $outer
 ;;             i32.const 1
 ;;             i32.sub
 ;;             local.tee $outer
-;;             br_if $again
+;;             br_if 0 (;@4;)
 ;;           end
 ;;         end
-;;         br $end
+;;         br 1 (;@1;)
 ;;       end
 ;;       i32.const 100
 ;;       i32.add

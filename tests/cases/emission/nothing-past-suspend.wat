@@ -46,10 +46,10 @@
 ;;   )
 ;;   (func (;1;) (type $f) (result i32)
 ;;     (local $k (ref null $c))
-;;     block $paused (result (ref $c))
+;;     block (result (ref $c)) ;; label = @1
 ;;       ref.func $body
 ;;       cont.new $c
-;;       resume $c (on $pause $paused)
+;;       resume $c (on $pause 0 (;@1;))
 ;;       return
 ;;     end
 ;;     local.set $k

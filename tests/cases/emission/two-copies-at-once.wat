@@ -23,7 +23,7 @@
 ;;     (local $a i32) (local $b i32) (local $t i32)
 ;;     i32.const 1
 ;;     local.set $b
-;;     loop $again
+;;     loop ;; label = @1
 ;;       local.get $a
 ;;       local.get $b
 ;;       i32.add
@@ -38,7 +38,7 @@
 ;;       local.tee $n
 ;;       i32.const 1
 ;;       i32.gt_s
-;;       br_if $again
+;;       br_if 0 (;@1;)
 ;;     end
 ;;     i32.const 6
 ;;     i32.const 5

@@ -32,11 +32,11 @@
 ;;     suspend $t
 ;;   )
 ;;   (func (;1;) (type 2) (result i32)
-;;     block $second (result (ref $c))
-;;       block $first (result (ref $c))
+;;     block (result (ref $c)) ;; label = @1
+;;       block (result (ref $c)) ;; label = @2
 ;;         ref.func $body
 ;;         cont.new $c
-;;         resume $c (on $t $first) (on $t $second)
+;;         resume $c (on $t 0 (;@2;)) (on $t 1 (;@1;))
 ;;         i32.const 0
 ;;         return
 ;;       end
