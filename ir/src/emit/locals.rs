@@ -6,6 +6,7 @@
 use super::graph::{Graph, NONE, index_u32};
 use super::options::Options;
 use super::schedule::{Code, CopyPair, Schedule};
+use super::segments::{Lists, Segments, normalize};
 use super::structure::{FrameKind, Structure};
 use crate::entity::Entity;
 use crate::func::{Func, SourceLocal, Value};
@@ -41,9 +42,6 @@ struct CodeBlocks {
     /// How many loops each block is in.
     depth: Vec<u32>,
 }
-
-/// Half-open ranges of positions, ascending and disjoint.
-type Segments = Vec<(u32, u32)>;
 
 fn code_blocks(graph: &Graph, structure: &Structure, code: &[Code]) -> CodeBlocks {
     let frame_count = structure.frames.len();
@@ -263,55 +261,6 @@ fn liveness(code: &[Code], structure: &Structure, blocks: &CodeBlocks, variables
     all
 }
 
-fn normalize(segments: &mut Segments) {
-    segments.sort_unstable();
-    let mut kept: usize = 0;
-    for index in 0..segments.len() {
-        let (start, end) = segments[index];
-        if kept > 0 && start <= segments[kept - 1].1 {
-            segments[kept - 1].1 = segments[kept - 1].1.max(end);
-        } else {
-            segments[kept] = (start, end);
-            kept += 1;
-        }
-    }
-    segments.truncate(kept);
-}
-
-/// The union of two normalized lists.
-fn merge(a: &Segments, b: &Segments) -> Segments {
-    let mut merged = Segments::with_capacity(a.len() + b.len());
-    let (mut left, mut right) = (0, 0);
-    loop {
-        let (start, end) = match (a.get(left), b.get(right)) {
-            (Some(&segment), other) if other.is_none_or(|&other| segment <= other) => {
-                left += 1;
-                segment
-            }
-            (_, Some(&segment)) => {
-                right += 1;
-                segment
-            }
-            (_, None) => return merged,
-        };
-        match merged.last_mut() {
-            Some((_, last)) if start <= *last => *last = end.max(*last),
-            _ => merged.push((start, end)),
-        }
-    }
-}
-
-/// Adds one range to a normalized list.
-fn insert_segment(segments: &mut Segments, (mut start, mut end): (u32, u32)) {
-    let first = segments.partition_point(|&(_, other_end)| other_end < start);
-    let last = first + segments[first..].partition_point(|&(other_start, _)| other_start <= end);
-    if first < last {
-        start = start.min(segments[first].0);
-        end = end.max(segments[last - 1].1);
-    }
-    segments.splice(first..last, [(start, end)]);
-}
-
 /// For each position the span of the outermost loop around it, or an empty one.
 fn outermost_loops(code: &[Code], structure: &Structure) -> Vec<(u32, u32)> {
     let mut spans = vec![(0, 0); code.len() + 1];
@@ -343,36 +292,10 @@ fn hull(accesses: &[u32], spans: &[(u32, u32)], length: usize) -> Segments {
     vec![(start, end.max(start))]
 }
 
-/// Whether two lists of segments have a position in common.
-fn overlap(a: &Segments, b: &Segments) -> bool {
-    let (short, long) = if a.len() < b.len() { (a, b) } else { (b, a) };
-    if short.is_empty() {
-        return false;
-    }
-    if long.len() / 16 > short.len() {
-        return short.iter().any(|&(start, end)| {
-            let at = long.partition_point(|&(_, other_end)| other_end <= start);
-            long.get(at).is_some_and(|&(other_start, _)| other_start < end)
-        });
-    }
-    let (mut left, mut right) = (0, 0);
-    while let (Some(&(a_start, a_end)), Some(&(b_start, b_end))) = (short.get(left), long.get(right)) {
-        if a_start < b_end && b_start < a_end {
-            return true;
-        }
-        if a_end <= b_end {
-            left += 1;
-        } else {
-            right += 1;
-        }
-    }
-    false
-}
-
 /// Variables that are one local.
 struct Classes {
     parent: Vec<u32>,
-    segments: Vec<Segments>,
+    segments: Lists,
     /// The function parameter that the class is, or [`NONE`].
     param: Vec<u32>,
 }
@@ -396,21 +319,13 @@ impl Classes {
         if self.param[a as usize] != NONE && self.param[b as usize] != NONE {
             return;
         }
-        if overlap(&self.segments[a as usize], &self.segments[b as usize]) {
+        if self.segments.overlap(a, b) {
             return;
         }
-        let (keep, gone) =
-            if self.segments[a as usize].len() >= self.segments[b as usize].len() { (a, b) } else { (b, a) };
+        let (keep, gone) = self.segments.unite(a, b);
         self.parent[gone as usize] = keep;
-        let moved = std::mem::take(&mut self.segments[gone as usize]);
-        let target = &mut self.segments[keep as usize];
         // The local holds the value between the read that is left out and the write that is left out.
-        if moved.len() < 8 {
-            moved.into_iter().chain([between]).for_each(|segment| insert_segment(target, segment));
-        } else {
-            *target = merge(target, &moved);
-            insert_segment(target, between);
-        }
+        self.segments.insert(keep, between);
         self.param[keep as usize] = self.param[keep as usize].min(self.param[gone as usize]);
     }
 }
@@ -442,7 +357,8 @@ pub(super) fn assign(
             }
         }
     }
-    let mut classes = Classes { parent: (0..index_u32(count)).collect(), segments, param: param_of };
+    let mut classes =
+        Classes { parent: (0..index_u32(count)).collect(), segments: Lists::new(segments), param: param_of };
     let pair_variables = |pair: &CopyPair| {
         let variable = |position: u32| match code[position as usize] {
             Code::Get(value) | Code::Tee(value) | Code::Set(value) => variables.of_value[value.index()],
@@ -476,7 +392,8 @@ pub(super) fn assign(
         }
     }
     let class_of: Vec<u32> = (0..index_u32(count)).map(|variable| classes.find(variable)).collect();
-    let local_of_class = share(func, &classes, &class_of, &types, options);
+    let (segments, param_of) = (classes.segments.into_lists(), classes.param);
+    let local_of_class = share(func, &segments, &param_of, &class_of, &types, options);
     let mut local_of: Vec<u32> = class_of.iter().map(|&class| local_of_class.local[class as usize]).collect();
     let elided = elide(code, &schedule.copies, &pair_variables, &local_of, &variables);
     // A `tee` whose copy is left out stays as a `set`.
@@ -517,7 +434,14 @@ struct Shared {
 }
 
 /// Gives classes of one type that are never alive together the same local.
-fn share(func: &Func, classes: &Classes, class_of: &[u32], types: &[ValType], options: &Options) -> Shared {
+fn share(
+    func: &Func,
+    segments_of: &[Segments],
+    param_of: &[u32],
+    class_of: &[u32],
+    types: &[ValType],
+    options: &Options,
+) -> Shared {
     /// How many locals are tried before a new one is made.
     const ATTEMPTS: usize = 512;
     struct Local {
@@ -537,21 +461,21 @@ fn share(func: &Func, classes: &Classes, class_of: &[u32], types: &[ValType], op
     };
     let mut order: Vec<u32> = (0..index_u32(types.len())).filter(|&class| class_of[class as usize] == class).collect();
     for &class in &order {
-        let param = classes.param[class as usize];
+        let param = param_of[class as usize];
         if param != NONE {
             local[class as usize] = param;
-            occupy(&mut locals[param as usize], &classes.segments[class as usize]);
+            occupy(&mut locals[param as usize], &segments_of[class as usize]);
         }
     }
     order.retain(|&class| local[class as usize] == NONE);
-    order.sort_unstable_by_key(|&class| (classes.segments[class as usize].first().map_or(0, |first| first.0), class));
+    order.sort_unstable_by_key(|&class| (segments_of[class as usize].first().map_or(0, |first| first.0), class));
     let mut of_type: FxHashMap<ValType, Vec<u32>> = FxHashMap::default();
     for (number, data) in locals.iter().enumerate() {
         of_type.entry(data.ty).or_default().push(index_u32(number));
     }
     for class in order {
         let ty = types[class as usize];
-        let segments = &classes.segments[class as usize];
+        let segments = &segments_of[class as usize];
         let candidates = of_type.entry(ty).or_default();
         let found = candidates.iter().rev().take(ATTEMPTS).rev().copied().find(|&candidate| {
             let data = &locals[candidate as usize];
@@ -633,21 +557,4 @@ fn number_locals(params: usize, types: &[ValType], weight: &[u64]) -> Renumberin
         }
     }
     Renumbering { number, types: numbered }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn merged_lists_are_those_of_all_segments() {
-        let lists: [&[(u32, u32)]; 5] = [&[], &[(0, 3), (5, 6), (9, 12)], &[(3, 4), (6, 9)], &[(1, 20)], &[(30, 31)]];
-        for a in lists {
-            for b in lists {
-                let mut expected = [a, b].concat();
-                normalize(&mut expected);
-                assert_eq!(merge(&a.to_vec(), &b.to_vec()), expected, "{a:?} and {b:?}");
-            }
-        }
-    }
 }

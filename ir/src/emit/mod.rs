@@ -21,6 +21,7 @@ mod irreducible;
 mod locals;
 mod options;
 mod schedule;
+mod segments;
 mod shape;
 mod structure;
 #[cfg(test)]

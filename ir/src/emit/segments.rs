@@ -1,0 +1,180 @@
+//! Where variables are alive: lists of ranges of positions in the code, and many of them that grow together.
+
+use rustc_hash::FxHashMap;
+
+/// Half-open ranges of positions, ascending and disjoint.
+pub(super) type Segments = Vec<(u32, u32)>;
+
+/// Makes a list of any ranges ascending and disjoint.
+pub(super) fn normalize(segments: &mut Segments) {
+    segments.sort_unstable();
+    let mut kept: usize = 0;
+    for index in 0..segments.len() {
+        let (start, end) = segments[index];
+        if kept > 0 && start <= segments[kept - 1].1 {
+            segments[kept - 1].1 = segments[kept - 1].1.max(end);
+        } else {
+            segments[kept] = (start, end);
+            kept += 1;
+        }
+    }
+    segments.truncate(kept);
+}
+
+/// The union of two normalized lists.
+fn merge(a: &Segments, b: &Segments) -> Segments {
+    let mut merged = Segments::with_capacity(a.len() + b.len());
+    let (mut left, mut right) = (0, 0);
+    loop {
+        let (start, end) = match (a.get(left), b.get(right)) {
+            (Some(&segment), other) if other.is_none_or(|&other| segment <= other) => {
+                left += 1;
+                segment
+            }
+            (_, Some(&segment)) => {
+                right += 1;
+                segment
+            }
+            (_, None) => return merged,
+        };
+        match merged.last_mut() {
+            Some((_, last)) if start <= *last => *last = end.max(*last),
+            _ => merged.push((start, end)),
+        }
+    }
+}
+
+/// Adds one range to a normalized list.
+fn insert_segment(segments: &mut Segments, (mut start, mut end): (u32, u32)) {
+    let first = segments.partition_point(|&(_, other_end)| other_end < start);
+    let last = first + segments[first..].partition_point(|&(other_start, _)| other_start <= end);
+    if first < last {
+        start = start.min(segments[first].0);
+        end = end.max(segments[last - 1].1);
+    }
+    segments.splice(first..last, [(start, end)]);
+}
+
+/// Whether two lists of segments have a position in common.
+fn overlap(a: &Segments, b: &Segments) -> bool {
+    let (short, long) = if a.len() < b.len() { (a, b) } else { (b, a) };
+    if short.is_empty() {
+        return false;
+    }
+    if long.len() / 16 > short.len() {
+        return short.iter().any(|&(start, end)| {
+            let at = long.partition_point(|&(_, other_end)| other_end <= start);
+            long.get(at).is_some_and(|&(other_start, _)| other_start < end)
+        });
+    }
+    let (mut left, mut right) = (0, 0);
+    while let (Some(&(a_start, a_end)), Some(&(b_start, b_end))) = (short.get(left), long.get(right)) {
+        if a_start < b_end && b_start < a_end {
+            return true;
+        }
+        if a_end <= b_end {
+            left += 1;
+        } else {
+            right += 1;
+        }
+    }
+    false
+}
+
+/// A list for each class of variables; classes are united until one may hold most of a function.
+pub(super) struct Lists {
+    settled: Vec<Segments>,
+    /// For long lists, what came since they were settled: inserting into a long list moves half of it.
+    recent: FxHashMap<u32, Segments>,
+}
+
+impl Lists {
+    /// From how many ranges on a list is long.
+    const LONG: usize = 1024;
+
+    pub(super) fn new(lists: Vec<Segments>) -> Self {
+        Self { settled: lists, recent: FxHashMap::default() }
+    }
+
+    /// Whether two classes are alive at one position.
+    pub(super) fn overlap(&self, a: u32, b: u32) -> bool {
+        let of = |class: u32| [self.settled.get(class as usize), self.recent.get(&class)].into_iter().flatten();
+        of(a).any(|a| of(b).any(|b| overlap(a, b)))
+    }
+
+    /// Moves the ranges of the shorter of two lists to the other. Returns the class that has them, and the one that has none any more.
+    pub(super) fn unite(&mut self, a: u32, b: u32) -> (u32, u32) {
+        let length = |class: u32| self.settled[class as usize].len();
+        let (keep, gone) = if length(a) >= length(b) { (a, b) } else { (b, a) };
+        self.settle(gone);
+        let moved = std::mem::take(&mut self.settled[gone as usize]);
+        if moved.len() < 8 {
+            moved.into_iter().for_each(|segment| self.insert(keep, segment));
+        } else {
+            self.settled[keep as usize] = merge(&self.settled[keep as usize], &moved);
+        }
+        (keep, gone)
+    }
+
+    /// Adds a range to a list.
+    pub(super) fn insert(&mut self, class: u32, segment: (u32, u32)) {
+        let length = self.settled[class as usize].len();
+        if length < Self::LONG {
+            insert_segment(&mut self.settled[class as usize], segment);
+            return;
+        }
+        let recent = self.recent.entry(class).or_default();
+        insert_segment(recent, segment);
+        if recent.len() * recent.len() > length {
+            self.settle(class);
+        }
+    }
+
+    fn settle(&mut self, class: u32) {
+        if let Some(recent) = self.recent.remove(&class) {
+            self.settled[class as usize] = merge(&self.settled[class as usize], &recent);
+        }
+    }
+
+    /// All lists, by class.
+    pub(super) fn into_lists(mut self) -> Vec<Segments> {
+        let classes: Vec<u32> = self.recent.keys().copied().collect();
+        classes.into_iter().for_each(|class| self.settle(class));
+        self.settled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn merged_lists_are_those_of_all_segments() {
+        let lists: [&[(u32, u32)]; 5] = [&[], &[(0, 3), (5, 6), (9, 12)], &[(3, 4), (6, 9)], &[(1, 20)], &[(30, 31)]];
+        for a in lists {
+            for b in lists {
+                let mut expected = [a, b].concat();
+                normalize(&mut expected);
+                assert_eq!(merge(&a.to_vec(), &b.to_vec()), expected, "{a:?} and {b:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn ranges_that_come_to_long_lists_one_by_one_are_where_those_of_short_lists_are() {
+        let long: Segments = (0..3000).map(|number| (10 * number, 10 * number + 2)).collect();
+        let mut lists = Lists::new(vec![long.clone(), vec![(5, 6), (10_007, 10_008)], vec![(3, 4)]]);
+        assert_eq!(lists.unite(1, 0), (0, 1));
+        let mut expected = [long, vec![(5, 6), (10_007, 10_008)]].concat();
+        for number in 0..500 {
+            let segment = ((number * 7919) % 30_000, (number * 7919) % 30_000 + 3);
+            lists.insert(0, segment);
+            expected.push(segment);
+            assert!(lists.overlap(0, 0));
+        }
+        assert_eq!(lists.overlap(0, 2), expected.iter().any(|&(start, end)| start < 4 && end > 3));
+        normalize(&mut expected);
+        let lists = lists.into_lists();
+        assert_eq!(lists, [expected, vec![], vec![(3, 4)]]);
+    }
+}
