@@ -1,14 +1,14 @@
 //! The symbolic execution of emitted code along with the function.
 
 use super::CheckError;
-use super::expressions::{Expressions, initial_value};
+use super::expressions::{Expression, Expressions, initial_value};
 use super::frames::{FrameId, FrameKind, Frames};
 use super::function::{Facts, Function, Position};
 use super::state::{Known, State, only};
 use crate::effects::EffectsEnvironment;
 use crate::emit::{CodeItem, EmittedBody};
 use crate::entity::SecondaryMap;
-use crate::func::{Block, BlockCall, Func, Value};
+use crate::func::{Block, BlockCall, Func, Terminator, Value};
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 use smallvec::SmallVec;
@@ -28,6 +28,9 @@ pub(super) struct Thread {
     has_moved: bool,
     /// How many of the instructions that the next operator may be are to be passed over, since taking them led nowhere.
     pub passed_over: usize,
+    /// The conditions of choices that the function passed by itself, since they make no difference, while the code may still make them. Known until
+    /// the function moves along with the code, or a label.
+    pub passed_choices: SmallVec<[Expression; 2]>,
 }
 
 /// A label, a position of the function that control may come there with, and what tells ways apart that must not be mixed.
@@ -132,6 +135,7 @@ impl<'a> Simulation<'a> {
             origin: None,
             has_moved: false,
             passed_over: 0,
+            passed_choices: SmallVec::new(),
         };
         self.settle(&mut thread);
         let mut threads = vec![thread];
@@ -153,6 +157,7 @@ impl<'a> Simulation<'a> {
                 origin: Some(label),
                 has_moved: false,
                 passed_over: 0,
+                passed_choices: SmallVec::new(),
             });
         }
         self.check_progress()
@@ -362,6 +367,12 @@ impl<'a> Simulation<'a> {
             if std::mem::replace(&mut self.visited_in[call.block], self.round) == self.round {
                 return;
             }
+            if let Terminator::Branch { condition, .. } = &self.function.func.blocks[thread.position.block].terminator {
+                let condition = self.expressions.of(self.function.func, *condition);
+                if self.expressions.as_condition(condition).is_none() {
+                    thread.passed_choices.push(self.expressions.truth(condition).0);
+                }
+            }
             self.take_edge(thread, call);
         }
     }
@@ -378,6 +389,7 @@ impl<'a> Simulation<'a> {
     /// The function takes an edge that the emitted code chose.
     pub(super) fn take_chosen_edge(&mut self, thread: &mut Thread, call: &BlockCall) {
         thread.state.catch_up(&self.expressions);
+        thread.passed_choices.clear();
         self.take_edge(thread, call);
         self.settle(thread);
     }
@@ -399,6 +411,7 @@ impl<'a> Simulation<'a> {
     /// The function has executed an instruction along with the emitted code.
     pub(super) fn moved(&mut self, thread: &mut Thread) {
         thread.state.catch_up(&self.expressions);
+        thread.passed_choices.clear();
         thread.has_moved = true;
     }
 

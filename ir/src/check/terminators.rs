@@ -1,5 +1,6 @@
 //! Branches and other ends of blocks.
 
+use super::expressions::Expression;
 use super::frames::{FrameId, FrameKind, label_of};
 use super::function::nth_edge;
 use super::simulation::{Checked, Simulation, Thread};
@@ -33,8 +34,23 @@ impl<'a> Simulation<'a> {
     }
 
     /// A two-way branch: where it leads if the condition is not zero, and if it is.
-    pub(super) fn branch(&mut self, thread: Thread, condition: &Known) -> Checked<(Option<Thread>, Option<Thread>)> {
+    pub(super) fn branch(
+        &mut self,
+        mut thread: Thread,
+        condition: &Known,
+    ) -> Checked<(Option<Thread>, Option<Thread>)> {
         let func = self.function.func;
+        let decides = |&expression: &Expression| self.expressions.truth(expression).0;
+        let passed = thread.passed_choices.iter().position(|passed| condition.iter().any(|it| decides(it) == *passed));
+        if let Some(passed) = passed {
+            // The code makes a choice that the function has behind it. Unless this is a later one on the same condition.
+            let mut later = thread.clone();
+            later.passed_choices.clear();
+            later.state.stack.push(condition.clone());
+            self.choices.push(later);
+            thread.passed_choices.remove(passed);
+            return Ok((Some(thread.clone()), Some(thread)));
+        }
         if let Terminator::Branch { condition: expected, then_target, else_target, .. } =
             &func.blocks[thread.position.block].terminator
             && self.is_at_end(&thread)

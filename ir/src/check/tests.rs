@@ -123,6 +123,17 @@ fn choices_that_make_no_difference_are_left_out() {
 }
 
 #[test]
+fn a_choice_that_makes_no_difference_is_told_from_the_next_one_on_its_condition() {
+    check_text(
+        "(module (type $f (func)) (import \"\" \"f\" (func $effect (param i32)))
+            (func (param i32)
+                (if (result (ref null $f)) (local.get 0) (then (ref.null $f)) (else (ref.null $f)))
+                (if (i32.eqz (local.get 0)) (then (call $effect (i32.const 1))))
+                (call $effect (ref.is_null))))",
+    );
+}
+
+#[test]
 fn only_something_newly_made_may_come_before_a_call() {
     let module = parse(
         "(module (type $s (struct (field (mut i32)))) (import \"\" \"f\" (func $f))
