@@ -52,6 +52,10 @@ impl Store {
         let last = self.stack_field(b, other, StackField::LastMarker);
         self.set_marker_field(b, last, MarkerField::NextMarker, marker);
         self.set_stack_field(b, stack, StackField::FirstMarker, first);
+        let (own, others) =
+            (self.stack_field(b, stack, StackField::Masks), self.stack_field(b, other, StackField::Masks));
+        let masks = b.i32_op(Operator::I32Or, &[own, others]);
+        self.set_stack_field(b, stack, StackField::Masks, masks);
         let null = self.null(b, self.kind.marker_type());
         self.set_stack_field(b, other, StackField::FirstMarker, null);
         b.jump(rest, &[]);
@@ -170,7 +174,20 @@ impl Store {
         let old_first = self.stack_field(b, stack, StackField::FirstMarker);
         self.set_marker_field(b, new_last, MarkerField::NextMarker, old_first);
         let none = self.is_null(b, old_first);
-        b.when(none, |b| self.set_stack_field(b, stack, StackField::LastMarker, new_last));
+        let new_masks = self.marker_field(b, sentinel, MarkerField::Mask);
+        let masks = b.choose(
+            none,
+            ValType::I32,
+            |b| {
+                self.set_stack_field(b, stack, StackField::LastMarker, new_last);
+                new_masks
+            },
+            |b| {
+                let old_masks = self.stack_field(b, stack, StackField::Masks);
+                b.i32_op(Operator::I32Or, &[old_masks, new_masks])
+            },
+        );
+        self.set_stack_field(b, stack, StackField::Masks, masks);
         self.set_stack_field(b, stack, StackField::FirstMarker, new_first);
         let start_status = b.i32(START_STATUS);
         let is_start = b.is_equal(status, start_status);
@@ -194,13 +211,22 @@ impl Store {
         b.switch_to(search);
         let status = b.block_params(search)[0];
         let look = b.new_block(&[marker_type, marker_type]);
+        let unhandled = b.new_block(&[]);
+        let masks = self.stack_field(b, stack, StackField::Masks);
+        let shifted = b.i32_op(Operator::I32ShrU, &[masks, status]);
+        let one = b.i32(1);
+        let some = b.i32_op(Operator::I32And, &[shifted, one]);
+        let begin = b.new_block(&[]);
+        b.branch(some, begin, &[], unhandled, &[]);
+        b.switch_to(begin);
         let first = self.stack_field(b, stack, StackField::FirstMarker);
         let null = self.null(b, marker_type);
         b.jump(look, &[first, null]);
         b.switch_to(look);
         let [marker, before] = b.block_params(look)[..] else { unreachable!("two parameters were given") };
         let none = self.is_null(b, marker);
-        let (unhandled, try_marker) = b.fork(none);
+        let try_marker = b.new_block(&[]);
+        b.branch(none, unhandled, &[], try_marker, &[]);
         b.switch_to(unhandled);
         b.ret(&[status]);
         b.switch_to(try_marker);
@@ -238,6 +264,8 @@ impl Store {
         let first = self.stack_field(b, stack, StackField::FirstMarker);
         self.set_stack_field(b, captured.stack, StackField::FirstMarker, first);
         self.set_stack_field(b, captured.stack, StackField::LastMarker, before);
+        let masks = self.stack_field(b, stack, StackField::Masks);
+        self.set_stack_field(b, captured.stack, StackField::Masks, masks);
         let null = self.null(b, marker_type);
         self.set_marker_field(b, before, MarkerField::NextMarker, null);
         b.jump(cut, &[]);
@@ -313,15 +341,19 @@ impl Store {
         let tail = self.stack_field(b, stack, StackField::Tail);
         b.set_global(self.items.last, tail);
         let first = self.stack_field(b, stack, StackField::FirstMarker);
-        self.set_marker_field(b, sentinel, MarkerField::NextMarker, first);
         let none = self.is_null(b, first);
-        let last = b.choose(
-            none,
-            self.kind.marker_type(),
-            |_| sentinel,
-            |b| self.stack_field(b, stack, StackField::LastMarker),
-        );
-        b.set_global(self.items.last_marker, last);
+        let begin = b.new_block(&[self.kind.marker_type(), ValType::I32]);
+        let (without, with) = b.fork(none);
+        b.switch_to(without);
+        let no_masks = b.i32(0);
+        b.jump(begin, &[sentinel, no_masks]);
+        b.switch_to(with);
+        let last = self.stack_field(b, stack, StackField::LastMarker);
+        let masks = self.stack_field(b, stack, StackField::Masks);
+        b.jump(begin, &[last, masks]);
+        b.switch_to(begin);
+        let [last, masks] = b.block_params(begin)[..] else { unreachable!("two parameters were given") };
+        self.begin_markers(b, first, last, masks);
         let null = self.null(b, self.kind.marker_type());
         self.set_stack_field(b, stack, StackField::FirstMarker, null);
         self.free_stack(b, stack);

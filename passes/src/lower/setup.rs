@@ -208,7 +208,8 @@ fn gc_store(module: &mut Module, shared: bool) -> GcStore {
         reference(true, frame),
     ];
     let marker = add_struct(module, fields, false, Some(frame), "wasmfx.marker");
-    let fields = vec![reference(true, frame), reference(true, frame), reference(true, marker), reference(true, marker)];
+    let ends = [frame, frame, marker, marker].map(|end| reference(true, end));
+    let fields = ends.into_iter().chain([ValType::I32]).collect();
     let stack = add_struct(module, fields, true, None, "wasmfx.stack");
     let continuation = add_struct(module, vec![reference(true, stack)], true, None, "wasmfx.continuation");
     let init = Operator::StructNewDefault { struct_type_index: marker };

@@ -7,7 +7,7 @@
 //! | | memory | gc |
 //! |---|---|---|
 //! | frame | address of {next, function, class, [marker fields], slots} | a struct, a subtype of {next, function} |
-//! | stack | address of a record {continuation, head, [tail, first marker, last marker,] entry frame, spare} | a struct of the four ends |
+//! | stack | address of a record {continuation, head, [tail, first marker, last marker, masks,] entry frame, spare} | a struct of the four ends and masks |
 //! | continuation | i64: generation above the record's address; 0 is null | a struct around the stack, emptied when it is consumed |
 //!
 //! A record of the memory store holds the one continuation that is not stale. Where the runtime's memory begins at address 0, there is something
@@ -86,6 +86,8 @@ pub(super) enum StackField {
     Tail,
     FirstMarker,
     LastMarker,
+    /// At least the bits of its markers' masks, where it has markers.
+    Masks,
 }
 
 /// A field of a frame that every frame has.
@@ -99,7 +101,7 @@ pub(super) enum FrameField {
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum MarkerField {
     NextMarker,
-    /// A bit for each status, modulo 32, that one of its clauses handles.
+    /// A bit for each status, modulo 32, that one of its clauses handles. Of the sentinel, those of all markers that the current suspension has.
     Mask,
     /// Its clauses, as a function in the table of matchers.
     Matcher,
@@ -239,7 +241,7 @@ impl MemoryStore {
 
     /// Where a record's entry frame is.
     pub(super) fn entry_offset(self) -> u32 {
-        if self.markers { 24 } else { 12 }
+        if self.markers { 28 } else { 12 }
     }
 
     /// From a record's entry frame to the word that the record has to spare.
@@ -324,6 +326,7 @@ impl MemoryStore {
             StackField::Tail => 12,
             StackField::FirstMarker => 16,
             StackField::LastMarker => 20,
+            StackField::Masks => 24,
         }
     }
 
@@ -443,6 +446,7 @@ impl Store {
                 let ty = match field {
                     StackField::Head | StackField::Tail => self.kind.frame_type(),
                     StackField::FirstMarker | StackField::LastMarker => self.kind.marker_type(),
+                    StackField::Masks => ValType::I32,
                 };
                 self.get(b, gc.stack, field as u32, stack, ty)
             }
@@ -495,6 +499,18 @@ impl Store {
         let last = b.global(self.items.last_marker, self.kind.marker_type());
         self.set_marker_field(b, last, MarkerField::NextMarker, marker);
         b.set_global(self.items.last_marker, marker);
+        let sentinel = self.sentinel(b);
+        let masks = self.marker_field(b, sentinel, MarkerField::Mask);
+        let masks = b.i32_op(Operator::I32Or, &[masks, mask]);
+        self.set_marker_field(b, sentinel, MarkerField::Mask, masks);
+    }
+
+    /// Begins the markers of the current suspension with those of a stack, or none, that have these masks.
+    pub(super) fn begin_markers(&self, b: &mut Builder<'_>, first: Value, last: Value, masks: Value) {
+        let sentinel = self.sentinel(b);
+        self.set_marker_field(b, sentinel, MarkerField::NextMarker, first);
+        self.set_marker_field(b, sentinel, MarkerField::Mask, masks);
+        b.set_global(self.items.last_marker, last);
     }
 
     /// Takes a continuation's stack: traps if the continuation is null or was used before.
@@ -564,7 +580,8 @@ impl Store {
 
     /// The fields of a stack that are used.
     pub(super) fn stack_fields(&self) -> &'static [StackField] {
-        let all = &[StackField::Head, StackField::Tail, StackField::FirstMarker, StackField::LastMarker];
+        use StackField::{FirstMarker, Head, LastMarker, Masks, Tail};
+        let all = &[Head, Tail, FirstMarker, LastMarker, Masks];
         if self.items.markers { all } else { &all[..1] }
     }
 
