@@ -2,8 +2,8 @@
 
 use super::builder::{Builder, memory_argument};
 use super::store::{Kind, MemoryStore};
-use super::{Error, Lowering};
-use wasmfx_ir::func::{Func, Terminator, Value};
+use super::{Error, Lowering, Runtime};
+use wasmfx_ir::func::{Func, Inst, Terminator, Value};
 use wasmfx_ir::module::{ConstExpr, ElementItems, GlobalId, TableId, TypeId};
 use wasmfx_ir::wasmparser::{Operator, RefType, ValType};
 
@@ -28,13 +28,16 @@ pub(super) struct EmulatedTable {
     base: u32,
     size: u32,
     /// How many elements have memory: all of them, or none as long as nothing but null was in the table that the module begins with. The global of
-    /// the size, where that table is empty.
+    /// the size, where the elements that the table begins with have memory from the start.
     ready: u32,
     /// For how many elements there is room.
     capacity: u32,
     maximum: u32,
     index64: bool,
 }
+
+/// Where fresh memory begins at most, behind the elements that tables begin with: in the runtime's first page.
+const STATIC_END: u32 = 32 << 10;
 
 /// No engine lets a table grow beyond this; growing further fails as it does there.
 const MOST_ELEMENTS: u64 = 10_000_000;
@@ -54,13 +57,67 @@ impl Lowering<'_> {
         };
         let maximum = definition.ty.maximum.unwrap_or(MOST_ELEMENTS).min(MOST_ELEMENTS) as u32;
         let index64 = definition.ty.table64;
-        let base = self.add_i32_global(format!("wasmfx.table.{name}"));
+        let elements = self.static_elements(initial);
+        let base = self.add_i32_global_with(format!("wasmfx.table.{name}"), elements.unwrap_or(0));
         let size = self.add_i32_global_with(format!("wasmfx.table.{name}.size"), initial);
-        let capacity = self.add_i32_global(format!("wasmfx.table.{name}.capacity"));
-        let ready = if initial == 0 { size } else { self.add_i32_global(format!("wasmfx.table.{name}.ready")) };
+        let room = if elements.is_some() { initial } else { 0 };
+        let capacity = self.add_i32_global_with(format!("wasmfx.table.{name}.capacity"), room);
+        let ready = match elements {
+            Some(_) => size,
+            None => self.add_i32_global(format!("wasmfx.table.{name}.ready")),
+        };
         let emulated = EmulatedTable { base, size, ready, capacity, maximum, index64 };
         self.emulated_tables.insert(table, emulated);
         Ok(emulated)
+    }
+
+    /// Memory for the elements that a table begins with, null as fresh memory is; nothing where the table is too large for that, or where memory
+    /// begins is not known before the module is instantiated.
+    fn static_elements(&mut self, count: u32) -> Option<u32> {
+        if count == 0 {
+            return Some(0);
+        }
+        let Kind::Memory(m) = self.store.kind else { return None };
+        let is_own = m.own && self.options.runtime == Runtime::Closed;
+        let bump = self.module.globals[GlobalId::from_u32(m.bump)].init.as_mut().filter(|_| is_own)?;
+        let [Operator::I32Const { value }] = &mut bump.operators[..] else { return None };
+        let start = value.cast_unsigned();
+        let end = start.checked_add(count.checked_mul(8)?).filter(|&end| end <= STATIC_END)?;
+        *value = end.cast_signed();
+        Some(start)
+    }
+
+    /// Replaces `table.get` and `table.set` where all elements of the table have memory. Returns what comes before the instruction.
+    pub(super) fn access_element(
+        &mut self,
+        func: &mut Func,
+        inst: Inst,
+        table: TableId,
+        what: TableFunction,
+    ) -> Result<Option<Vec<Inst>>, Error> {
+        let t = self.emulated_table(table)?;
+        let Kind::Memory(m) = self.store.kind else { unreachable!("only the memory store emulates tables") };
+        if t.ready != t.size {
+            return Ok(None);
+        }
+        let operands = func.operands(inst).to_vec();
+        let block = func.add_block();
+        let b = &mut Builder::at(func, block);
+        let index = narrow(b, operands[0]);
+        let size = b.global(t.size, ValType::I32);
+        let inside = b.i32_op(Operator::I32LtU, &[index, size]);
+        let base = b.global(t.base, ValType::I32);
+        let address = element(b, base, index);
+        // There is never memory at the last address, so that an access out of the table's bounds traps.
+        let nowhere = b.i32(u32::MAX);
+        let address = b.value(Operator::Select, &[address, nowhere, inside], ValType::I32);
+        let memarg = memory_argument(m.memory, 0, 3);
+        match what {
+            TableFunction::Get => func.replace_inst(inst, Operator::I64Load { memarg }, &[address]),
+            _ => func.replace_inst(inst, Operator::I64Store { memarg }, &[address, operands[1]]),
+        }
+        func.blocks[block].terminator = Terminator::Unreachable;
+        Ok(Some(std::mem::take(&mut func.blocks[block].insts)))
     }
 
     /// The global with the length of an element segment of continuations (0 once it is dropped).
@@ -82,7 +139,7 @@ impl Lowering<'_> {
         Some(global)
     }
 
-    /// The function that does what a table instruction did.
+    /// The function that does what a table instruction did; for one element, where not all may have memory yet.
     pub(super) fn table_function(&mut self, table: TableId, what: TableFunction) -> Result<u32, Error> {
         if let Some(&function) = self.table_functions.get(&(table, what)) {
             return Ok(function);
@@ -121,26 +178,18 @@ impl Lowering<'_> {
                 let value = b.value(Operator::I64Load { memarg: memory_argument(m.memory, 0, 3) }, &[address], handle);
                 b.ret(&[value]);
                 b.switch_to(outside);
-                if t.ready == t.size {
-                    b.end(Terminator::Unreachable);
-                } else {
-                    self.check_index(b, t, index);
-                    let null = b.i64(0);
-                    b.ret(&[null]);
-                }
+                self.check_index(b, t, index);
+                let null = b.i64(0);
+                b.ret(&[null]);
             }
             TableFunction::Set => {
                 let index = narrow(b, args[0]);
-                if t.ready == t.size {
+                let ready = b.global(t.ready, ValType::I32);
+                let outside = b.i32_op(Operator::I32GeU, &[index, ready]);
+                b.when(outside, |b| {
                     self.check_index(b, t, index);
-                } else {
-                    let ready = b.global(t.ready, ValType::I32);
-                    let outside = b.i32_op(Operator::I32GeU, &[index, ready]);
-                    b.when(outside, |b| {
-                        self.check_index(b, t, index);
-                        self.ensure_room(b, m, t);
-                    });
-                }
+                    self.ensure_room(b, m, t);
+                });
                 let base = b.global(t.base, ValType::I32);
                 let address = element(b, base, index);
                 b.run(Operator::I64Store { memarg: memory_argument(m.memory, 0, 3) }, &[address, args[1]]);

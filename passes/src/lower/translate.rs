@@ -201,6 +201,11 @@ impl Lowering<'_> {
         if !self.mentions.tables.contains(&tables(table)) {
             return Ok(Vec::new());
         }
+        if matches!(function, F::Get | F::Set)
+            && let Some(before) = self.access_element(func, inst, tables(table), function)?
+        {
+            return Ok(before);
+        }
         let function_index = self.table_function(tables(table), function)?;
         func.replace_inst(inst, Operator::Call { function_index }, operands);
         Ok(Vec::new())
