@@ -1,9 +1,10 @@
 //! Which resumable copies can be the innermost frame of a suspended continuation: the functions that suspend themselves, and callers of functions
-//! that leave no frame when they do. Where these are few, a resume site need not call through the table.
+//! that leave no frame when they do; and how continuations begin. Where these are few, a resume site need not call through the table.
 
 use super::Lowering;
 use super::function::{Prepared, Resumable, callee};
 use super::scan::Callee;
+use super::thunks::ENTRY_SLOTS;
 use rustc_hash::FxHashSet;
 use wasmfx_ir::func::Terminator;
 use wasmfx_ir::module::FunctionId;
@@ -38,6 +39,11 @@ impl Lowering<'_> {
         }
         if found.len() > MOST_GUESSES {
             found.clear();
+        } else if found.len() < MOST_GUESSES
+            && let [&first_slot] = self.entries.values().collect::<Vec<_>>()[..]
+        {
+            // All continuations begin alike.
+            found.push(Resumable { copy: self.resume_slots[first_slot as usize], first_slot, slots: ENTRY_SLOTS });
         }
         found
     }

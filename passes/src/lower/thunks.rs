@@ -9,6 +9,9 @@ use wasmfx_ir::func::{Func, Terminator, Value};
 use wasmfx_ir::module::{FunctionId, TypeId};
 use wasmfx_ir::wasmparser::{Operator, ValType};
 
+/// The slots of a frame that begins a continuation: call the function, or throw.
+pub(super) const ENTRY_SLOTS: u32 = 2;
+
 /// The functions that keep references of one type in a table for the memory store.
 #[derive(Copy, Clone, Debug)]
 pub(super) struct ReferenceTable {
@@ -80,7 +83,7 @@ impl Lowering<'_> {
         if let Some(&number) = self.entries.get(&(signature, Some(function))) {
             return Ok(number);
         }
-        let number = self.reserve_resume_slots(2);
+        let number = self.reserve_resume_slots(ENTRY_SLOTS);
         self.entries.insert((signature, Some(function)), number);
         let mut func = self.resume_func();
         let frame = func.blocks[func.entry].params[0];
@@ -94,7 +97,7 @@ impl Lowering<'_> {
         self.finish_throw_entry(b, throw);
         let name = format!("{}.start", self.name_of(function));
         let thunk = self.add_function(func, name);
-        self.fill_resume_slots(number, 2, thunk);
+        self.fill_resume_slots(number, ENTRY_SLOTS, thunk);
         Ok(number)
     }
 
@@ -103,7 +106,7 @@ impl Lowering<'_> {
         if let Some(&number) = self.entries.get(&(signature, None)) {
             return Ok(number);
         }
-        let number = self.reserve_resume_slots(2);
+        let number = self.reserve_resume_slots(ENTRY_SLOTS);
         self.entries.insert((signature, None), number);
         let reference_type = super::values::nullable(super::values::concrete_heap(signature));
         let (layout, slots) = self.entry_layout(reference_type);
@@ -119,7 +122,7 @@ impl Lowering<'_> {
         self.call_entry(b, call, Some(reference), next, signature, signature, suspends)?;
         self.finish_throw_entry(b, throw);
         let thunk = self.add_function(func, format!("wasmfx.start.{}", signature.as_u32()));
-        self.fill_resume_slots(number, 2, thunk);
+        self.fill_resume_slots(number, ENTRY_SLOTS, thunk);
         Ok(number)
     }
 
@@ -206,7 +209,7 @@ impl Lowering<'_> {
         let bound: Vec<ValType> = all[..all.len() - rest.len()].to_vec();
         let lowered = self.lowered_types(&bound);
         let (layout, slots) = Layout::of_types(self, &lowered);
-        let number = self.reserve_resume_slots(2);
+        let number = self.reserve_resume_slots(ENTRY_SLOTS);
 
         let mut params = lowered.clone();
         params.push(self.store.kind.continuation_type(true));
@@ -254,7 +257,7 @@ impl Lowering<'_> {
             self.store.raise_pending(b, exception, &[]);
         }
         let thunk = self.add_function(func, format!("wasmfx.bound.{}.{}", from.as_u32(), to.as_u32()));
-        self.fill_resume_slots(number, 2, thunk);
+        self.fill_resume_slots(number, ENTRY_SLOTS, thunk);
         Ok(function)
     }
 
