@@ -16,6 +16,7 @@
 //! | [`store`], [`runtime`] | frames and stacks, and the functions that drive them |
 //! | [`values`] | how values travel between frames |
 //! | [`split`], [`layout`], [`function`], [`dispatch`], [`ssa`] | the two copies of a function |
+//! | [`suspension`] | what a copy saves, in which frame, and how it is left |
 //! | [`innermost`] | which resumable copies a resume site calls without the table |
 //! | [`resume_site`] | `resume`, `resume_throw`, `resume_throw_ref` |
 //! | [`shared`] | the runtime as a module of its own |
@@ -42,6 +43,7 @@ mod shared;
 mod split;
 mod ssa;
 mod store;
+mod suspension;
 mod tables;
 mod tag_identity;
 mod thunks;

@@ -4,6 +4,7 @@ use super::builder::Builder;
 use super::layout::{Layout, Slot, slot_type};
 use super::scan::Callee;
 use super::store::{FrameField, Kind, StackField, THROW_ENTRY};
+use super::suspension::SavedFrame;
 use super::{Error, Lowering};
 use wasmfx_ir::func::{Func, Terminator, Value};
 use wasmfx_ir::module::{FunctionId, TypeId};
@@ -21,8 +22,8 @@ pub(super) struct ReferenceTable {
     pub(super) take: u32,
 }
 
-/// What a save helper is for: the layout's size (or struct type), whether it makes a marker, and the slots.
-pub(super) type SaveKey = (u32, u32, bool, Vec<Slot>);
+/// What a save helper is for: the layout's size (or struct type), which frame it makes, and the slots.
+pub(super) type SaveKey = (u32, u32, SavedFrame<()>, Vec<Slot>);
 
 /// What functions that save again differ by: struct type and slots.
 pub(super) type SaveAgainKey = (u32, Vec<Slot>);
@@ -266,10 +267,16 @@ impl Lowering<'_> {
         &mut self,
         layout: &Layout,
         values: &[(Value, Slot)],
-        marker: bool,
+        kind: &SavedFrame<Value>,
     ) -> Result<u32, Error> {
         let slots: Vec<Slot> = values.iter().map(|&(_, slot)| slot).collect();
-        let key: SaveKey = (layout.bytes, layout.struct_type, marker, slots);
+        let kind = match kind {
+            SavedFrame::First => SavedFrame::First,
+            SavedFrame::Next => SavedFrame::Next,
+            SavedFrame::Marker { .. } => SavedFrame::Marker { mask: (), matcher: () },
+        };
+        let marker = matches!(kind, SavedFrame::Marker { .. });
+        let key: SaveKey = (layout.bytes, layout.struct_type, kind, slots);
         if let Some(&function) = self.save_helpers.get(&key) {
             return Ok(function);
         }
@@ -292,7 +299,14 @@ impl Lowering<'_> {
         if marker {
             self.store.append_marker(b, frame, args[1], args[2]);
         }
-        self.store.append(b, frame);
+        match kind {
+            SavedFrame::First => {
+                let sentinel = self.store.sentinel(b);
+                self.store.set_frame_field(b, sentinel, FrameField::Next, frame);
+                b.set_global(self.store.items.last, frame);
+            }
+            SavedFrame::Next | SavedFrame::Marker { .. } => self.store.append(b, frame),
+        }
         b.ret(&[]);
         let function = self.add_function(func, format!("wasmfx.save.{}", self.save_helpers.len())).as_u32();
         self.save_helpers.insert(key, function);

@@ -1,0 +1,210 @@
+//! How a copy of a function is suspended: what it saves, in which frame, and how it is left.
+
+use super::builder::{Builder, zero_operator};
+use super::function::{Copy, Flavour};
+use super::layout::Layout;
+use super::split::Point;
+use super::store::{FrameField, IN_PLACE};
+use super::{Error, Lowering};
+use wasmfx_ir::func::{Block, Func, Value};
+use wasmfx_ir::wasmparser::{Operator, ValType};
+
+/// Which frame of a suspension a fast copy saves its values in.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum SavedFrame<Argument> {
+    /// The innermost one, with which the suspension begins.
+    First,
+    /// One that follows those of callees.
+    Next,
+    /// Such a one that is a marker as well.
+    Marker {
+        /// Its mask.
+        mask: Argument,
+        /// Its matcher.
+        matcher: Argument,
+    },
+}
+
+impl Lowering<'_> {
+    /// Suspends at an instruction that does nothing else. A resumed frame is then used again where it is, so that no link changes, or
+    /// is left out of the stack.
+    pub(super) fn suspend_itself(
+        &mut self,
+        copy: &mut Copy<'_>,
+        point: &Point,
+        block: Block,
+        status: Value,
+    ) -> Result<(), Error> {
+        let b = &mut Builder::at(&mut copy.func, block);
+        let frame = match copy.flavour {
+            Flavour::Resumed(frame) if !point.tail => {
+                self.save_again(b, copy.layout, point, frame, copy.slots);
+                let mark = b.i32(IN_PLACE);
+                let status = b.i32_op(Operator::I32Or, &[status, mark]);
+                b.ret(&[status]);
+                return Ok(());
+            }
+            Flavour::Resumed(frame) if !self.store.items.markers => frame,
+            Flavour::Fast if !point.tail => {
+                b.set_global(self.store.items.unwinding, status);
+                return self.save_in_new_frame(copy, point, block, SavedFrame::First);
+            }
+            Flavour::Resumed(_) | Flavour::Fast => {
+                self.store.begin_suspension(b);
+                return self.suspend_here(copy, point, block, status, None);
+            }
+        };
+        let store = self.store;
+        let next = store.frame_field(b, frame, FrameField::Next);
+        self.free_frame(b, copy.layout, frame);
+        let is_bottom = store.is_null(b, next);
+        let (bottom, inside) = b.fork(is_bottom);
+        b.switch_to(inside);
+        let sentinel = store.sentinel(b);
+        store.set_frame_field(b, sentinel, FrameField::Next, next);
+        b.ret(&[status]);
+        b.switch_to(bottom);
+        store.begin_suspension(b);
+        self.append_identity(b);
+        // A frame that is used again still says what was behind it.
+        store.link_last(b, next);
+        b.ret(&[status]);
+        Ok(())
+    }
+
+    /// Appends a frame that hands on what it gets.
+    fn append_identity(&self, b: &mut Builder<'_>) {
+        // The runtime's own slots are the first of the table, shared or not.
+        let number = b.i32(self.identity_number);
+        self.store.call(b, self.store.items.identity, &[number], &[]);
+    }
+
+    /// Saves what the point needs into the frame that the resumable copy was given.
+    fn save_again(&mut self, b: &mut Builder<'_>, layout: &Layout, point: &Point, frame: Value, slots: u32) {
+        for &(value, slot) in &layout.points[point.index] {
+            self.save(b, layout, frame, slot, value);
+        }
+        // Where there is but one way to go on, the frame says so already.
+        if slots > 1 {
+            self.set_resume_function(b, frame, point.first_slot);
+        }
+    }
+
+    /// Suspends with a status that is not yet announced.
+    pub(super) fn suspend_here(
+        &mut self,
+        copy: &mut Copy<'_>,
+        point: &Point,
+        block: Block,
+        status: Value,
+        marker: Option<(Value, Value)>,
+    ) -> Result<(), Error> {
+        if matches!(copy.flavour, Flavour::Fast) {
+            let b = &mut Builder::at(&mut copy.func, block);
+            b.set_global(self.store.items.unwinding, status);
+        }
+        self.save_and_leave(copy, point, block, status, marker)
+    }
+
+    /// Saves what the point needs and leaves the function: the fast copy to its caller, which finds the flag set, the resumed one to the driver with
+    /// the status.
+    pub(super) fn save_and_leave(
+        &mut self,
+        copy: &mut Copy<'_>,
+        point: &Point,
+        block: Block,
+        status: Value,
+        marker: Option<(Value, Value)>,
+    ) -> Result<(), Error> {
+        let layout = copy.layout;
+        match copy.flavour {
+            Flavour::Fast if point.tail => self.leave_fast_copy(copy, block)?,
+            Flavour::Fast => {
+                let frame = marker.map_or(SavedFrame::Next, |(mask, matcher)| SavedFrame::Marker { mask, matcher });
+                self.save_in_new_frame(copy, point, block, frame)?;
+            }
+            Flavour::Resumed(frame) => {
+                let b = &mut Builder::at(&mut copy.func, block);
+                if point.tail {
+                    self.leave_without_frame(b, layout, frame, status);
+                    return Ok(());
+                }
+                self.save_again(b, layout, point, frame, copy.slots);
+                if let Some((mask, matcher)) = marker {
+                    self.store.append_marker(b, frame, mask, matcher);
+                }
+                self.store.append(b, frame);
+                b.ret(&[status]);
+            }
+        }
+        Ok(())
+    }
+
+    /// Saves what the point needs into a new frame, and leaves the fast copy.
+    fn save_in_new_frame(
+        &mut self,
+        copy: &mut Copy<'_>,
+        point: &Point,
+        block: Block,
+        frame: SavedFrame<Value>,
+    ) -> Result<(), Error> {
+        let saved = &copy.layout.points[point.index];
+        let helper = self.save_helper(copy.layout, saved, &frame)?;
+        let b = &mut Builder::at(&mut copy.func, block);
+        let mut args = vec![self.store.resume_function(b, point.first_slot)];
+        if let SavedFrame::Marker { mask, matcher } = frame {
+            args.extend([mask, matcher]);
+        }
+        args.extend(saved.iter().map(|&(value, _)| value));
+        self.store.call(b, helper, &args, &[]);
+        self.leave_fast_copy(copy, block)
+    }
+
+    /// Returns to a caller that does not look at the results.
+    fn leave_fast_copy(&mut self, copy: &mut Copy<'_>, block: Block) -> Result<(), Error> {
+        let values = self.dummies(&mut copy.func, block, &copy.lowered_results)?;
+        Builder::at(&mut copy.func, block).ret(&values);
+        Ok(())
+    }
+
+    /// Values of these types that nobody looks at.
+    pub(super) fn dummies(&mut self, func: &mut Func, block: Block, types: &[ValType]) -> Result<Vec<Value>, Error> {
+        let mut values = Vec::new();
+        for &ty in types {
+            let operator = match zero_operator(ty) {
+                Some(operator) => operator,
+                None => Operator::GlobalGet { global_index: self.dummy_global(ty)? },
+            };
+            values.push(func.append_value(block, operator, &[], ty));
+        }
+        Ok(values)
+    }
+
+    /// Ends a resumed function that has nothing left to do, while its callee is being unwound: what is behind it follows what was appended.
+    pub(super) fn leave_without_frame(&mut self, b: &mut Builder<'_>, layout: &Layout, frame: Value, status: Value) {
+        self.link_rest(b, frame);
+        self.free_frame(b, layout, frame);
+        b.ret(&[status]);
+    }
+
+    /// Appends what is behind `frame` to the suspension; an identity frame stands for an empty one.
+    pub(super) fn link_rest(&mut self, b: &mut Builder<'_>, frame: Value) {
+        let next = self.store.frame_field(b, frame, FrameField::Next);
+        self.link_frames(b, next);
+    }
+
+    /// Appends a chain of frames to the suspension. No stack, and no part of one inside a marker, is without frames: an identity frame stands for
+    /// an empty one.
+    pub(super) fn link_frames(&mut self, b: &mut Builder<'_>, next: Value) {
+        let store = self.store;
+        let last = b.global(store.items.last, store.kind.frame_type());
+        let sentinel = store.sentinel(b);
+        let mut nothing = store.is_same(b, last, sentinel);
+        if !store.items.markers {
+            let is_bottom = store.is_null(b, next);
+            nothing = b.i32_op(Operator::I32And, &[nothing, is_bottom]);
+        }
+        b.when(nothing, |b| self.append_identity(b));
+        store.link_last(b, next);
+    }
+}
