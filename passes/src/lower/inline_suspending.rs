@@ -24,8 +24,8 @@ const MOST_INSTRUCTIONS: usize = 24;
 /// Where a function is called once inside of continuations, caller and callee together have at most so many instructions.
 const MOST_OF_BOTH: usize = 600;
 
-/// Inlines small functions; returns whether anything changed, and the module must be scanned again. What was promised never to suspend stays without instructions
-/// that do.
+/// Inlines small functions; returns whether anything changed, and the module must be scanned again. What was promised never to suspend stays
+/// without instructions that do.
 ///
 /// # Errors
 /// If a body is not valid.
@@ -58,8 +58,8 @@ pub(super) fn inline_suspending(
     Ok(changed)
 }
 
-/// Inlines what is called in one place inside of continuations; returns the functions that it went into. If there are any, the module must be scanned and
-/// analysed again.
+/// Inlines what is called in one place inside of continuations; returns the functions that it went into. If there are any, the module must be
+/// scanned and analysed again.
 ///
 /// # Errors
 /// If a body is not valid.

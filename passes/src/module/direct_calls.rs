@@ -4,8 +4,8 @@
 //! A table never changes if it is defined here, not exported, and no live instruction writes it (`table.set`, `.grow`, `.fill`, `.copy` into it, `.init` of it).
 //! Its entries are known only as far as it is certain that all segments up to there were written. The type that the instruction expects must be met by the function, else the instruction traps and stays.
 //!
-//! In a closed world ([`Options::closed_world`]) a reference of a type that is in no import's or export's signature is to one of the functions of that type, or of a
-//! subtype, that the module refers to. If that is a single one, the call is of it, once the reference is known not to be null.
+//! In a closed world ([`Options::closed_world`]) a reference of a type that no import or export mentions is to one of the functions of that type, or
+//! of a subtype, that the module refers to. If that is a single one, the call is of it, once the reference is known not to be null.
 
 use crate::options::Options;
 use crate::pass_table::Changed;
