@@ -20,6 +20,7 @@
 //! | [`innermost`] | which resumable copies a resume site calls without the table |
 //! | [`resume_site`] | `resume`, `resume_throw`, `resume_throw_ref` |
 //! | [`shared`] | the runtime as a module of its own |
+//! | [`type_identity`] | types that would become equal |
 //! | [`tag_identity`] | imported tags that may be one |
 //! | [`boundary`] | references to functions that the host gets, and calls |
 //! | [`thunks`] | how continuations begin, bound arguments, entries from the host |
@@ -48,6 +49,7 @@ mod tables;
 mod tag_identity;
 mod thunks;
 mod translate;
+mod type_identity;
 mod types;
 mod values;
 
@@ -182,6 +184,10 @@ struct Lowering<'m> {
 /// # Errors
 /// If the module needs what the lowering cannot express; the message names the item and the remedy. The module is then unusable.
 pub fn lower_module(module: &mut Module, options: &Options) -> Result<Report, Error> {
+    if options.runtime == Runtime::Closed {
+        let choice = choice::choose(module, options);
+        type_identity::keep_types_apart(module, choice.store).map_err(|error| Error::input(error.to_string()))?;
+    }
     let mentions = Mentions::new(module);
     let mut summaries = scan::scan(module, &mentions).map_err(|error| Error::input(error.to_string()))?;
     let promises = Promises::new(module, &summaries, options)?;

@@ -1,0 +1,25 @@
+;; Structs that differ only in the type of the continuations in them are told apart.
+;; not native: wasmtime 48 does not compile continuation types in structs and arrays
+;; not shared: modules that are lowered separately could not agree on what tells the types apart
+(module
+    (type $f (func)) (type $c1 (cont $f))
+    (type $g (func (param i32))) (type $c2 (cont $g))
+    (type $s1 (struct (field (ref null $c1))))
+    (type $s2 (struct (field (ref null $c2))))
+    (type $a2 (array (ref null $c2)))
+    (func $value (param i32) (result anyref)
+        (if (result anyref) (i32.eq (local.get 0) (i32.const 2))
+            (then (array.new_fixed $a2 1 (ref.null $c2)))
+            (else (if (result anyref) (local.get 0)
+                (then (struct.new $s2 (ref.null $c2)))
+                (else (struct.new $s1 (ref.null $c1)))))))
+    (func (export "test") (param i32) (result i32)
+        (i32.add (ref.test (ref $s1) (call $value (local.get 0)))
+            (i32.add (i32.mul (i32.const 10) (ref.test (ref $s2) (call $value (local.get 0))))
+                (i32.mul (i32.const 100) (ref.test (ref $a2) (call $value (local.get 0)))))))
+    (func (export "cast") (param i32) (drop (ref.cast (ref $s1) (call $value (local.get 0))))))
+(assert_return (invoke "test" (i32.const 0)) (i32.const 1))
+(assert_return (invoke "test" (i32.const 1)) (i32.const 10))
+(assert_return (invoke "test" (i32.const 2)) (i32.const 100))
+(assert_return (invoke "cast" (i32.const 0)))
+(assert_trap (invoke "cast" (i32.const 1)) "cast failure")
