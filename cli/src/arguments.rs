@@ -4,6 +4,7 @@
 //! * Long options are accepted with one dash as well (`-all`), as Binaryen's users write them.
 //! * `--version`, `--help`, and `--completions SHELL`.
 
+use crate::input_output::Output;
 use std::error::Error;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -74,8 +75,12 @@ pub fn run_tool_with_hints<A: Parser>(
         }
     };
     if let Some(shell) = matches.get_one::<Shell>(COMPLETIONS) {
-        clap_complete::generate(*shell, &mut command_of::<A>(), &tool, &mut io::stdout());
-        return ExitCode::SUCCESS;
+        let mut script = Vec::new();
+        clap_complete::generate(*shell, &mut command_of::<A>(), &tool, &mut script);
+        return match Output::Stdout.write(&script) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => report_error(&tool, &error),
+        };
     }
     let arguments = match A::from_arg_matches_mut(&mut matches) {
         Ok(arguments) => arguments,

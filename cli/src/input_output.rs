@@ -117,6 +117,11 @@ pub fn refuse_component(bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Prints text to standard output. Whoever reads it may have gone, which is an error like any other.
+pub fn print(text: &str) -> Result<()> {
+    Output::Stdout.write(text.as_bytes())
+}
+
 /// Where a result goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {

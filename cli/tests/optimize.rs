@@ -252,3 +252,16 @@ fn debug_sections_go_where_code_is_optimised_and_stay_where_it_is_not() {
         assert_eq!(run.stdout().contains(".debug_line"), stays, "{arguments}: {}{}", run.stdout(), run.stderr());
     }
 }
+
+/// A pipe that nobody reads from any more.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_closed_standard_output_is_an_error_in_words() {
+    for arguments in [&["--list-passes"][..], &["--completions", "bash"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = Command::new(OPT).args(arguments).stdout(full).stderr(Stdio::piped()).output().unwrap();
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{message}");
+        assert!(message.contains("cannot write to standard output"), "{message}");
+    }
+}

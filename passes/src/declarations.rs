@@ -5,11 +5,14 @@
 //! brought up to date once, before the module is written.
 
 use wasmfx_ir::entity::SecondaryMap;
-use wasmfx_ir::module::{Body, ConstExpr, ElementItems, ElementKind, ElementSegment, FunctionId, Item, Module, Origin};
+use wasmfx_ir::module::{
+    Body, ConstExpr, ElementItems, ElementKind, ElementSegment, FunctionId, Global, Item, Module, Origin,
+};
 use wasmfx_ir::references::{IndexSpace, visit_const_expr};
-use wasmfx_ir::wasmparser::Operator;
+use wasmfx_ir::wasmparser::{GlobalType, Operator, RefType, ValType, WasmFeatures};
 
-/// Adds a declarative segment for the functions that bodies refer to and nothing declares, if there are any.
+/// Adds a declarative segment for the functions that bodies refer to and nothing declares, if there are any. Such segments came with bulk memory; where the
+/// module does without that, constant globals declare them.
 pub fn declare_function_references(module: &mut Module) {
     let declared = declared_functions(module);
     let mut referenced: SecondaryMap<FunctionId, bool> = SecondaryMap::new();
@@ -22,7 +25,17 @@ pub fn declare_function_references(module: &mut Module) {
         });
     }
     let missing: Vec<FunctionId> = module.functions.keys().filter(|&id| referenced[id] && !declared[id]).collect();
-    if !missing.is_empty() {
+    if !module.features.contains(WasmFeatures::BULK_MEMORY) {
+        for function in missing {
+            let operator = Operator::RefFunc { function_index: function.as_u32() };
+            module.globals.push(Global {
+                ty: GlobalType { content_type: ValType::Ref(RefType::FUNCREF), mutable: false, shared: false },
+                origin: Origin::Definition,
+                init: Some(ConstExpr { operators: vec![operator] }),
+                name: None,
+            });
+        }
+    } else if !missing.is_empty() {
         module.elements.push(ElementSegment {
             kind: ElementKind::Declared,
             items: ElementItems::Functions(missing),

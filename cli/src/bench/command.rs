@@ -16,7 +16,7 @@ use super::report::Clock;
 use super::variants::{VARIANTS, Variant};
 use super::{to_html, to_json, to_svg, to_text};
 use crate::arguments::{EXIT_ERROR, UsageError};
-use crate::input_output::Output;
+use crate::input_output::{Output, print};
 use crate::suggestions::did_you_mean;
 
 /// Run programs that use stack switching in every variant on every engine, and compare.
@@ -83,7 +83,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     }
     if arguments.list {
         for workload in &WORKLOADS {
-            println!("{}", workload.label());
+            print(&format!("{}\n", workload.label()))?;
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -111,7 +111,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         }
     }
     if !standard_output_taken {
-        print!("{}", to_text(&report));
+        print(&to_text(&report))?;
     }
     Ok(if report.all_right() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_ERROR) })
 }

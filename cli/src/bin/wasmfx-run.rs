@@ -13,7 +13,7 @@ use wasmfx::engine::program::{self, Entry, Outcome, Run, Streams};
 use wasmfx::engine::script::{ScriptOptions, is_script, run_script};
 use wasmfx::engine::{Collector, CompileEffort, EngineOptions};
 use wasmfx::features;
-use wasmfx::input_output::Input;
+use wasmfx::input_output::{Input, print};
 use wasmfx::lowering::report::write_report;
 use wasmfx::lowering::{Frames, LoweringArguments, LoweringDetails, lower_binary_at, lower_script_at};
 use wasmfx::optimize::optimize_binary;
@@ -194,7 +194,7 @@ fn script(
     for shortcoming in report.shortcomings() {
         eprintln!("{shortcoming}");
     }
-    println!("{name}: {}", report.summary());
+    print(&format!("{name}: {}\n", report.summary()))?;
     Ok(if report.is_success() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_ERROR) })
 }
 
@@ -230,9 +230,7 @@ fn program(
     };
     match program::run(&engine, &binary, &run)?.outcome {
         Outcome::Returned(results) => {
-            for result in results {
-                println!("{result}");
-            }
+            results.iter().try_for_each(|result| print(&format!("{result}\n")))?;
             Ok(ExitCode::SUCCESS)
         }
         // A process's exit code has eight bits.

@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Parser;
 use wasmfx::arguments::{EXIT_ERROR, Positionals, run_tool};
 use wasmfx::features::FeatureArguments;
-use wasmfx::input_output::Input;
+use wasmfx::input_output::{Input, print};
 use wasmfx::validate::diagnose;
 
 /// Check WebAssembly modules, in the binary or the text format.
@@ -48,7 +48,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
             eprintln!("{diagnostic}");
         }
         if diagnostics.is_empty() && arguments.verbose {
-            println!("{}: valid", file.display());
+            print(&format!("{}: valid\n", file.display()))?;
         }
     }
     Ok(if valid { ExitCode::SUCCESS } else { ExitCode::from(EXIT_ERROR) })

@@ -6,7 +6,7 @@ use super::sequence::PassSequence;
 use super::verification;
 use crate::arguments::UsageError;
 use crate::features::FeatureArguments;
-use crate::input_output::{Input, Output};
+use crate::input_output::{Input, Output, print};
 use crate::suggestions::did_you_mean;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 use wasmfx_passes::optimizer::{Optimizer, Remark, Stripping};
 use wasmfx_passes::options::Options;
-use wasmfx_passes::pass_arguments::{self, PASS_ARGUMENTS, PassArguments};
+use wasmfx_passes::pass_arguments::{self, PASS_ARGUMENTS, PassArgument, PassArguments};
 use wasmfx_passes::pass_table::{self, PASSES, PassKind};
 use wasmfx_passes::pipeline::Timings;
 
@@ -104,9 +104,9 @@ pub struct Arguments {
     /// Say what is done
     #[arg(short, long)]
     verbose: bool,
-    /// How many threads to use; as many as there are cores by default
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    /// How many threads to use (at most 256); as many as there are cores by default
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: Option<u16>,
     #[command(flatten)]
     features: FeatureArguments,
 }
@@ -114,7 +114,7 @@ pub struct Arguments {
 /// Runs the program.
 pub fn run(arguments: Arguments) -> Result<ExitCode> {
     if arguments.list_passes {
-        list_passes();
+        print(&list_passes())?;
         return Ok(ExitCode::SUCCESS);
     }
     let prints = arguments.print || arguments.metrics || arguments.time_passes;
@@ -122,7 +122,10 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         bail!(UsageError("nothing to do: give an output with -o, or --print, --metrics or --time-passes".into()));
     }
     if let Some(threads) = arguments.threads {
-        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("cannot start the threads")?;
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.into())
+            .build_global()
+            .context("cannot start the threads")?;
     }
     let input = Input::read(arguments.input.as_deref().expect("clap requires the input"))?;
     let options = options(&arguments)?;
@@ -213,18 +216,21 @@ fn stripping(arguments: &Arguments) -> Stripping {
     }
 }
 
-fn list_passes() {
+fn list_passes() -> String {
+    let mut list = String::new();
     for pass in PASSES {
         let kind = match pass.kind {
             PassKind::Function(_) => "function",
             PassKind::Module(_) => "module",
         };
-        println!("{:<30} {kind:<9} {}", pass.name, pass.help);
+        list += &format!("{:<30} {kind:<9} {}\n", pass.name, pass.help);
     }
-    println!("\nArguments of passes, for --pass-arg NAME@VALUE:");
+    list += "\nArguments of passes, for --pass-arg NAME@VALUE:\n";
     for argument in PASS_ARGUMENTS {
-        println!("{:<30} {:<9} {} (default: {})", argument.name, argument.pass, argument.help, argument.default);
+        let PassArgument { name, pass, help, default } = argument;
+        list += &format!("{name:<30} {pass:<9} {help} (default: {default})\n");
     }
+    list
 }
 
 fn print_remark(remark: &Remark) {
@@ -252,22 +258,20 @@ fn report(arguments: &Arguments, before: &[u8], after: &[u8], timings: &Timings)
         if arguments.time_passes {
             value["passes"] = passes.collect();
         }
-        println!("{value:#}");
-        return Ok(());
+        return print(&format!("{value:#}\n"));
     }
     if let Some((before, after)) = &metrics {
-        print!("{}", metrics::table(before, after));
+        print(&metrics::table(before, after).to_string())?;
     }
     if arguments.time_passes {
         let total: Duration = timings.passes.values().sum();
+        let mut table = String::new();
         for (pass, time) in &timings.passes {
-            println!(
-                "{pass:<32} {:>10.3} ms {:>6.1} %",
-                time.as_secs_f64() * 1e3,
-                time.as_secs_f64() * 100.0 / total.as_secs_f64().max(f64::MIN_POSITIVE)
-            );
+            let share = time.as_secs_f64() * 100.0 / total.as_secs_f64().max(f64::MIN_POSITIVE);
+            table += &format!("{pass:<32} {:>10.3} ms {share:>6.1} %\n", time.as_secs_f64() * 1e3);
         }
-        println!("{:<32} {:>10.3} ms", "total, all threads", total.as_secs_f64() * 1e3);
+        table += &format!("{:<32} {:>10.3} ms\n", "total, all threads", total.as_secs_f64() * 1e3);
+        print(&table)?;
     }
     Ok(())
 }

@@ -348,6 +348,11 @@ impl Expressions {
         }
     }
 
+    /// Whether the expression is computed, so that several values may be it.
+    pub(super) fn is_computed(&self, expression: Expression) -> bool {
+        matches!(self.nodes[expression as usize], Node::Pure { .. })
+    }
+
     /// The number that the expression is, if it is a constant.
     pub(super) fn as_i32(&self, expression: Expression) -> Option<i32> {
         match &self.nodes[expression as usize] {

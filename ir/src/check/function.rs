@@ -121,17 +121,21 @@ pub(super) struct Function<'a> {
     pub func: &'a Func,
     pub facts: Facts,
     only_way: SecondaryMap<Block, OnlyWay>,
+    /// Whether a block's choice makes no difference only since different values are equal, which emission need not see.
+    may_be_made: SecondaryMap<Block, bool>,
 }
 
 impl<'a> Function<'a> {
     pub(super) fn new(func: &'a Func, facts: Facts, expressions: &Expressions) -> Self {
         let only_way = SecondaryMap::with_default_and_len(OnlyWay::None, func.blocks.len());
-        let mut this = Self { func, facts, only_way };
+        let may_be_made = SecondaryMap::with_default_and_len(false, func.blocks.len());
+        let mut this = Self { func, facts, only_way, may_be_made };
         // What follows a block is known before the block, except around loops.
         for index in (0..this.facts.cfg.reverse_postorder().len()).rev() {
             let block = this.facts.cfg.reverse_postorder()[index];
-            let way = this.find_only_way(block, expressions);
-            this.only_way[block] = way;
+            let mut may_be_made = false;
+            let way = this.find_only_way(block, expressions, &mut may_be_made);
+            (this.only_way[block], this.may_be_made[block]) = (way, may_be_made);
         }
         this
     }
@@ -170,7 +174,8 @@ impl<'a> Function<'a> {
     }
 
     /// Whether two edges come together, and give equal arguments there, before anything happens. What is given before they do is not in scope behind.
-    fn come_together(&self, a: &BlockCall, b: &BlockCall, expressions: &Expressions) -> bool {
+    /// `computed` is set where arguments are equal that may be different values.
+    fn come_together(&self, a: &BlockCall, b: &BlockCall, expressions: &Expressions, computed: &mut bool) -> bool {
         if a == b {
             return true;
         }
@@ -181,13 +186,17 @@ impl<'a> Function<'a> {
         });
         let Some((block, arguments, others)) = meeting else { return false };
         let params = self.func.blocks[block].params.iter().zip(arguments.iter().zip(others));
-        params.into_iter().all(|(&param, (a, b))| a == b || !self.facts.is_needed_value(param))
+        params.into_iter().all(|(&param, (a, b))| {
+            let is_needed = self.facts.is_needed_value(param);
+            *computed |= is_needed && a == b && expressions.is_computed(*a);
+            a == b || !is_needed
+        })
     }
 
-    fn find_only_way(&self, block: Block, expressions: &Expressions) -> OnlyWay {
+    fn find_only_way(&self, block: Block, expressions: &Expressions, may_be_made: &mut bool) -> OnlyWay {
         let constant = |value: Value| expressions.as_i32(expressions.of(self.func, value));
         let holds = |value: Value| expressions.as_condition(expressions.of(self.func, value));
-        let is_same = |a: &BlockCall, b: &BlockCall| self.come_together(a, b, expressions);
+        let mut is_same = |a: &BlockCall, b: &BlockCall| self.come_together(a, b, expressions, may_be_made);
         match &self.func.blocks[block].terminator {
             Terminator::Jump(_) => OnlyWay::Edge(0),
             Terminator::Branch { condition, then_target, else_target, .. } => match holds(*condition) {
@@ -225,6 +234,14 @@ impl<'a> Function<'a> {
         let is_done = position.pending.is_empty() && position.next == self.func.blocks[position.block].insts.len();
         match self.only_way[position.block] {
             OnlyWay::Edge(edge) if is_done => nth_edge(&self.func.blocks[position.block].terminator, edge),
+            _ => None,
+        }
+    }
+
+    /// The condition of the block's choice that the function passes by itself, and the code may make nevertheless.
+    pub(super) fn passed_choice(&self, block: Block) -> Option<Value> {
+        match self.func.blocks[block].terminator {
+            Terminator::Branch { condition, .. } if self.may_be_made[block] => Some(condition),
             _ => None,
         }
     }

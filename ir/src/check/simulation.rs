@@ -8,7 +8,7 @@ use super::state::{Known, State, only};
 use crate::effects::EffectsEnvironment;
 use crate::emit::{CodeItem, EmittedBody};
 use crate::entity::SecondaryMap;
-use crate::func::{Block, BlockCall, Func, Terminator, Value};
+use crate::func::{Block, BlockCall, Func, Value};
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 use smallvec::SmallVec;
@@ -166,7 +166,7 @@ impl<'a> Simulation<'a> {
     /// Executes a thread. Where an operator could have been one of several instructions and what follows fits none that was tried, the next one is.
     fn execute_or_try_again(&mut self, thread: Thread, threads: &mut Vec<Thread>) -> Checked<()> {
         self.choices.clear();
-        let forked = self.forked.len();
+        let (forked, pushed) = (self.forked.len(), threads.len());
         let mut outcome = self.execute(thread, threads);
         while outcome.is_err()
             && self.attempts > 0
@@ -174,6 +174,7 @@ impl<'a> Simulation<'a> {
         {
             self.attempts -= 1;
             self.forked.truncate(forked);
+            threads.truncate(pushed);
             match self.execute(choice, threads) {
                 Ok(()) => outcome = Ok(()),
                 // The first error is about the likeliest reading.
@@ -367,11 +368,9 @@ impl<'a> Simulation<'a> {
             if std::mem::replace(&mut self.visited_in[call.block], self.round) == self.round {
                 return;
             }
-            if let Terminator::Branch { condition, .. } = &self.function.func.blocks[thread.position.block].terminator {
-                let condition = self.expressions.of(self.function.func, *condition);
-                if self.expressions.as_condition(condition).is_none() {
-                    thread.passed_choices.push(self.expressions.truth(condition).0);
-                }
+            if let Some(condition) = self.function.passed_choice(thread.position.block) {
+                let condition = self.expressions.of(self.function.func, condition);
+                thread.passed_choices.push(self.expressions.truth(condition).0);
             }
             self.take_edge(thread, call);
         }

@@ -134,6 +134,11 @@ fn a_choice_that_makes_no_difference_is_told_from_the_next_one_on_its_condition(
 }
 
 #[test]
+fn a_choice_that_was_left_out_is_told_from_the_next_one_on_its_condition() {
+    check_text("(module (func (param i32) (if (local.get 0) (then)) (if (local.get 0) (then (unreachable)))))");
+}
+
+#[test]
 fn only_something_newly_made_may_come_before_a_call() {
     let module = parse(
         "(module (type $s (struct (field (mut i32)))) (import \"\" \"f\" (func $f))

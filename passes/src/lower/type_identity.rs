@@ -7,6 +7,7 @@
 //! In an open world this is not done: modules that are lowered separately could not agree on brands.
 
 use super::Store;
+use super::boundary::references_cross;
 use super::scan::is_continuation;
 use rustc_hash::{FxHashMap, FxHashSet};
 use wasmfx_ir::Module;
@@ -27,10 +28,20 @@ use wasmfx_ir::wasmparser::{
 /// # Errors
 /// If a body cannot be read.
 pub(super) fn keep_types_apart(module: &mut Module, store: Store) -> wasmparser::Result<()> {
-    let Some(colliding) = Collisions::find(module, store) else { return Ok(()) };
-    if colliding.can_be_noticed(module, &Observations::of(module)?) {
-        brand(module, &colliding.branded);
+    let Some(collisions) = Collisions::find(module, store) else { return Ok(()) };
+    let observations = Observations::of(module)?;
+    let mut branded = FxHashSet::default();
+    if collisions.can_be_noticed(module, &observations) {
+        branded.extend(&collisions.colliding);
     }
+    if references_cross(module) {
+        // The host's functions may have any type that the module's function types become, and the host may ask too.
+        let subtyping = Subtyping::new(&module.types);
+        let is_seen = |&ty: &TypeId| observations.asked.contains(&ty) || observations.taken.contains(&ty);
+        let seen = collisions.mentions.iter().filter(|ty| is_seen(ty)).map(|&ty| subtyping.canonical(ty));
+        branded.extend(seen);
+    }
+    brand(module, &branded);
     Ok(())
 }
 
@@ -78,8 +89,10 @@ fn continuation_type(store: Store) -> fn(bool) -> ValType {
 struct Collisions {
     /// For each type, the others (the first of equal ones) that it would be equal to.
     others: FxHashMap<TypeId, Vec<TypeId>>,
-    /// The types that mention continuations among them, whose groups brands tell apart; the first of equal ones.
-    branded: FxHashSet<TypeId>,
+    /// The types that mention continuations among them; the first of equal ones.
+    colliding: Vec<TypeId>,
+    /// All types that mention continuations.
+    mentions: Vec<TypeId>,
 }
 
 impl Collisions {
@@ -102,28 +115,34 @@ impl Collisions {
         }
         classes.retain(|_, members| members.len() > 1);
         let class = |id: TypeId| classes.get(&after.canonical(id));
-        let branded = mentions.iter().map(|&id| before.canonical(id)).filter(|&id| class(id).is_some()).collect();
+        let colliding = mentions.iter().map(|&id| before.canonical(id)).filter(|&id| class(id).is_some()).collect();
         let mut others: FxHashMap<TypeId, Vec<TypeId>> = FxHashMap::default();
         for members in classes.values() {
             for &id in members {
                 others.insert(id, members.iter().copied().filter(|&other| other != id).collect());
             }
         }
-        (!others.is_empty()).then_some(Self { others, branded })
+        Some(Self { others, colliding, mentions })
     }
 
     /// Whether a value of a type could be taken for one of another.
     fn can_be_noticed(&self, module: &Module, observations: &Observations) -> bool {
+        if self.others.is_empty() {
+            return false;
+        }
         let subtyping = Subtyping::new(&module.types);
-        let has_values = |ty: TypeId| match module.types.definitions[ty].sub_type.composite_type.inner {
-            CompositeInnerType::Func(_) => observations.taken.contains(&ty),
+        let has_values = |ty: &TypeId| match module.types.definitions[*ty].sub_type.composite_type.inner {
+            CompositeInnerType::Func(_) => observations.taken.contains(ty),
             CompositeInnerType::Struct(_) | CompositeInnerType::Array(_) => true,
             CompositeInnerType::Cont(_) => false,
         };
-        let is_taken = |ty: TypeId| module.types.definitions.keys().any(|it| subtyping.same(it, ty) && has_values(it));
+        let of_values: Vec<TypeId> = module.types.definitions.keys().filter(has_values).collect();
         observations.asked.iter().any(|&asked| {
             let others = self.others.get(&subtyping.canonical(asked));
-            others.into_iter().flatten().any(|&other| is_taken(other) && !subtyping.is_declared_subtype(other, asked))
+            others.into_iter().flatten().any(|&other| {
+                let is = |ty, other| subtyping.is_declared_subtype(ty, other);
+                of_values.iter().any(|&ty| is(ty, other) && !is(ty, asked))
+            })
         })
     }
 }
@@ -244,11 +263,18 @@ fn brand(module: &mut Module, branded: &FxHashSet<TypeId>) {
         let groups = module.types.groups.iter();
         groups.map(|group| group.range.clone().any(is_branded).then(|| first(group))).collect()
     };
+    if first_of_group.iter().all(Option::is_none) {
+        return;
+    }
     let old = std::mem::take(&mut module.types);
+    // A group of the module may end like one with a brand.
+    let last = |group: &RecursionGroup| &old.definitions[TypeId::from_u32(group.range.end - 1)].sub_type;
+    let ends: FxHashSet<&SubType> = old.groups.iter().filter(|group| group.range.len() > 1).map(last).collect();
+    let mut unused = (0..).map(brand_type).filter(|brand| !ends.contains(brand));
     let mut renumbered: SecondaryMap<TypeId, TypeId> = SecondaryMap::with_default(TypeId::from_u32(0));
     let mut new = Types::default();
     // Equal groups have equal brands.
-    let mut brands: FxHashMap<TypeId, usize> = FxHashMap::default();
+    let mut brands: FxHashMap<TypeId, SubType> = FxHashMap::default();
     for (group, first) in old.groups.iter().zip(first_of_group) {
         let start = new.definitions.next_key().index();
         for number in group.range.clone() {
@@ -256,9 +282,8 @@ fn brand(module: &mut Module, branded: &FxHashSet<TypeId>) {
             renumbered[id] = new.definitions.push(old.definitions[id].clone());
         }
         if let Some(first) = first {
-            let next = brands.len();
-            let number = *brands.entry(first).or_insert(next);
-            new.definitions.push(TypeDefinition { sub_type: brand_type(number), name: None, field_names: Vec::new() });
+            let sub_type = brands.entry(first).or_insert_with(|| unused.next().expect("numbers do not end")).clone();
+            new.definitions.push(TypeDefinition { sub_type, name: None, field_names: Vec::new() });
         }
         let numbers = |index: usize| u32::try_from(index).expect("types are numbered by u32");
         let range = numbers(start)..numbers(new.definitions.next_key().index());

@@ -16,7 +16,7 @@ use wasmfx_ir::func::{Block, Func, Terminator, Value};
 use wasmfx_ir::module::{
     Body, ConstExpr, ElementItems, ElementKind, FunctionId, Item, Module, Origin, TableId, TypeId,
 };
-use wasmfx_ir::references::{IndexSpace, map_val_type, visit_operator, visit_sub_type};
+use wasmfx_ir::references::{IndexSpace, map_val_type, visit_sub_type};
 use wasmfx_ir::subtype::Subtyping;
 use wasmfx_ir::wasmparser::{Operator, ValType};
 
@@ -113,11 +113,12 @@ fn only_targets(module: &Module) -> OnlyTargets {
     };
     for function in module.functions.values() {
         match &function.body {
-            Body::Lifted(func) => {
-                let references =
-                    func.operators.iter().filter(|(_, operator)| matches!(operator, Operator::RefFunc { .. }));
-                references.for_each(|(_, operator)| visit_operator(operator, &mut refer));
-            }
+            // Those that are interned and not used may be of functions that are gone.
+            Body::Lifted(func) => func.for_each_used_operator(|operator| {
+                if let Operator::RefFunc { function_index } = func.operators[operator] {
+                    refer(IndexSpace::Function, function_index);
+                }
+            }),
             // Bytes that are not looked into may refer to anything.
             Body::Lazy(_) => return OnlyTargets::default(),
             Body::Import | Body::Detached | Body::Removed => {}
