@@ -265,3 +265,13 @@ fn a_closed_standard_output_is_an_error_in_words() {
         assert!(message.contains("cannot write to standard output"), "{message}");
     }
 }
+
+#[test]
+fn verification_does_not_mind_which_of_two_traps_comes_first() {
+    let module = "(module (memory 1) (func (export \"f\") (result i32)
+        (i32.add (i32.load (i32.const -1))
+          (block (result i32) (drop (i32.rem_s (i32.const 127) (i32.const 0))) (i32.const 1)))))";
+    let run = Run::new("- -O0 --verify -o out.wasm", Some(module.as_bytes()));
+    assert_eq!(run.output.status.code(), Some(0), "{}", run.stderr());
+    assert!(run.stderr().contains("verified"), "{}", run.stderr());
+}
