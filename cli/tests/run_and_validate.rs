@@ -235,6 +235,7 @@ fn perf_is_told_the_names_of_functions() {
         files.write("named.wat", "(module (func $hot_function (export \"f\") (param i32) (result i32) local.get 0))");
     let child = Command::new(RUN).args(["--perf-map", "--invoke", "f", &module, "7"]).stdout(Stdio::piped()).spawn();
     let child = child.unwrap();
+    // Where `perf` looks is fixed, whatever the system's folder for temporary files is.
     let map = format!("/tmp/perf-{}.map", child.id());
     assert_exit(&child.wait_with_output().unwrap(), 0);
     let names = std::fs::read_to_string(&map).unwrap();

@@ -12,6 +12,7 @@ use wasmfx_passes::lower;
 
 use crate::engine::EngineOptions;
 use crate::engine::program::{Entry, Outcome, Program, Run};
+use crate::input_output::print;
 use crate::lowering::{Frames, lower_binary};
 
 /// What a process is to do; written to a file, whose name it gets.
@@ -103,9 +104,7 @@ fn run(job: &RunJob) -> Result<Measurement> {
     let completion = program.run(&Run { entry, arguments, ..Run::default() })?;
     let failure = match completion.outcome {
         Outcome::Returned(results) => {
-            for result in &results {
-                println!("{}", without_type(result));
-            }
+            results.iter().try_for_each(|result| print(&format!("{}\n", without_type(result))))?;
             None
         }
         Outcome::Exited(0) => None,

@@ -74,7 +74,7 @@ struct Arguments {
     /// Run without native stack switching, as an engine without the proposal would
     #[arg(long, help_heading = "Engine")]
     no_stack_switching: bool,
-    /// Tell `perf` the names of compiled functions, in /tmp/perf-PID.map: perf record -e cpu-clock wasmfx-run --perf-map …
+    /// Tell Linux's `perf` the names of compiled functions: perf record -e cpu-clock wasmfx-run --perf-map …
     #[arg(long, help_heading = "Engine")]
     perf_map: bool,
     /// Lower continuations to plain WebAssembly before running, with frames in this store, and run without native stack switching. Modules of a script

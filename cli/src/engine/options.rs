@@ -69,7 +69,7 @@ pub struct EngineOptions {
     pub fuel: bool,
     /// Make every NaN that arithmetic produces the canonical one, so that results are a function of the module alone.
     pub canonical_nans: bool,
-    /// Tell Linux's `perf` the names of compiled functions, in `/tmp/perf-PID.map`.
+    /// Tell Linux's `perf` the names of compiled functions, by the file where it looks for them.
     pub perf_map: bool,
 }
 

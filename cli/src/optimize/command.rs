@@ -261,7 +261,7 @@ fn report(arguments: &Arguments, before: &[u8], after: &[u8], timings: &Timings)
         return print(&format!("{value:#}\n"));
     }
     if let Some((before, after)) = &metrics {
-        print(&metrics::table(before, after).to_string())?;
+        print(&metrics::table(before, after))?;
     }
     if arguments.time_passes {
         let total: Duration = timings.passes.values().sum();

@@ -161,6 +161,17 @@ impl Callees {
 
 /// Every function whose reference exists as a value.
 fn functions_taken(module: &Module, summaries: &SecondaryMap<FunctionId, Summary>, crossing: bool) -> Vec<FunctionId> {
+    let mut taken = functions_taken_by_items(module, crossing);
+    for id in module.functions.keys() {
+        taken.extend(summaries[id].references.iter().copied());
+    }
+    let mut taken: Vec<FunctionId> = taken.into_iter().collect();
+    taken.sort_unstable();
+    taken
+}
+
+/// Every function whose reference is taken by something else than a body.
+pub(super) fn functions_taken_by_items(module: &Module, crossing: bool) -> FxHashSet<FunctionId> {
     let mut taken: FxHashSet<FunctionId> = FxHashSet::default();
     let mut in_expression = |expression: &ConstExpr| {
         for operator in &expression.operators {
@@ -188,9 +199,6 @@ fn functions_taken(module: &Module, summaries: &SecondaryMap<FunctionId, Summary
             taken.extend(functions.iter().copied());
         }
     }
-    for id in module.functions.keys() {
-        taken.extend(summaries[id].references.iter().copied());
-    }
     // What the host gets it may give back.
     if crossing {
         taken.extend(module.exports.iter().filter_map(|export| match export.item {
@@ -198,8 +206,6 @@ fn functions_taken(module: &Module, summaries: &SecondaryMap<FunctionId, Summary
             _ => None,
         }));
     }
-    let mut taken: Vec<FunctionId> = taken.into_iter().collect();
-    taken.sort_unstable();
     taken
 }
 
@@ -253,15 +259,14 @@ impl Analysis {
         })
     }
 
-    /// Calls `visit` with each function that may be entered otherwise than by a direct call: by its reference, or as a continuation.
-    pub(super) fn for_each_entered_by_reference(
-        &self,
-        module: &Module,
-        summaries: &SecondaryMap<FunctionId, Summary>,
-        visit: impl FnMut(FunctionId),
-    ) {
+    /// The functions that may be entered otherwise than by a direct call: by their reference, or as a continuation.
+    pub(super) fn entered_indirectly<'a>(
+        &'a self,
+        module: &'a Module,
+        summaries: &'a SecondaryMap<FunctionId, Summary>,
+    ) -> impl Iterator<Item = FunctionId> + 'a {
         let members = self.callees.members.iter().flatten().copied();
-        self.continuation_functions(module, summaries).chain(members).for_each(visit);
+        self.continuation_functions(module, summaries).chain(members)
     }
 
     /// The functions that a call may reach.

@@ -1,6 +1,6 @@
 //! A cursor that appends instructions to a function, with the few structured forms that the lowering needs.
 
-use wasmfx_ir::func::{Block, BlockCall, Func, Handler, Invoke, Terminator, Value, ValueVec};
+use wasmfx_ir::func::{Block, BlockCall, Func, Handler, Inst, Invoke, Terminator, Value, ValueVec};
 use wasmfx_ir::wasmparser::{MemArg, MemArgTarget, Operator, ValType};
 
 /// Appends to the end of one block of a function.
@@ -261,4 +261,12 @@ pub(super) fn zero_operator(ty: ValType) -> Option<Operator<'static>> {
         ValType::Ref(reference) if reference.is_nullable() => Operator::RefNull { hty: reference.heap_type() },
         ValType::Ref(_) => return None,
     })
+}
+
+/// Builds instructions that are to go before another one, and some value. They are built in a block that nothing leads to.
+pub(super) fn build_before<T>(func: &mut Func, build: impl FnOnce(&mut Builder<'_>) -> T) -> (Vec<Inst>, T) {
+    let block = func.add_block();
+    func.blocks[block].terminator = Terminator::Unreachable;
+    let value = build(&mut Builder::at(func, block));
+    (std::mem::take(&mut func.blocks[block].insts), value)
 }

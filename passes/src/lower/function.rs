@@ -7,6 +7,7 @@ use super::scan::{Callee, ResumeSite};
 use super::split::{Point, Treatment, is_rematerialised, split};
 use super::ssa::{Definition, repair};
 use super::store::FrameField;
+use super::suspension::SavedFrame;
 use super::{Error, Lowering};
 use indexmap::IndexMap;
 use rustc_hash::FxHashSet;
@@ -606,7 +607,7 @@ impl Lowering<'_> {
             let zero = b.i32(0);
             b.set_global(self.store.items.unwinding, zero);
         }
-        self.save_and_leave(copy, point, unwind, status, None)
+        self.save_and_leave(copy, point, unwind, status, SavedFrame::Next)
     }
 }
 

@@ -77,9 +77,7 @@ pub(super) fn inline_called_once_inside(
             }
         }
     }
-    analysis.for_each_entered_by_reference(module, summaries, |function| {
-        callers.insert(function, None);
-    });
+    callers.extend(analysis.entered_indirectly(module, summaries).map(|function| (function, None)));
     let is_candidate = |id: FunctionId| {
         let suspends = !summaries[id].suspends.is_empty() || !summaries[id].switches.is_empty();
         suspends && callers.get(&id).is_some_and(|&caller| caller.is_some_and(|it| it != id))

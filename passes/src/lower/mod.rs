@@ -184,15 +184,19 @@ struct Lowering<'m> {
 /// # Errors
 /// If the module needs what the lowering cannot express; the message names the item and the remedy. The module is then unusable.
 pub fn lower_module(module: &mut Module, options: &Options) -> Result<Report, Error> {
-    if options.runtime == Runtime::Closed {
-        let choice = choice::choose(module, options);
-        type_identity::keep_types_apart(module, choice.store).map_err(|error| Error::input(error.to_string()))?;
+    let scan = |module: &Module, mentions: &Mentions| {
+        scan::scan(module, mentions).map_err(|error| Error::input(error.to_string()))
+    };
+    let mut mentions = Mentions::new(module);
+    let mut summaries = scan(module, &mentions)?;
+    let choice = choice::choose(module, options);
+    if options.runtime == Runtime::Closed && type_identity::keep_types_apart(module, &summaries, choice.store) {
+        mentions = Mentions::new(module);
+        summaries = scan(module, &mentions)?;
     }
-    let mentions = Mentions::new(module);
-    let mut summaries = scan::scan(module, &mentions).map_err(|error| Error::input(error.to_string()))?;
     let promises = Promises::new(module, &summaries, options)?;
     if inline_suspending::inline_suspending(module, &summaries, &promises)? {
-        summaries = scan::scan(module, &mentions).map_err(|error| Error::input(error.to_string()))?;
+        summaries = scan(module, &mentions)?;
     }
     let suspends = module.functions.keys().any(|id| !summaries[id].suspends.is_empty());
     let results = module.tags.values().any(|tag| !types::function_type(&module.types, tag.ty).results().is_empty());
@@ -210,12 +214,12 @@ pub fn lower_module(module: &mut Module, options: &Options) -> Result<Report, Er
     let mut analysis = Analysis::new(module, &summaries, foreign.clone(), promises.clone(), shared);
     // Promises are about functions by name: what is in a body stays there. And what other modules call has more callers than are known.
     let may_move = options.suspend_through.is_empty() && options.never_suspend.is_empty() && !shared;
-    let mut grown = FxHashSet::default();
-    if may_move {
-        grown = inline_suspending::inline_called_once_inside(module, &summaries, &analysis)?;
-    }
+    let grown = match may_move {
+        true => inline_suspending::inline_called_once_inside(module, &summaries, &analysis)?,
+        false => FxHashSet::default(),
+    };
     if !grown.is_empty() {
-        summaries = scan::scan(module, &mentions).map_err(|error| Error::input(error.to_string()))?;
+        summaries = scan(module, &mentions)?;
         analysis = Analysis::new(module, &summaries, foreign, promises, shared);
     }
     let touched: Vec<FunctionId> = module
@@ -237,7 +241,6 @@ pub fn lower_module(module: &mut Module, options: &Options) -> Result<Report, Er
         true => Some(wasmfx_ir::features::used(module, &crate::parallel::Parallel)?),
         false => None,
     };
-    let choice = choice::choose(module, options);
     let options = Options { store: choice.store, ..options.clone() };
     let mut lowering = setup::set_up(module, &options, mentions, analysis, slot_bound * 2 > 60_000)?;
     lowering.report.store = Some(choice);

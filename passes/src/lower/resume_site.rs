@@ -6,6 +6,7 @@ use super::runtime::exception_type;
 use super::scan::ResumeSite;
 use super::split::Point;
 use super::store::{FrameField, Running, SPECIAL, START_STATUS, StackField};
+use super::suspension::SavedFrame;
 use super::{Error, Lowering};
 use wasmfx_ir::func::{Block, Handler, Terminator, Value};
 use wasmfx_ir::module::TypeId;
@@ -107,9 +108,9 @@ impl Lowering<'_> {
         let no_masks = b.i32(0);
         store.begin_markers(b, null, sentinel, no_masks);
         let status = b.i32(START_STATUS);
-        let marker = self.prompt(b, &point.clauses);
+        let (mask, matcher) = self.prompt(b, &point.clauses);
         let block = b.block;
-        self.suspend_here(copy, point, block, status, Some(marker))
+        self.suspend_here(copy, point, block, status, SavedFrame::Marker { mask, matcher })
     }
 
     fn drive_here(
@@ -171,11 +172,11 @@ impl Lowering<'_> {
         let site = ResumeSite::of_handlers(&point.clauses);
         if !self.analysis.site_escapes(copy.function, &site, false).is_empty() {
             store.call(b, store.items.forward, &[stack], &[]);
-            let marker = self.prompt(b, &point.clauses);
+            let (mask, matcher) = self.prompt(b, &point.clauses);
             let special = b.i32(SPECIAL);
             let status = b.i32_op(Operator::I32Or, &[status, special]);
             let block = b.block;
-            self.suspend_here(copy, point, block, status, Some(marker))?;
+            self.suspend_here(copy, point, block, status, SavedFrame::Marker { mask, matcher })?;
         } else {
             b.end(Terminator::Unreachable);
         }

@@ -26,6 +26,13 @@ fn new_function(ty: TypeId, params: &[ValType], results: &[ValType]) -> Func {
     Func::new(ty, params, results)
 }
 
+/// Whether the bit of a status, modulo 32, is in a mask.
+fn is_in_mask(b: &mut Builder<'_>, mask: Value, status: Value) -> Value {
+    let shifted = b.i32_op(Operator::I32ShrU, &[mask, status]);
+    let one = b.i32(1);
+    b.i32_op(Operator::I32And, &[shifted, one])
+}
+
 /// The exception handler of a driver, whose landing block gets the exception.
 fn catch_all(b: &mut Builder<'_>, store: &Store) -> Vec<Handler> {
     match store.items.exception {
@@ -213,9 +220,7 @@ impl Store {
         let look = b.new_block(&[marker_type, marker_type]);
         let unhandled = b.new_block(&[]);
         let masks = self.stack_field(b, stack, StackField::Masks);
-        let shifted = b.i32_op(Operator::I32ShrU, &[masks, status]);
-        let one = b.i32(1);
-        let some = b.i32_op(Operator::I32And, &[shifted, one]);
+        let some = is_in_mask(b, masks, status);
         let begin = b.new_block(&[]);
         b.branch(some, begin, &[], unhandled, &[]);
         b.switch_to(begin);
@@ -231,9 +236,7 @@ impl Store {
         b.ret(&[status]);
         b.switch_to(try_marker);
         let mask = self.marker_field(b, marker, MarkerField::Mask);
-        let shifted = b.i32_op(Operator::I32ShrU, &[mask, status]);
-        let one = b.i32(1);
-        let maybe = b.i32_op(Operator::I32And, &[shifted, one]);
+        let maybe = is_in_mask(b, mask, status);
         let (ask, next) = b.fork(maybe);
         b.switch_to(ask);
         let matcher = self.marker_field(b, marker, MarkerField::Matcher);

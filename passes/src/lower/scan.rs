@@ -36,6 +36,10 @@ pub(super) struct Summary {
     /// The function types of the continuations that it creates, and the functions where they are known.
     pub(super) creates: Vec<(TypeId, Option<FunctionId>)>,
     pub(super) references: Vec<FunctionId>,
+    /// Those of them that are used otherwise than to begin a continuation.
+    pub(super) taken: Vec<FunctionId>,
+    /// The types that tests, casts and indirect calls name.
+    pub(super) asked: Vec<TypeId>,
     /// Whether it may throw by itself.
     pub(super) throws: bool,
     /// Whether it raises exceptions in continuations.
@@ -175,6 +179,7 @@ impl Summary {
             Operator::RefFunc { function_index } => self.references.push(FunctionId::from_u32(function_index)),
             _ => {}
         }
+        self.asked.extend(type_asked_for(operator));
         self.mentions_continuations |= mentions.operator(module, operator);
     }
 
@@ -200,6 +205,7 @@ impl Summary {
                 map_operator(&mut operator, &mut |space, number| renumbering.map(space, number));
             }
             summary.add(module, mentions, &operator, before);
+            summary.taken.extend(before.filter(|_| !matches!(operator, Operator::ContNew { .. })));
             if let Operator::Resume { resume_table, .. }
             | Operator::ResumeThrow { resume_table, .. }
             | Operator::ResumeThrowRef { resume_table, .. } = &operator
@@ -216,18 +222,23 @@ impl Summary {
 
     fn of_lifted(module: &Module, mentions: &Mentions, func: &wasmfx_ir::Func) -> Self {
         let mut summary = Self::default();
+        let function = |value| match func.defining_operator(value) {
+            Some(&Operator::RefFunc { function_index }) => Some(FunctionId::from_u32(function_index)),
+            _ => None,
+        };
         for block in func.blocks.values() {
             for &inst in &block.insts {
-                let known = func.operands(inst).last().and_then(|&operand| match func.defining_operator(operand) {
-                    Some(&Operator::RefFunc { function_index }) => Some(FunctionId::from_u32(function_index)),
-                    _ => None,
-                });
+                let known = func.operands(inst).last().and_then(|&operand| function(operand));
                 summary.add(module, mentions, func.operator(inst), known);
+                if !matches!(func.operator(inst), Operator::ContNew { .. }) {
+                    summary.taken.extend(func.operands(inst).iter().filter_map(|&operand| function(operand)));
+                }
                 summary.mentions_continuations |=
                     func.inst_results(inst).any(|value| is_continuation(module, func.value_type(value)));
             }
             summary.mentions_continuations |=
                 block.params.iter().any(|&param| is_continuation(module, func.value_type(param)));
+            block.terminator.for_each_value(|value| summary.taken.extend(function(value)));
             if let Some(operator) = block.terminator.operator() {
                 summary.add(module, mentions, &func.operators[operator], None);
             }
@@ -239,6 +250,25 @@ impl Summary {
             }
         }
         summary
+    }
+}
+
+/// The type that an operator compares another with when it runs.
+fn type_asked_for(operator: &Operator<'_>) -> Option<TypeId> {
+    let heap = match *operator {
+        Operator::CallIndirect { type_index, .. } | Operator::ReturnCallIndirect { type_index, .. } => {
+            return Some(TypeId::from_u32(type_index));
+        }
+        Operator::RefTestNonNull { hty }
+        | Operator::RefTestNullable { hty }
+        | Operator::RefCastNonNull { hty }
+        | Operator::RefCastNullable { hty } => hty,
+        Operator::BrOnCast { to_ref_type, .. } | Operator::BrOnCastFail { to_ref_type, .. } => to_ref_type.heap_type(),
+        _ => return None,
+    };
+    match heap {
+        HeapType::Concrete(index) | HeapType::Exact(index) => index.as_module_index().map(TypeId::from_u32),
+        HeapType::Abstract { .. } => None,
     }
 }
 

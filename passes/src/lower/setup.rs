@@ -243,7 +243,7 @@ pub(super) fn set_up<'m>(
         }
         super::Store::Gc => Kind::Gc(gc_store(module, shared)),
     };
-    let translation = Translation { module: &module.clone_types(), kind };
+    let translation = Translation { module: &module.clone_types(), store: options.store };
     let lowered: Vec<SubType> =
         module.types.definitions.values().map(|definition| translation.definition(&definition.sub_type)).collect();
     for (definition, sub_type) in module.types.definitions.values_mut().zip(lowered) {

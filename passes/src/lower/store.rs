@@ -168,13 +168,24 @@ fn abstract_type(nullable: bool, ty: AbstractHeapType) -> ValType {
     ValType::Ref(RefType::new(nullable, heap).expect("abstract types are always representable"))
 }
 
+impl super::Store {
+    /// What a reference to a continuation becomes.
+    pub(super) fn continuation_type(self, nullable: bool) -> ValType {
+        match self {
+            Self::Memory | Self::Auto => ValType::I64,
+            Self::Gc => abstract_type(nullable, AbstractHeapType::Struct),
+        }
+    }
+}
+
 impl Kind {
     /// What a reference to a continuation becomes.
     pub(super) fn continuation_type(&self, nullable: bool) -> ValType {
-        match self {
-            Self::Memory(_) => ValType::I64,
-            Self::Gc(_) => abstract_type(nullable, AbstractHeapType::Struct),
-        }
+        let store = match self {
+            Self::Memory(_) => super::Store::Memory,
+            Self::Gc(_) => super::Store::Gc,
+        };
+        store.continuation_type(nullable)
     }
 
     /// The type of frames.

@@ -9,7 +9,7 @@ use super::{Error, Lowering};
 use wasmfx_ir::func::{Block, Func, Value};
 use wasmfx_ir::wasmparser::{Operator, ValType};
 
-/// Which frame of a suspension a fast copy saves its values in.
+/// Which frame of a suspension a copy saves its values in.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum SavedFrame<Argument> {
     /// The innermost one, with which the suspension begins.
@@ -23,6 +23,17 @@ pub(super) enum SavedFrame<Argument> {
         /// Its matcher.
         matcher: Argument,
     },
+}
+
+impl SavedFrame<Value> {
+    /// Which frame it is, whatever its mask and matcher are.
+    fn kind(self) -> SavedFrame<()> {
+        match self {
+            Self::First => SavedFrame::First,
+            Self::Next => SavedFrame::Next,
+            Self::Marker { .. } => SavedFrame::Marker { mask: (), matcher: () },
+        }
+    }
 }
 
 impl Lowering<'_> {
@@ -45,13 +56,11 @@ impl Lowering<'_> {
                 return Ok(());
             }
             Flavour::Resumed(frame) if !self.store.items.markers => frame,
-            Flavour::Fast if !point.tail => {
-                b.set_global(self.store.items.unwinding, status);
-                return self.save_in_new_frame(copy, point, block, SavedFrame::First);
-            }
             Flavour::Resumed(_) | Flavour::Fast => {
-                self.store.begin_suspension(b);
-                return self.suspend_here(copy, point, block, status, None);
+                if point.tail {
+                    self.store.begin_suspension(b);
+                }
+                return self.suspend_here(copy, point, block, status, SavedFrame::First);
             }
         };
         let store = self.store;
@@ -97,13 +106,13 @@ impl Lowering<'_> {
         point: &Point,
         block: Block,
         status: Value,
-        marker: Option<(Value, Value)>,
+        saved: SavedFrame<Value>,
     ) -> Result<(), Error> {
         if matches!(copy.flavour, Flavour::Fast) {
             let b = &mut Builder::at(&mut copy.func, block);
             b.set_global(self.store.items.unwinding, status);
         }
-        self.save_and_leave(copy, point, block, status, marker)
+        self.save_and_leave(copy, point, block, status, saved)
     }
 
     /// Saves what the point needs and leaves the function: the fast copy to its caller, which finds the flag set, the resumed one to the driver with
@@ -114,15 +123,12 @@ impl Lowering<'_> {
         point: &Point,
         block: Block,
         status: Value,
-        marker: Option<(Value, Value)>,
+        saved: SavedFrame<Value>,
     ) -> Result<(), Error> {
         let layout = copy.layout;
         match copy.flavour {
             Flavour::Fast if point.tail => self.leave_fast_copy(copy, block)?,
-            Flavour::Fast => {
-                let frame = marker.map_or(SavedFrame::Next, |(mask, matcher)| SavedFrame::Marker { mask, matcher });
-                self.save_in_new_frame(copy, point, block, frame)?;
-            }
+            Flavour::Fast => self.save_in_new_frame(copy, point, block, saved)?,
             Flavour::Resumed(frame) => {
                 let b = &mut Builder::at(&mut copy.func, block);
                 if point.tail {
@@ -130,7 +136,7 @@ impl Lowering<'_> {
                     return Ok(());
                 }
                 self.save_again(b, layout, point, frame, copy.slots);
-                if let Some((mask, matcher)) = marker {
+                if let SavedFrame::Marker { mask, matcher } = saved {
                     self.store.append_marker(b, frame, mask, matcher);
                 }
                 self.store.append(b, frame);
@@ -149,7 +155,7 @@ impl Lowering<'_> {
         frame: SavedFrame<Value>,
     ) -> Result<(), Error> {
         let saved = &copy.layout.points[point.index];
-        let helper = self.save_helper(copy.layout, saved, &frame)?;
+        let helper = self.save_helper(copy.layout, saved, frame.kind())?;
         let b = &mut Builder::at(&mut copy.func, block);
         let mut args = vec![self.store.resume_function(b, point.first_slot)];
         if let SavedFrame::Marker { mask, matcher } = frame {

@@ -1,9 +1,9 @@
 //! Tables of continuations under the memory store: arrays of handles in the runtime's memory, with the size and the traps of tables.
 
-use super::builder::{Builder, memory_argument};
+use super::builder::{Builder, build_before, memory_argument};
 use super::store::{Kind, MemoryStore};
 use super::{Error, Lowering, Runtime};
-use wasmfx_ir::func::{Func, Inst, Terminator, Value};
+use wasmfx_ir::func::{Func, Inst, Value};
 use wasmfx_ir::module::{ConstExpr, ElementItems, GlobalId, TableId, TypeId};
 use wasmfx_ir::wasmparser::{Operator, RefType, ValType};
 
@@ -101,23 +101,22 @@ impl Lowering<'_> {
             return Ok(None);
         }
         let operands = func.operands(inst).to_vec();
-        let block = func.add_block();
-        let b = &mut Builder::at(func, block);
-        let index = narrow(b, operands[0]);
-        let size = b.global(t.size, ValType::I32);
-        let inside = b.i32_op(Operator::I32LtU, &[index, size]);
-        let base = b.global(t.base, ValType::I32);
-        let address = element(b, base, index);
-        // There is never memory at the last address, so that an access out of the table's bounds traps.
-        let nowhere = b.i32(u32::MAX);
-        let address = b.value(Operator::Select, &[address, nowhere, inside], ValType::I32);
+        let (before, address) = build_before(func, |b| {
+            let index = narrow(b, operands[0]);
+            let size = b.global(t.size, ValType::I32);
+            let inside = b.i32_op(Operator::I32LtU, &[index, size]);
+            let base = b.global(t.base, ValType::I32);
+            let address = element(b, base, index);
+            // There is never memory for eight bytes from the last address on, so that an access out of the table's bounds traps.
+            let nowhere = b.i32(u32::MAX);
+            b.value(Operator::Select, &[address, nowhere, inside], ValType::I32)
+        });
         let memarg = memory_argument(m.memory, 0, 3);
         match what {
             TableFunction::Get => func.replace_inst(inst, Operator::I64Load { memarg }, &[address]),
             _ => func.replace_inst(inst, Operator::I64Store { memarg }, &[address, operands[1]]),
         }
-        func.blocks[block].terminator = Terminator::Unreachable;
-        Ok(Some(std::mem::take(&mut func.blocks[block].insts)))
+        Ok(Some(before))
     }
 
     /// The global with the length of an element segment of continuations (0 once it is dropped).

@@ -267,14 +267,9 @@ impl Lowering<'_> {
         &mut self,
         layout: &Layout,
         values: &[(Value, Slot)],
-        kind: &SavedFrame<Value>,
+        kind: SavedFrame<()>,
     ) -> Result<u32, Error> {
         let slots: Vec<Slot> = values.iter().map(|&(_, slot)| slot).collect();
-        let kind = match kind {
-            SavedFrame::First => SavedFrame::First,
-            SavedFrame::Next => SavedFrame::Next,
-            SavedFrame::Marker { .. } => SavedFrame::Marker { mask: (), matcher: () },
-        };
         let marker = matches!(kind, SavedFrame::Marker { .. });
         let key: SaveKey = (layout.bytes, layout.struct_type, kind, slots);
         if let Some(&function) = self.save_helpers.get(&key) {

@@ -1,6 +1,6 @@
 //! Operators on continuation references, in bodies and elsewhere, become operators on what the store has for them.
 
-use super::builder::Builder;
+use super::builder::{Builder, build_before};
 use super::store::Kind;
 use super::{Error, Lowering};
 use wasmfx_ir::func::{BlockCall, Func, Inst, Terminator, Value};
@@ -104,13 +104,10 @@ impl Lowering<'_> {
                     return Ok(Vec::new());
                 };
                 let number = self.entry_of_function(function, signature)?;
-                // Built in a block of its own, whose instructions then go before this one.
-                let block = func.add_block();
-                let number = self.store.resume_function(&mut Builder::at(func, block), number);
+                let (before, number) = build_before(func, |b| self.store.resume_function(b, number));
                 let function_index = self.new_continuation();
                 func.replace_inst(inst, Operator::Call { function_index }, &[number]);
-                func.blocks[block].terminator = Terminator::Unreachable;
-                return Ok(std::mem::take(&mut func.blocks[block].insts));
+                return Ok(before);
             }
             Operator::ContBind { argument_index, result_index } => {
                 let function_index = self.bind(TypeId::from_u32(argument_index), TypeId::from_u32(result_index))?;
@@ -174,11 +171,9 @@ impl Lowering<'_> {
             Operator::TableInit { elem_index, table } => (table, F::Init(elem_index)),
             Operator::ElemDrop { elem_index } => {
                 if let Some(length) = self.segment_length(elem_index) {
-                    let block = func.add_block();
-                    let zero = Builder::at(func, block).i32(0);
+                    let (before, zero) = build_before(func, |b| b.i32(0));
                     func.replace_inst(inst, Operator::GlobalSet { global_index: length }, &[zero]);
-                    func.blocks[block].terminator = Terminator::Unreachable;
-                    return Ok(std::mem::take(&mut func.blocks[block].insts));
+                    return Ok(before);
                 }
                 return Ok(Vec::new());
             }

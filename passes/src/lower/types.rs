@@ -2,7 +2,6 @@
 
 use super::Lowering;
 use super::scan::is_continuation_heap_type;
-use super::store::Kind;
 use wasmfx_ir::Module;
 use wasmfx_ir::module::{TagId, TypeId, Types};
 use wasmfx_ir::wasmparser::{
@@ -33,14 +32,14 @@ pub(super) fn function_type(types: &Types, ty: TypeId) -> &FuncType {
 pub(super) struct Translation<'t> {
     /// The module with its original types.
     pub(super) module: &'t Module,
-    pub(super) kind: Kind,
+    pub(super) store: super::Store,
 }
 
 impl Translation<'_> {
     pub(super) fn value(&self, ty: ValType) -> ValType {
         match ty {
             ValType::Ref(reference) if is_continuation_heap_type(self.module, reference.heap_type()) => {
-                self.kind.continuation_type(reference.is_nullable())
+                self.store.continuation_type(reference.is_nullable())
             }
             _ => ty,
         }

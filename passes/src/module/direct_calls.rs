@@ -7,6 +7,7 @@
 //! In a closed world ([`Options::closed_world`]) a reference of a type that no import or export mentions is to one of the functions of that type, or
 //! of a subtype, that the module refers to. If that is a single one, the call is of it, once the reference is known not to be null.
 
+use super::types::reached;
 use crate::options::Options;
 use crate::pass_table::Changed;
 use rayon::prelude::*;
@@ -16,7 +17,7 @@ use wasmfx_ir::func::{Block, Func, Terminator, Value};
 use wasmfx_ir::module::{
     Body, ConstExpr, ElementItems, ElementKind, FunctionId, Item, Module, Origin, TableId, TypeId,
 };
-use wasmfx_ir::references::{IndexSpace, map_val_type, visit_sub_type};
+use wasmfx_ir::references::{IndexSpace, map_val_type};
 use wasmfx_ir::subtype::Subtyping;
 use wasmfx_ir::wasmparser::{Operator, ValType};
 
@@ -134,48 +135,36 @@ fn only_targets(module: &Module) -> OnlyTargets {
             next = module.types.supertype(ty);
         }
     }
-    let public = public_types(module);
+    let public: FxHashSet<TypeId> = public_types(module).into_iter().map(|ty| subtyping.canonical(ty)).collect();
     let is_private = |ty: &TypeId| !public.contains(&subtyping.canonical(*ty));
     let private = module.types.definitions.keys().filter(is_private);
     private.filter_map(|ty| Some((ty, targets.get(&subtyping.canonical(ty)).copied().flatten()?))).collect()
 }
 
-/// The types that imports and exports mention, and what those are made of; of equal types the first one.
+/// The types that imports and exports mention, and what those are made of.
 fn public_types(module: &Module) -> FxHashSet<TypeId> {
-    let mut roots: Vec<TypeId> = Vec::new();
-    let is_exported = |item: Item| module.exports.iter().any(|export| export.item == item);
-    let mut mention = |mut ty: ValType| {
+    let mut mentioned: Vec<TypeId> = Vec::new();
+    let imports = module.imports.iter().map(|import| import.item);
+    for item in imports.chain(module.exports.iter().map(|export| export.item)) {
+        let mut ty = match item {
+            Item::Function(function) => {
+                mentioned.push(module.functions[function].ty);
+                continue;
+            }
+            Item::Tag(tag) => {
+                mentioned.push(module.tags[tag].ty);
+                continue;
+            }
+            Item::Memory(_) => continue,
+            Item::Global(global) => module.globals[global].ty.content_type,
+            Item::Table(table) => ValType::Ref(module.tables[table].ty.element_type),
+        };
         map_val_type(&mut ty, &mut |_, number| {
-            roots.push(TypeId::from_u32(number));
+            mentioned.push(TypeId::from_u32(number));
             number
         });
-    };
-    for (id, global) in module.globals.iter() {
-        if global.origin == Origin::Import || is_exported(Item::Global(id)) {
-            mention(global.ty.content_type);
-        }
     }
-    for (id, table) in module.tables.iter() {
-        if table.origin == Origin::Import || is_exported(Item::Table(id)) {
-            mention(ValType::Ref(table.ty.element_type));
-        }
-    }
-    let functions = module.functions.iter();
-    let functions =
-        functions.filter(|(id, function)| function.origin() == Origin::Import || is_exported(Item::Function(*id)));
-    roots.extend(functions.map(|(_, function)| function.ty));
-    let tags = module.tags.iter().filter(|(id, tag)| tag.origin == Origin::Import || is_exported(Item::Tag(*id)));
-    roots.extend(tags.map(|(_, tag)| tag.ty));
-    let subtyping = Subtyping::new(&module.types);
-    let mut public = FxHashSet::default();
-    while let Some(ty) = roots.pop() {
-        let ty = subtyping.canonical(ty);
-        if public.insert(ty) {
-            let definition = &module.types.definitions[ty].sub_type;
-            visit_sub_type(definition, &mut |_, number| roots.push(TypeId::from_u32(number)));
-        }
-    }
-    public
+    reached(&module.types, mentioned)
 }
 
 /// What an indirect call calls.

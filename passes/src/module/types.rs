@@ -6,11 +6,11 @@
 
 use crate::options::Options;
 use crate::pass_table::Changed;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BinaryHeap;
-use wasmfx_ir::entity::{Entity, SecondaryMap};
+use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::Func;
-use wasmfx_ir::module::{Body, ElementItems, Module, Origin, RecursionGroup, TypeId, Types};
+use wasmfx_ir::module::{Body, ElementItems, Module, Origin, RecursionGroup, TypeDefinition, TypeId, Types};
 use wasmfx_ir::references::{IndexSpace, map_sub_type, map_val_type, visit_const_expr, visit_sub_type};
 use wasmfx_ir::wasmparser::{SubType, ValType};
 
@@ -183,22 +183,43 @@ fn order_groups(types: &Types, uses: &SecondaryMap<TypeId, u32>) -> Vec<usize> {
 }
 
 fn apply_order(module: &mut Module, order: &[usize]) {
+    rebuild(module, order.iter().map(|&position| (position, None)));
+}
+
+/// Replaces a module's types by some of its groups, which are said by their positions, each with one more type at its end if one is given. Groups stand
+/// behind those that they refer to. Every type gets a new number.
+pub(crate) fn rebuild(module: &mut Module, groups: impl IntoIterator<Item = (usize, Option<SubType>)>) {
     let old = std::mem::take(&mut module.types);
     let mut renumbered: SecondaryMap<TypeId, TypeId> = SecondaryMap::with_default(TypeId::from_u32(0));
     let mut new = Types::default();
-    for &position in order {
+    for (position, last) in groups {
         let group = &old.groups[position];
-        let start = new.definitions.len() as u32;
+        let start = new.definitions.next_key().as_u32();
         for number in group.range.clone() {
             let old_id = TypeId::from_u32(number);
             renumbered[old_id] = new.definitions.push(old.definitions[old_id].clone());
         }
-        let range = start..new.definitions.next_key().index() as u32;
-        new.groups.push(RecursionGroup { range, explicit: group.explicit });
+        let explicit = group.explicit || last.is_some();
+        if let Some(sub_type) = last {
+            new.definitions.push(TypeDefinition { sub_type, name: None, field_names: Vec::new() });
+        }
+        new.groups.push(RecursionGroup { range: start..new.definitions.next_key().as_u32(), explicit });
     }
     module.types = new;
     module.map_references(&mut |space, number| match space {
         IndexSpace::Type => renumbered[TypeId::from_u32(number)].as_u32(),
         _ => number,
     });
+}
+
+/// Types, and all that they are made of.
+pub(crate) fn reached(types: &Types, from: impl IntoIterator<Item = TypeId>) -> FxHashSet<TypeId> {
+    let mut work: Vec<TypeId> = from.into_iter().collect();
+    let mut reached = FxHashSet::default();
+    while let Some(ty) = work.pop() {
+        if reached.insert(ty) {
+            visit_sub_type(&types.definitions[ty].sub_type, &mut |_, number| work.push(TypeId::from_u32(number)));
+        }
+    }
+    reached
 }

@@ -3,6 +3,7 @@
 use crate::reemit::reemit_with_walrus;
 use anyhow::{Context, Result, anyhow};
 use wasmfx::lowering::{Frames, lower_binary};
+use wasmfx::optimize::optimizer_of;
 use wasmfx_ir::encode::{EncodeOptions, encode_module, encode_module_with};
 use wasmfx_ir::parse::{ParseOptions, parse_module};
 use wasmfx_passes::lower::{self, lower_module};
@@ -161,13 +162,9 @@ pub fn optimise_at_level(wasm: &[u8], level: &str) -> Result<Vec<u8>> {
 
 fn optimise(wasm: &[u8], level: &str, options: Options) -> Result<Vec<u8>> {
     let level = Level::from_name(level).with_context(|| format!("there is no level -O{level}"))?;
-    let options = options.at_level(level);
-    let pipeline = Pipeline::for_level(&options);
-    if pipeline.is_empty() {
-        let wasm = without_label_names(wasm)?;
-        return Ok(Optimizer { pipeline, options, ..Optimizer::default() }.run(&wasm)?.bytes);
-    }
-    Ok(Optimizer { pipeline, options, ..Optimizer::default() }.run(wasm)?.bytes)
+    let optimizer = optimizer_of(options.at_level(level));
+    let unnamed = if optimizer.pipeline.is_empty() { Some(without_label_names(wasm)?) } else { None };
+    Ok(optimizer.run(unnamed.as_deref().unwrap_or(wasm))?.bytes)
 }
 
 /// A module whose labels have no names: a plain round trip leaves bodies that have some as they are, and what is tested is what it does to others.
