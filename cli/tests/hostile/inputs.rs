@@ -279,6 +279,17 @@ fn large_text() -> Vec<(&'static str, String)> {
                 "(call $wait (local.get 0)) (br_if 0 (local.get 0))) ".repeat(LOOPS)
             )
         }),
+        ("text: many types that only continuations tell apart", {
+            const TYPES: usize = 20_000;
+            let types: String = (1..TYPES)
+                .map(|n| format!("(type $f{n} (func (param (ref null $c{})))) (type $c{n} (cont $f{n}))\n", n - 1))
+                .collect();
+            format!(
+                "(module (type $f0 (func)) (type $c0 (cont $f0)) {types} (table funcref (elem $a $b))
+                   (func $a (type $f1)) (func $b (type $f2))
+                   (func (export \"run\") (param i32) (call_indirect (type $f1) (ref.null $c0) (local.get 0))))"
+            )
+        }),
         ("text: nested comments", format!("{} {} (module)", "(;".repeat(MANY), ";)".repeat(MANY))),
     ]
 }

@@ -31,7 +31,9 @@ pub(super) fn keep_types_apart(
     let observations = Observations::of(module, summaries, crossing);
     let mut branded: FxHashSet<TypeId> = FxHashSet::default();
     if collisions.can_be_noticed(module, &observations) {
-        branded.extend(&collisions.colliding);
+        let subtyping = Subtyping::new(&module.types);
+        let collides = |ty: &&TypeId| collisions.classes.contains_key(&subtyping.canonical(**ty));
+        branded.extend(collisions.mentions.iter().filter(collides));
     }
     if crossing {
         // The host's functions may have any type that the module's function types become, and the host may ask too.
@@ -44,10 +46,8 @@ pub(super) fn keep_types_apart(
 
 /// Types that are different and would become equal.
 struct Collisions {
-    /// For each type, the others (the first of equal ones) that it would be equal to.
-    others: FxHashMap<TypeId, Vec<TypeId>>,
-    /// The types that mention continuations among them.
-    colliding: Vec<TypeId>,
+    /// For each such type (of equal ones the first), what it and the others would be: one class.
+    classes: FxHashMap<TypeId, TypeId>,
     /// All types that mention continuations.
     mentions: Vec<TypeId>,
 }
@@ -69,25 +69,17 @@ impl Collisions {
             return None;
         }
         let (before, after) = (Subtyping::new(&module.types), Subtyping::new(&types));
-        let mut classes: FxHashMap<TypeId, Vec<TypeId>> = FxHashMap::default();
-        for id in module.types.definitions.keys().filter(|&id| before.canonical(id) == id) {
-            classes.entry(after.canonical(id)).or_default().push(id);
-        }
-        classes.retain(|_, members| members.len() > 1);
-        let class = |id: TypeId| classes.get(&after.canonical(id));
-        let colliding = mentions.iter().copied().filter(|&id| class(id).is_some()).collect();
-        let mut others: FxHashMap<TypeId, Vec<TypeId>> = FxHashMap::default();
-        for members in classes.values() {
-            for &id in members {
-                others.insert(id, members.iter().copied().filter(|&other| other != id).collect());
-            }
-        }
-        Some(Self { others, colliding, mentions })
+        let first_of_equal = || module.types.definitions.keys().filter(|&id| before.canonical(id) == id);
+        let mut sizes: FxHashMap<TypeId, usize> = FxHashMap::default();
+        first_of_equal().for_each(|id| *sizes.entry(after.canonical(id)).or_default() += 1);
+        let classes = first_of_equal().map(|id| (id, after.canonical(id))).filter(|(_, class)| sizes[class] > 1);
+        Some(Self { classes: classes.collect(), mentions })
     }
 
-    /// Whether a value of a type could be taken for one of another.
+    /// Whether a value of one type could be taken for one of another of its class: whether somebody asks for a type that some of the values of the
+    /// class have not.
     fn can_be_noticed(&self, module: &Module, observations: &Observations) -> bool {
-        if self.others.is_empty() {
+        if self.classes.is_empty() {
             return false;
         }
         let subtyping = Subtyping::new(&module.types);
@@ -96,13 +88,22 @@ impl Collisions {
             CompositeInnerType::Struct(_) | CompositeInnerType::Array(_) => true,
             CompositeInnerType::Cont(_) => false,
         };
-        let of_values: Vec<TypeId> = module.types.definitions.keys().filter(has_values).collect();
-        observations.asked.iter().any(|&asked| {
-            let others = self.others.get(&subtyping.canonical(asked));
-            others.into_iter().flatten().any(|&other| {
-                let is = |ty, other| subtyping.is_declared_subtype(ty, other);
-                of_values.iter().any(|&ty| is(ty, other) && !is(ty, asked))
-            })
+        // How many types of values are subtypes of each type, and of some type of each class.
+        let mut of_type: FxHashMap<TypeId, usize> = FxHashMap::default();
+        let mut of_class: FxHashMap<TypeId, usize> = FxHashMap::default();
+        for ty in module.types.definitions.keys().filter(has_values) {
+            let supertypes = std::iter::successors(Some(ty), |&ty| module.types.supertype(ty));
+            let colliding = supertypes.map(|ty| subtyping.canonical(ty)).filter(|ty| self.classes.contains_key(ty));
+            let mut classes: FxHashSet<TypeId> = FxHashSet::default();
+            for ty in colliding {
+                *of_type.entry(ty).or_default() += 1;
+                classes.insert(self.classes[&ty]);
+            }
+            classes.into_iter().for_each(|class| *of_class.entry(class).or_default() += 1);
+        }
+        observations.asked.iter().map(|&asked| subtyping.canonical(asked)).any(|asked| {
+            let count = |counts: &FxHashMap<TypeId, usize>, ty: &TypeId| counts.get(ty).copied().unwrap_or_default();
+            self.classes.get(&asked).is_some_and(|class| count(&of_class, class) > count(&of_type, &asked))
         })
     }
 }
@@ -140,7 +141,7 @@ fn brand(module: &mut Module, branded: &FxHashSet<TypeId>) {
     // A group of the module may end like one with a brand.
     let large = types.groups.iter().filter(|group| group.range.len() > 1);
     let ends: FxHashSet<&SubType> =
-        large.filter_map(|group| of_group(group).last()).map(|ty| &types.definitions[ty].sub_type).collect();
+        large.filter_map(|group| of_group(group).next_back()).map(|ty| &types.definitions[ty].sub_type).collect();
     let mut unused = (0..).map(brand_type).filter(|brand| !ends.contains(brand));
     let mut brands: FxHashMap<TypeId, SubType> = FxHashMap::default();
     for group in types.groups.iter().filter(has_branded) {
