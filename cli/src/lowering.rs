@@ -12,8 +12,8 @@ use wasmfx_ir::encode::{EncodeOptions, Indices, Order, encode_module_with};
 use wasmfx_ir::entity::{Entity, SecondaryMap};
 use wasmfx_ir::module::FunctionId;
 use wasmfx_ir::parse::{ParseOptions, parse_module};
-use wasmfx_passes::lower::{self, RUNTIME_MODULE, Report, Runtime, lower_module, runtime_module};
-use wasmfx_passes::options::{Level, Options};
+use wasmfx_passes::lower::{self, Copies, RUNTIME_MODULE, Report, Runtime, lower_module, runtime_module};
+use wasmfx_passes::options::{Level, OptimizeLevel, Options};
 use wasmfx_passes::parallel::Parallel;
 
 /// Where frames of suspended functions are kept.
@@ -60,6 +60,9 @@ pub struct LoweringDetails {
     /// a memory that somebody else grows: those of wasi-libc and Rust do, those of Emscripten do not
     #[arg(long)]
     pub no_multi_memory: bool,
+    /// How many copies a function that may suspend has. Two are fast; one is small, and slower in loops and when it is resumed
+    #[arg(long, value_name = "HOW_MANY", value_enum, default_value_t)]
+    pub copies: CopiesArgument,
     /// Imports from this module (or MODULE.NAME) are the host's and never suspend; '*' stands for anything. WASI is known. For --runtime shared
     #[arg(long, value_name = "PATTERN")]
     pub host_import: Vec<String>,
@@ -79,11 +82,24 @@ impl LoweringDetails {
     /// Whether none of the options was given.
     pub fn is_empty(&self) -> bool {
         !self.no_multi_memory
+            && self.copies == CopiesArgument::Auto
             && self.host_import.is_empty()
             && self.suspend_through.is_empty()
             && self.never_suspend.is_empty()
             && self.report.is_none()
     }
+}
+
+/// How many copies a function that may suspend has.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum CopiesArgument {
+    /// Two where a function suspends for certain, one where only the types of indirect calls allow it; two at -O3 and -O4
+    #[default]
+    Auto,
+    /// One, for size
+    One,
+    /// Two, for speed
+    Two,
 }
 
 /// Whether the runtime is part of the module.
@@ -105,6 +121,11 @@ impl LoweringArguments {
             runtime: match self.runtime {
                 World::Closed => Runtime::Closed,
                 World::Shared => Runtime::Shared,
+            },
+            copies: match self.details.copies {
+                CopiesArgument::Auto => Copies::Auto,
+                CopiesArgument::One => Copies::One,
+                CopiesArgument::Two => Copies::Two,
             },
             ..lower::Options::default()
         };
@@ -139,7 +160,8 @@ pub fn lower_binary_at(binary: &[u8], options: &lower::Options, level: Option<Le
     let mut module = parse_module(binary.to_vec(), &ParseOptions::default())?;
     // The lowering reads bodies before anything that lifts them has validated them.
     crate::validate::check(binary, crate::features::all())?;
-    let mut report = lower_module(&mut module, options)?;
+    let options = lower::Options { copies: copies_at(options.copies, level), ..options.clone() };
+    let mut report = lower_module(&mut module, &options)?;
     let mut lowered =
         encode_module_with(&module, &EncodeOptions::default(), &Parallel).context("cannot write the lowered module")?;
     let mut functions = Indices::assign(&module, &Order::default())?.functions.order().to_vec();
@@ -161,6 +183,14 @@ pub fn lower_binary_at(binary: &[u8], options: &lower::Options, level: Option<Le
     }
     report.measure(&|function| original.get(function.index()).copied().unwrap_or(0), &bytes);
     Ok((lowered, report))
+}
+
+/// The copies that suit a level, where the user did not choose.
+fn copies_at(copies: Copies, level: Option<Level>) -> Copies {
+    match level {
+        Some(Level { optimize: OptimizeLevel::O3 | OptimizeLevel::O4, .. }) if copies == Copies::Auto => Copies::Two,
+        _ => copies,
+    }
 }
 
 /// The bytes of each function's body; an import has none.
@@ -194,21 +224,20 @@ pub type Transformation = Box<dyn Fn(&str, &[u8]) -> Result<Vec<u8>> + Sync>;
 /// A script whose modules are lowered one by one: the text, with the shared runtime registered before everything else on its first line, and the
 /// transformation of its modules.
 pub fn lower_script(text: &str, frames: Frames) -> Result<(String, Transformation)> {
-    lower_script_at(text, frames, &[], None)
+    lower_script_at(text, frames, &LoweringDetails::default(), None)
 }
 
-/// The same, with imports that are known to be the host's, and optimised before and after at a level.
+/// The same, with details, and optimised before and after at a level.
 pub fn lower_script_at(
     text: &str,
     frames: Frames,
-    host_imports: &[String],
+    details: &LoweringDetails,
     level: Option<Level>,
 ) -> Result<(String, Transformation)> {
     let runtime = runtime_binary(frames)?;
     let escaped: String = runtime.iter().map(|byte| format!("\\{byte:02x}")).collect();
     let text = format!("(module binary \"{escaped}\") (register \"{RUNTIME_MODULE}\") {text}");
-    let mut options = LoweringArguments { frames, runtime: World::Shared, ..LoweringArguments::default() }.options();
-    options.host_imports.extend(host_imports.iter().cloned());
+    let options = LoweringArguments { frames, runtime: World::Shared, details: details.clone() }.options();
     let transform = move |_: &str, binary: &[u8]| {
         if binary == runtime { Ok(binary.to_vec()) } else { Ok(lower_binary_at(binary, &options, level)?.0) }
     };

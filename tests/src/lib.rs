@@ -7,6 +7,7 @@ pub mod conformance;
 pub mod differential;
 pub mod fuzz;
 pub mod generate;
+pub mod lowered;
 pub mod modules;
 pub mod node;
 pub mod reemit;

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use libtest_mimic::{Arguments, Failed, Trial};
 use wasmfx::engine;
 use wasmfx::engine::script::{ScriptOptions, run_script};
-use wasmfx::lowering::{Frames, lower_script_at};
+use wasmfx::lowering::{CopiesArgument, Frames, LoweringDetails, lower_script_at};
 use wasmfx_passes::options::Level;
 use wasmfx_tests::calls::{Call, Session};
 use wasmfx_tests::differential::run::{EngineOptions, engine};
@@ -174,10 +174,11 @@ fn run_as_script(path: &Path, text: &str, transform: Option<&str>) -> Result<()>
             options.transform = Some(&transform);
             run_script(&engine_options.build()?, &name, text, &options)?
         }
-        Some(Some((frames, optimised))) => {
+        Some(Some((frames, copies, optimised))) => {
             // Modules of a script share one runtime.
             let level = if optimised { Level::from_name("2") } else { None };
-            let (text, transform) = lower_script_at(text, frames, &[], level)?;
+            let details = LoweringDetails { copies, ..LoweringDetails::default() };
+            let (text, transform) = lower_script_at(text, frames, &details, level)?;
             options.transform = Some(&*transform);
             options.check_trap_messages = false;
             engine_options.stack_switching = false;
@@ -190,13 +191,17 @@ fn run_as_script(path: &Path, text: &str, transform: Option<&str>) -> Result<()>
     }
 }
 
-/// Where a transformation keeps frames, and whether it optimises before and after, if it lowers.
-fn lowering_of(transform: &str) -> Option<(Frames, bool)> {
+/// Where a transformation keeps frames, how many copies functions have, and whether it optimises before and after, if it lowers.
+fn lowering_of(transform: &str) -> Option<(Frames, CopiesArgument, bool)> {
+    use CopiesArgument::{Auto, One, Two};
     Some(match transform {
-        "lower:memory:proved" | "lower:memory-in-memory-0" => (Frames::Memory, false),
-        "lower:memory:O2" => (Frames::Memory, true),
-        "lower:gc:proved" => (Frames::Gc, false),
-        "lower:gc:O2" => (Frames::Gc, true),
+        "lower:memory:proved" | "lower:memory-in-memory-0" => (Frames::Memory, Auto, false),
+        "lower:memory:one-copy" => (Frames::Memory, One, false),
+        "lower:memory:two-copies" => (Frames::Memory, Two, false),
+        "lower:memory:O2" => (Frames::Memory, Auto, true),
+        "lower:gc:proved" => (Frames::Gc, Auto, false),
+        "lower:gc:one-copy" => (Frames::Gc, One, false),
+        "lower:gc:O2" => (Frames::Gc, Auto, true),
         _ => return None,
     })
 }

@@ -1,5 +1,5 @@
 //! Continuations lowered to plain wasm behave as they do natively: each row of the semantics is a script in `tests/lowering/`, and runs natively and
-//! lowered into both stores, as it is, after -O2 and as walrus writes it; so do the proposal's own scripts. Assertions about traps hold without
+//! lowered into both stores, as it is, with functions of one copy, after -O2 and as walrus writes it; so do the proposal's own scripts. Assertions about traps hold without
 //! the engine's words for them.
 //!
 //! A script may say in its head which ways it does not run in, and why: `;; not WAY: REASON`, where WAY is `native`, `closed`, `shared`, `memory`
@@ -12,7 +12,9 @@ use std::sync::LazyLock;
 use libtest_mimic::{Arguments, Failed, Trial};
 use wasmfx::engine::script::{ScriptOptions, run_script};
 use wasmfx::engine::{EngineOptions, WasmEngine};
-use wasmfx::lowering::{Frames, LoweringArguments, lower_binary, lower_binary_at, lower_script_at};
+use wasmfx::lowering::{
+    CopiesArgument, Frames, LoweringArguments, LoweringDetails, lower_binary, lower_binary_at, lower_script_at,
+};
 use wasmfx_passes::options::Level;
 use wasmfx_tests::reemit::reemit_with_walrus;
 
@@ -31,6 +33,8 @@ enum Besides {
     Optimised,
     /// Read and written by walrus.
     Reemitted,
+    /// Functions are their own resumable copy.
+    OneCopy,
 }
 
 /// How a script's modules get to the engine.
@@ -47,7 +51,7 @@ impl Way {
     fn all() -> Vec<Way> {
         let mut ways = vec![Way::Native];
         for frames in [Frames::Memory, Frames::Gc] {
-            for besides in [Besides::Nothing, Besides::Optimised, Besides::Reemitted] {
+            for besides in [Besides::Nothing, Besides::Optimised, Besides::Reemitted, Besides::OneCopy] {
                 ways.extend([Way::Closed(frames, besides), Way::Shared(frames, besides)]);
             }
         }
@@ -73,6 +77,7 @@ impl Way {
                     Besides::Nothing => "",
                     Besides::Optimised => " -O2",
                     Besides::Reemitted => " walrus",
+                    Besides::OneCopy => " one copy",
                 };
                 format!("{world} {store}{besides}")
             }
@@ -93,19 +98,24 @@ fn run(name: &str, text: &str, way: Way) -> Result<(), Failed> {
     let level = |besides| (besides == Besides::Optimised).then(|| Level::from_name("2").expect("-O2 is a level"));
     let finish = |binary: Vec<u8>, besides| match besides {
         Besides::Reemitted => reemit_with_walrus(&binary),
-        Besides::Nothing | Besides::Optimised => Ok(binary),
+        Besides::Nothing | Besides::Optimised | Besides::OneCopy => Ok(binary),
+    };
+    let details = |besides| LoweringDetails {
+        copies: if besides == Besides::OneCopy { CopiesArgument::One } else { CopiesArgument::Auto },
+        ..LoweringDetails::default()
     };
     let report = match way {
         Way::Native => run_script(&NATIVE, name, text, &lowered),
         Way::Closed(frames, besides) => {
-            let options = LoweringArguments { frames, ..LoweringArguments::default() }.options();
+            let details = details(besides);
+            let options = LoweringArguments { frames, details, ..LoweringArguments::default() }.options();
             let transform =
                 move |_: &str, binary: &[u8]| finish(lower_binary_at(binary, &options, level(besides))?.0, besides);
             run_script(&PLAIN, name, text, &ScriptOptions { transform: Some(&transform), ..lowered })
         }
         Way::Shared(frames, besides) => {
             let (text, lower) =
-                lower_script_at(text, frames, &[], level(besides)).map_err(|error| error.to_string())?;
+                lower_script_at(text, frames, &details(besides), level(besides)).map_err(|error| error.to_string())?;
             let transform = move |name: &str, binary: &[u8]| finish(lower(name, binary)?, besides);
             run_script(&PLAIN, name, &text, &ScriptOptions { transform: Some(&transform), ..lowered })
         }

@@ -1,60 +1,11 @@
 //! What the lowering promises about numbers: depth, how many continuations are alive and what they cost, generations that run out, memory that does.
 
-use wasmfx::lowering::{Frames, LoweringArguments, lower_binary};
-use wasmfx_ir::encode::encode_module;
-use wasmfx_ir::module::{Export, Item};
-use wasmfx_ir::parse::{ParseOptions, parse_module};
-use wasmfx_tests::differential::run::{EngineOptions, engine};
-use wasmtime::{Global, Instance, Memory, Module, Store, StoreLimits, StoreLimitsBuilder, Val};
+use wasmfx::lowering::{Frames, LoweringArguments};
+use wasmfx_tests::lowered::Lowered;
+use wasmtime::{StoreLimits, StoreLimitsBuilder, Val};
 
-/// An instance of the lowered module on an engine without stack switching.
-struct Lowered {
-    store: Store<StoreLimits>,
-    instance: Instance,
-}
-
-impl Lowered {
-    /// With every global, and the memory of the frames, exported by name.
-    fn new(text: &str, frames: Frames, limits: StoreLimits) -> Self {
-        let options = LoweringArguments { frames, ..LoweringArguments::default() }.options();
-        let (lowered, _) = lower_binary(&wat::parse_str(text).unwrap(), &options).unwrap();
-        let mut module = parse_module(lowered, &ParseOptions::default()).unwrap();
-        let mut exports = Vec::new();
-        for (id, global) in module.globals.iter() {
-            exports.extend(global.name.clone().map(|name| Export { name, item: Item::Global(id) }));
-        }
-        for (id, memory) in module.memories.iter() {
-            exports.extend(memory.name.clone().map(|name| Export { name, item: Item::Memory(id) }));
-        }
-        // Names of types may repeat, those of exports may not.
-        exports.retain(|export| !module.exports.iter().any(|other| other.name == export.name));
-        let mut seen = std::collections::BTreeSet::new();
-        exports.retain(|export| seen.insert(export.name.clone()));
-        module.exports.extend(exports);
-        let engine = engine(EngineOptions { stack_switching: false, ..EngineOptions::default() }).unwrap();
-        let module = Module::new(&engine, encode_module(&module).unwrap()).unwrap();
-        let mut store = Store::new(&engine, limits);
-        store.limiter(|limits| limits);
-        store.set_epoch_deadline(1_000_000);
-        let instance = Instance::new(&mut store, &module, &[]).unwrap();
-        Self { store, instance }
-    }
-
-    fn call(&mut self, name: &str, arguments: &[i32]) -> wasmtime::Result<i32> {
-        let function = self.instance.get_func(&mut self.store, name).unwrap();
-        let arguments: Vec<Val> = arguments.iter().map(|&argument| Val::I32(argument)).collect();
-        let mut results = vec![Val::I32(0); function.ty(&self.store).results().len()];
-        function.call(&mut self.store, &arguments, &mut results)?;
-        Ok(results.first().map_or(0, |result| result.unwrap_i32()))
-    }
-
-    fn global(&mut self, name: &str) -> Global {
-        self.instance.get_global(&mut self.store, name).unwrap()
-    }
-
-    fn frames(&mut self) -> Memory {
-        self.instance.get_memory(&mut self.store, "wasmfx.frames").unwrap()
-    }
+fn lower(text: &str, frames: Frames, limits: StoreLimits) -> Lowered {
+    Lowered::new(text, &LoweringArguments { frames, ..LoweringArguments::default() }, limits)
 }
 
 fn unlimited() -> StoreLimits {
@@ -75,7 +26,7 @@ const NESTED: &str = r#"(module
 #[test]
 fn a_hundred_thousand_nested_resumes_need_no_more_of_the_engines_stack() {
     for frames in [Frames::Memory, Frames::Gc] {
-        let mut lowered = Lowered::new(NESTED, frames, unlimited());
+        let mut lowered = lower(NESTED, frames, unlimited());
         for _ in 0..2 {
             assert_eq!(lowered.call("deep", &[100_000]).unwrap(), 100_005, "{frames:?}");
         }
@@ -112,7 +63,7 @@ const MANY: &str = r#"(module
 #[test]
 fn a_million_continuations_are_alive_in_a_quarter_of_a_gigabyte() {
     const COUNT: i32 = 1_000_000;
-    let mut lowered = Lowered::new(MANY, Frames::Memory, unlimited());
+    let mut lowered = lower(MANY, Frames::Memory, unlimited());
     assert_eq!(lowered.call("grow", &[COUNT]).unwrap(), 0);
     let before = lowered.frames().data_size(&lowered.store);
     lowered.call("start", &[0, COUNT]).unwrap();
@@ -131,7 +82,7 @@ fn a_million_continuations_are_alive_in_a_quarter_of_a_gigabyte() {
 #[test]
 fn continuations_may_be_abandoned() {
     for frames in [Frames::Memory, Frames::Gc] {
-        let mut lowered = Lowered::new(MANY, frames, unlimited());
+        let mut lowered = lower(MANY, frames, unlimited());
         lowered.call("grow", &[10]).unwrap();
         lowered.call("start", &[0, 10]).unwrap();
         lowered.call("abandon", &[100_000]).unwrap();
@@ -142,7 +93,7 @@ fn continuations_may_be_abandoned() {
 #[test]
 fn an_instance_that_ran_out_of_memory_works_on() {
     let limits = StoreLimitsBuilder::new().memory_size(1 << 20).build();
-    let mut lowered = Lowered::new(MANY, Frames::Memory, limits);
+    let mut lowered = lower(MANY, Frames::Memory, limits);
     lowered.call("grow", &[5000]).unwrap();
     lowered.call("start", &[0, 1000]).unwrap();
     for _ in 0..3 {
@@ -177,7 +128,7 @@ fn a_record_whose_generations_run_out_is_given_up() {
         (func (export "count") (result i32) (global.get $count)))"#;
     // Steps before the generation is moved to just before its end, so that it ends with a bound entry, or with a suspended frame.
     for steps in [0, 3] {
-        let mut lowered = Lowered::new(text, Frames::Memory, unlimited());
+        let mut lowered = lower(text, Frames::Memory, unlimited());
         lowered.call("start", &[]).unwrap();
         for _ in 0..steps {
             lowered.call("step", &[]).unwrap();

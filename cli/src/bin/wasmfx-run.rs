@@ -137,6 +137,8 @@ fn refuse_program_options(arguments: &Arguments) -> Result<()> {
         ("--fuel", arguments.fuel.is_some()),
         ("--report", arguments.lowering.report.is_some()),
         ("--no-multi-memory", arguments.lowering.no_multi_memory),
+        ("--suspend-through", !arguments.lowering.suspend_through.is_empty()),
+        ("--never-suspend", !arguments.lowering.never_suspend.is_empty()),
     ];
     match given.iter().find(|(_, given)| *given) {
         Some((option, _)) => bail!(UsageError(format!("{option}: a script takes none"))),
@@ -182,7 +184,7 @@ fn script(
     script_options.check_trap_messages &= preparation.lower.is_none();
     let (text, lower) = match preparation.lower {
         None => (text.to_string(), None),
-        Some(frames) => lower_script_at(text, frames, &preparation.details.host_import, preparation.optimize)
+        Some(frames) => lower_script_at(text, frames, &preparation.details, preparation.optimize)
             .map(|(text, transform)| (text, Some(transform)))?,
     };
     let transform = move |name: &str, binary: &[u8]| match (&lower, preparation.optimize) {

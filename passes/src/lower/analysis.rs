@@ -6,7 +6,7 @@
 use super::boundary::references_cross;
 use super::promises::Promises;
 use super::scan::{Callee, Summary};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use wasmfx_ir::Module;
 use wasmfx_ir::entity::{Entity, SecondaryMap};
 use wasmfx_ir::module::{Body, ConstExpr, ElementItems, FunctionId, Item, TagId, TypeId};
@@ -326,6 +326,44 @@ impl Analysis {
     /// Whether the function may run inside a continuation.
     pub(super) fn is_inside(&self, function: FunctionId) -> bool {
         self.inside[function]
+    }
+
+    /// The functions that suspend by themselves, or call what does: directly, by an indirect call that can reach nothing else, or by one that the user
+    /// named.
+    pub(super) fn definitely_suspending(
+        &self,
+        module: &Module,
+        summaries: &SecondaryMap<FunctionId, Summary>,
+    ) -> FxHashSet<FunctionId> {
+        let by_itself = |&id: &FunctionId| {
+            let summary = &summaries[id];
+            let escapes = |site| !self.site_escapes(id, site, false).is_empty();
+            !summary.suspends.is_empty() || !summary.switches.is_empty() || summary.resumes.iter().any(escapes)
+        };
+        let mut definite: FxHashSet<FunctionId> = module.functions.keys().filter(by_itself).collect();
+        loop {
+            // Of indirect calls only the type matters.
+            let mut known: FxHashMap<TypeId, bool> = FxHashMap::default();
+            let mut suspends = |callee| match callee {
+                Callee::Direct(target) => definite.contains(&target),
+                Callee::Typed(_) if self.promises.name_indirect_calls() => true,
+                Callee::Typed(ty) => *known.entry(ty).or_insert_with(|| {
+                    !self.foreign_calls && self.callees.of(ty).iter().all(|target| definite.contains(target))
+                }),
+            };
+            let mut calls = |id: &FunctionId| {
+                summaries[*id].calls.iter().any(|&callee| self.call_suspends(*id, callee) && suspends(callee))
+            };
+            let found: Vec<FunctionId> = module
+                .functions
+                .keys()
+                .filter(|id| !self.escapes[*id].is_empty() && !definite.contains(id) && calls(id))
+                .collect();
+            if found.is_empty() {
+                return definite;
+            }
+            definite.extend(found);
+        }
     }
 
     /// What may escape a resume site of this function, whose continuation may run out of room if `nests`.

@@ -29,6 +29,11 @@ impl Order {
         Self(positions)
     }
 
+    /// Gives an added block the position of another.
+    pub(super) fn place_at(&mut self, added: Block, other: Block) {
+        self.0[added] = self.0[other];
+    }
+
     /// Gives each block that was added since the position of a predecessor.
     fn extend(&mut self, cfg: &ControlFlowGraph) {
         for &block in cfg.reverse_postorder() {
@@ -47,10 +52,19 @@ const MAX_DEPTH: usize = 6;
 /// Makes loops with several entries dispatch at their headers, and adds the definitions that this makes.
 ///
 /// Where a variable has no value that could stand for "none" (a reference that is never null) the function stays as it is.
-pub(super) fn dispatch_at_headers(func: &mut Func, mut order: Order, definitions: &mut Vec<Definition>) {
+///
+/// Ways to `loading` blocks carry no values, since those load what is needed. Returns the blocks that such ways lead through, at whose end no variable
+/// has a value.
+pub(super) fn dispatch_at_headers(
+    func: &mut Func,
+    mut order: Order,
+    definitions: &mut Vec<Definition>,
+    loading: &FxHashSet<Block>,
+) -> Vec<Block> {
+    let mut undefining = Vec::new();
     let is_defaultable = |func: &Func, value: Value| zero_operator(func.value_type(value)).is_some();
     if !definitions.iter().all(|definition| is_defaultable(func, definition.variable)) {
-        return;
+        return undefining;
     }
     for _ in 0..MAX_DEPTH {
         let cfg = ControlFlowGraph::new(func);
@@ -66,23 +80,25 @@ pub(super) fn dispatch_at_headers(func: &mut Func, mut order: Order, definitions
             });
         });
         if components.is_empty() {
-            return;
+            break;
         }
         for component in components {
             let blocks: Vec<Block> = component.into_iter().map(Block::from_u32).collect();
-            let Some(region) = Region::new(func, &cfg, &dominators, &order, &blocks) else { return };
+            let Some(region) = Region::new(func, &cfg, &dominators, &order, &blocks) else { return undefining };
             if !region
                 .entries
                 .iter()
                 .all(|&entry| func.blocks[entry].params.iter().all(|&param| is_defaultable(func, param)))
             {
-                return;
+                return undefining;
             }
             let header_position = order.0[region.entries[0]];
-            let dispatch = region.add_dispatch(func, definitions);
+            let (dispatch, entrance) = region.add_dispatch(func, definitions, loading);
             order.0[dispatch] = header_position;
+            undefining.extend(entrance);
         }
     }
+    undefining
 }
 
 /// A loop with several entries.
@@ -138,7 +154,12 @@ impl Region {
     ///
     /// Its parameters are the label and those of all entries. An edge that is meant for one entry gives the variables of the others the value that
     /// they have.
-    fn add_dispatch(&self, func: &mut Func, definitions: &mut Vec<Definition>) -> Block {
+    fn add_dispatch(
+        &self,
+        func: &mut Func,
+        definitions: &mut Vec<Definition>,
+        loading: &FxHashSet<Block>,
+    ) -> (Block, Option<Block>) {
         let dispatch = func.add_block();
         let label = func.add_block_param(dispatch, ValType::I32);
         let originals: Vec<Value> = self.entries.iter().flat_map(|&entry| func.blocks[entry].params.to_vec()).collect();
@@ -146,6 +167,7 @@ impl Region {
             let value = func.add_block_param(dispatch, func.value_type(original));
             definitions.push(Definition { variable: original, block: dispatch, value });
         }
+        let mut entrance = None;
         for edges in self.redirected.chunk_by(|a, b| a.0 == b.0) {
             let source = edges[0].0;
             let mut terminator = std::mem::take(&mut func.blocks[source].terminator);
@@ -155,7 +177,19 @@ impl Region {
                 }
                 let number = self.entries.iter().position(|&entry| entry == call.block).expect("it is an entry");
                 let constant = Operator::I32Const { value: i32::try_from(number).expect("blocks are numbered by u32") };
-                let mut args = vec![func.append_value(source, constant, &[], ValType::I32)];
+                let constant = func.append_value(source, constant, &[], ValType::I32);
+                if loading.contains(&call.block) {
+                    let entrance = *entrance.get_or_insert_with(|| {
+                        let entrance = func.add_block();
+                        let label = func.add_block_param(entrance, ValType::I32);
+                        let args = std::iter::once(label).chain(originals.iter().copied());
+                        func.blocks[entrance].terminator = Terminator::Jump(BlockCall::with_args(dispatch, args));
+                        entrance
+                    });
+                    *call = BlockCall::with_args(entrance, [constant]);
+                    return;
+                }
+                let mut args = vec![constant];
                 for (position, &entry) in self.entries.iter().enumerate() {
                     let given = if position == number { &call.args } else { &func.blocks[entry].params };
                     args.extend(given.iter().copied());
@@ -178,6 +212,6 @@ impl Region {
             let default = onward[0].clone();
             b.end(Terminator::Switch { index: label, targets: onward, default });
         }
-        dispatch
+        (dispatch, entrance)
     }
 }

@@ -1,4 +1,5 @@
-//! The two copies of a function that may suspend: the fast one, which is the function, and the resumable one, which is entered with a frame.
+//! The two copies of a function that may suspend: the fast one, which is the function, and the resumable one, which is entered with a frame. (Or
+//! one: see [`one_copy`](super::one_copy).)
 
 use super::builder::Builder;
 use super::dispatch::{Order, dispatch_at_headers};
@@ -10,7 +11,7 @@ use super::store::FrameField;
 use super::suspension::SavedFrame;
 use super::{Error, Lowering};
 use indexmap::IndexMap;
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use wasmfx_ir::analysis::Liveness;
 use wasmfx_ir::func::{Block, BlockCall, Func, Handler, Inst, Terminator, Value, ValueVec};
 use wasmfx_ir::module::{Body, FunctionId, TagId, TypeId};
@@ -44,6 +45,10 @@ pub(super) struct Copy<'c> {
     pub(super) may_suspend: bool,
     /// Whether values are saved again by a function, since there are many places to do it.
     saves_out_of_line: bool,
+    /// Whether it is the only copy, and made for size.
+    pub(super) is_only: bool,
+    /// Where the only copy saves what the points of a group save.
+    pub(super) saving: FxHashMap<usize, Block>,
     /// Where a resumable copy leaves its results and ends.
     exit: Option<Block>,
     /// What a resumable copy loads as soon as it is entered, whichever point it goes on from.
@@ -72,6 +77,13 @@ pub(super) struct Prepared {
     layout: Layout,
     /// Where it needs one.
     pub(super) resumable: Option<Resumable>,
+}
+
+/// The points that need frames, by position, those that save and load together next to one another.
+pub(super) fn in_groups(points: &[Point]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..points.len()).filter(|&index| points[index].needs_frame()).collect();
+    order.sort_by_key(|&index| (points[index].group, points[index].home, index));
+    order
 }
 
 /// What a call operator calls.
@@ -160,12 +172,14 @@ impl Lowering<'_> {
         let mut func = self.take_body(function)?;
         self.translate_body(&mut func)?;
         self.call_where_unwinding_ends(function, &mut func);
+        let is_only = self.one_copy.contains(&function);
         let (mut points, liveness, order) =
-            split(&mut func, &mut |operator, handlers| self.treatment(function, operator, handlers));
-        let layout = Layout::new(self, &func, &points);
+            split(&mut func, is_only, &mut |operator, handlers| self.treatment(function, operator, handlers));
+        let layout = Layout::new(self, &func, &points, is_only);
         let first_clause = self.store.first_clause_entry();
         let mut slots = 0;
-        for point in points.iter_mut().filter(|point| point.needs_frame()) {
+        for index in in_groups(&points) {
+            let point = &mut points[index];
             point.first_slot = slots;
             slots += first_clause + u32::try_from(point.clauses.len()).expect("clauses are few");
         }
@@ -210,6 +224,7 @@ impl Lowering<'_> {
         let lowered_results = self.lowered_types(&result_types);
         let may_suspend = !self.analysis.escapes[function].is_empty();
         let nests = self.analysis.nests[function];
+        let one_copy = self.one_copy.contains(&function);
         let copy = |func: Func, flavour: Flavour| Copy {
             function,
             func,
@@ -222,18 +237,26 @@ impl Lowering<'_> {
             slots: resumable.map_or(0, |resumable| resumable.slots),
             may_suspend,
             saves_out_of_line: points.iter().filter(|point| point.needs_frame()).count() >= MANY_POINTS,
+            is_only: one_copy,
+            saving: FxHashMap::default(),
             exit: None,
             common: FxHashSet::default(),
         };
         if let Some(resumable) = resumable {
-            let copy = copy(func.clone(), Flavour::Fast);
-            let func = self.resumable_copy(copy, &points, order, resumable)?;
-            self.module.functions[resumable.copy].body = Body::Lifted(Box::new(func));
+            let body = if one_copy {
+                self.reentering(function, &layout)?
+            } else {
+                self.resumable_copy(copy(func.clone(), Flavour::Fast), &points, order.clone(), resumable)?
+            };
+            self.module.functions[resumable.copy].body = Body::Lifted(Box::new(body));
         }
         let mut fast = copy(func, Flavour::Fast);
         self.tail_call_from_inside(&mut fast.func);
         for point in &points {
             self.expand_point(&mut fast, point)?;
+        }
+        if let (true, Some(resumable)) = (one_copy, resumable) {
+            self.add_reentry(&mut fast, &points, order, resumable)?;
         }
         let mut func = fast.func;
         self.count_depth_from_tail_calls(function, &mut func);
@@ -242,7 +265,7 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// Outside of all continuations, where nothing is left to restore behind a tail call.
+    /// Outside of all continuations, where nothing is left to restore behind a tail call, and nothing is being unwound.
     fn count_depth_from_tail_calls(&self, function: FunctionId, func: &mut Func) {
         for block in func.blocks.keys() {
             let Terminator::TailCall { operator, .. } = func.blocks[block].terminator else { continue };
@@ -251,6 +274,7 @@ impl Lowering<'_> {
                 let b = &mut Builder::at(func, block);
                 let zero = b.i32(0);
                 b.set_global(self.store.items.depth, zero);
+                b.set_global(self.store.items.unwinding, zero);
             }
         }
     }
@@ -276,36 +300,35 @@ impl Lowering<'_> {
         for point in points {
             self.expand_point(&mut copy, point)?;
         }
-        self.hoist_constants(&mut copy, entry, points);
-        let mut definitions = self.load_common_values(&mut copy, entry, frame);
+        copy.func.entry = entry;
+        copy.func.ty = TypeId::from_u32(self.store.items.resume_type);
+        copy.func.results = Box::new([ValType::I32]);
+        self.enter_at_points(&mut copy, points, order, resumable, entry, frame)?;
+        finish(&mut copy.func);
+        Ok(copy.func)
+    }
+
+    /// Lets a resumable copy go on behind the point that its frame says, from the end of a block on that nothing ends yet.
+    fn enter_at_points(
+        &mut self,
+        copy: &mut Copy<'_>,
+        points: &[Point],
+        order: Order,
+        resumable: Resumable,
+        block: Block,
+        frame: Value,
+    ) -> Result<(), Error> {
+        self.hoist_constants(copy, points);
+        let mut definitions = self.load_common_values(copy, block, frame);
         let mut targets = Vec::new();
-        for (index, point) in points.iter().enumerate() {
-            if point.needs_frame() {
-                self.add_stubs(&mut copy, point, index, frame, &mut targets, &mut definitions)?;
-            }
+        for point in points.iter().filter(|point| point.needs_frame()) {
+            self.add_stubs(copy, point, Some(frame), &mut targets, &mut definitions)?;
         }
-        let b = &mut Builder::at(&mut copy.func, entry);
-        if let [only] = targets[..] {
-            b.jump(only, &[]);
-        } else {
-            let function = self.store.frame_field(b, frame, FrameField::Function);
-            let first = self.store.resume_function(b, resumable.first_slot);
-            let index = b.i32_op(Operator::I32Sub, &[function, first]);
-            let default = targets.pop().expect("a copy has a point with two entries");
-            b.end(Terminator::Switch {
-                index,
-                targets: targets.into_iter().map(BlockCall::new).collect(),
-                default: BlockCall::new(default),
-            });
-        }
-        let mut func = copy.func;
-        func.entry = entry;
-        func.ty = TypeId::from_u32(self.store.items.resume_type);
-        func.results = Box::new([ValType::I32]);
-        dispatch_at_headers(&mut func, order, &mut definitions);
-        repair(&mut func, &definitions);
-        finish(&mut func);
-        Ok(func)
+        let b = &mut Builder::at(&mut copy.func, block);
+        self.switch_between(b, frame, resumable.first_slot, targets);
+        let undefining = dispatch_at_headers(&mut copy.func, order, &mut definitions, &FxHashSet::default());
+        repair(&mut copy.func, &definitions, &undefining);
+        Ok(())
     }
 
     /// In a resumable copy results are left for the next frame, and tail calls are calls.
@@ -381,7 +404,8 @@ impl Lowering<'_> {
     }
 
     /// Constants that a stub would have to make again are made once, in the entry.
-    fn hoist_constants(&mut self, copy: &mut Copy<'_>, entry: Block, points: &[Point]) {
+    pub(super) fn hoist_constants(&mut self, copy: &mut Copy<'_>, points: &[Point]) {
+        let entry = copy.func.entry;
         let mut hoisted: FxHashSet<Inst> = FxHashSet::default();
         let mut order: Vec<Value> = Vec::new();
         for point in points.iter().filter(|point| point.needs_frame()) {
@@ -414,7 +438,7 @@ impl Lowering<'_> {
 
     /// Loads, before it is known where a copy of many points goes on, what most of them need. Where a value is not saved in this slot, nothing uses
     /// what is loaded.
-    fn load_common_values(&mut self, copy: &mut Copy<'_>, entry: Block, frame: Value) -> Vec<Definition> {
+    fn load_common_values(&mut self, copy: &mut Copy<'_>, block: Block, frame: Value) -> Vec<Definition> {
         let mut definitions = Vec::new();
         let points = copy.layout.points.iter().filter(|saved| !saved.is_empty()).count();
         if !copy.saves_out_of_line {
@@ -429,27 +453,43 @@ impl Lowering<'_> {
                 continue;
             }
             copy.common.insert((variable, slot));
-            let b = &mut Builder::at(&mut copy.func, entry);
+            let b = &mut Builder::at(&mut copy.func, block);
             let value = self.load(b, copy.layout, frame, slot, slot.ty);
-            definitions.push(Definition { variable, block: entry, value });
+            definitions.push(Definition { variable, block, value });
         }
         definitions
     }
 
-    /// The entries of a point: go on, throw, and one for each clause.
-    fn add_stubs(
+    /// Leads on from a block to the target that a frame says, counted from a slot.
+    pub(super) fn switch_between(&self, b: &mut Builder<'_>, frame: Value, first_slot: u32, mut targets: Vec<Block>) {
+        if let [only] = targets[..] {
+            b.jump(only, &[]);
+            return;
+        }
+        let function = self.store.frame_field(b, frame, FrameField::Function);
+        let first = self.store.resume_function(b, first_slot);
+        let index = b.i32_op(Operator::I32Sub, &[function, first]);
+        let default = targets.pop().expect("there is an entry for each slot");
+        b.end(Terminator::Switch {
+            index,
+            targets: targets.into_iter().map(BlockCall::new).collect(),
+            default: BlockCall::new(default),
+        });
+    }
+
+    /// The entries of a point: go on, throw, and one for each clause. Each loads what it needs from the frame, if that is not done before.
+    pub(super) fn add_stubs(
         &mut self,
         copy: &mut Copy<'_>,
         point: &Point,
-        index: usize,
-        frame: Value,
+        frame: Option<Value>,
         targets: &mut Vec<Block>,
         definitions: &mut Vec<Definition>,
     ) -> Result<(), Error> {
         let stub = copy.func.add_block();
         targets.push(stub);
         let live = copy.liveness.live_in(point.normal).to_vec();
-        self.load_frame(copy, stub, index, frame, &live, definitions);
+        self.load_frame(copy, stub, point, frame, &live, definitions);
         let types = self.resumption_types(&point.operator);
         let b = &mut Builder::at(&mut copy.func, stub);
         let values = self.values.read(self.module, &self.original_types, b, &types, false)?;
@@ -467,7 +507,7 @@ impl Lowering<'_> {
                 .collect();
             live.sort_unstable();
             live.dedup();
-            self.load_frame(copy, stub, index, frame, &live, definitions);
+            self.load_frame(copy, stub, point, frame, &live, definitions);
             let b = &mut Builder::at(&mut copy.func, stub);
             self.store.raise_pending(b, exception, &point.catches);
         }
@@ -480,7 +520,7 @@ impl Lowering<'_> {
                 continue;
             };
             let live = copy.liveness.live_in(block).to_vec();
-            self.load_frame(copy, stub, index, frame, &live, definitions);
+            self.load_frame(copy, stub, point, frame, &live, definitions);
             let mut types = self.original_params(self.original_tag_type(tag));
             types.push(super::types::continuation_reference());
             let b = &mut Builder::at(&mut copy.func, stub);
@@ -495,13 +535,14 @@ impl Lowering<'_> {
         &mut self,
         copy: &mut Copy<'_>,
         stub: Block,
-        index: usize,
-        frame: Value,
+        point: &Point,
+        frame: Option<Value>,
         live: &[Value],
         definitions: &mut Vec<Definition>,
     ) {
+        let Some(frame) = frame else { return };
         let layout = copy.layout;
-        for &(variable, slot) in layout.points[index].iter().filter(|pair| !copy.common.contains(pair)) {
+        for &(variable, slot) in layout.points[point.index].iter().filter(|pair| !copy.common.contains(pair)) {
             let ty = copy.func.value_type(variable);
             let b = &mut Builder::at(&mut copy.func, stub);
             if live.binary_search(&variable).is_ok() {
@@ -564,11 +605,9 @@ impl Lowering<'_> {
                 b.set_global(depth, zero);
             }
             let may_suspend = self.analysis.may_suspend(callee);
-            if may_suspend && !self.analysis.is_inside(copy.function) {
-                // A trap may have come in the middle of unwinding. Here nothing is being unwound.
-                let zero = b.i32(0);
-                b.set_global(self.store.items.unwinding, zero);
-            }
+            // A trap may have come in the middle of unwinding. Here nothing is being unwound.
+            let zero = b.i32(0);
+            b.set_global(self.store.items.unwinding, zero);
             let results = b.call(point.operator.clone(), &point.args, &types, &point.catches);
             if let Some(outer) = outer {
                 b.set_global(depth, outer);

@@ -51,9 +51,18 @@ fn slot_bytes(ty: ValType) -> u32 {
     }
 }
 
+/// What comes out of a slot, as a value of type `ty`.
+pub(super) fn of_type(b: &mut Builder<'_>, value: Value, ty: ValType) -> Value {
+    match ty {
+        ValType::Ref(reference) if !reference.is_nullable() => b.value(Operator::RefAsNonNull, &[value], ty),
+        _ => value,
+    }
+}
+
 impl Layout {
-    /// The layout for a function whose points save these values; slots are shared between points.
-    pub(super) fn new(lowering: &mut Lowering<'_>, func: &Func, points: &[Point]) -> Self {
+    /// The layout for a function whose points save these values; slots are shared between points. Where there shall be few kinds of frames there are
+    /// few sizes.
+    pub(super) fn new(lowering: &mut Lowering<'_>, func: &Func, points: &[Point], few_kinds: bool) -> Self {
         let marker = points.iter().filter(|point| point.needs_frame()).any(|point| super::is_resume(&point.operator));
         // The k-th value of a type has the k-th slot of that type, at any point. Values that many points save come first, so that they are in the
         // same slot most of the time.
@@ -80,13 +89,13 @@ impl Layout {
             }
             numbered.push(values);
         }
-        // Wide slots first, so that none needs padding.
+        // The most frequent type first, so that most frames begin alike.
         let mut groups: Vec<(ValType, u32)> = counts.into_iter().collect();
-        groups.sort_by_key(|&(ty, _)| Reverse(slot_bytes(ty)));
+        groups.sort_by_key(|&(ty, _)| (ty != ValType::I32, slot_bytes(ty)));
         let fields: Vec<ValType> =
             groups.iter().flat_map(|&(ty, count)| std::iter::repeat_n(ty, count as usize)).collect();
         let mut layout = Self { marker, class: 0, bytes: 0, struct_type: 0, fields, points: Vec::new() };
-        let places = layout.place(lowering);
+        let places = layout.place(lowering, few_kinds);
         let mut first: IndexMap<ValType, usize> = IndexMap::new();
         let mut index = 0;
         for &(ty, count) in &groups {
@@ -109,13 +118,13 @@ impl Layout {
     pub(super) fn of_types(lowering: &mut Lowering<'_>, types: &[ValType]) -> (Self, Vec<Slot>) {
         let fields: Vec<ValType> = types.iter().map(|&ty| slot_type(ty)).collect();
         let mut layout = Self { marker: false, class: 0, bytes: 0, struct_type: 0, fields, points: Vec::new() };
-        let places = layout.place(lowering);
+        let places = layout.place(lowering, false);
         let slots = layout.fields.iter().zip(places).map(|(&ty, at)| Slot { ty, at }).collect();
         (layout, slots)
     }
 
     /// Decides where each field is.
-    fn place(&mut self, lowering: &mut Lowering<'_>) -> Vec<u32> {
+    fn place(&mut self, lowering: &mut Lowering<'_>, few_kinds: bool) -> Vec<u32> {
         match lowering.store.kind {
             Kind::Memory(m) => {
                 let mut at = m.slots_offset(self.marker);
@@ -123,12 +132,12 @@ impl Layout {
                     .fields
                     .iter()
                     .map(|&ty| {
-                        let place = at;
-                        at += slot_bytes(ty);
+                        let place = at.next_multiple_of(slot_bytes(ty).min(8));
+                        at = place + slot_bytes(ty);
                         place
                     })
                     .collect();
-                (self.class, self.bytes) = MemoryStore::size_class(at);
+                (self.class, self.bytes) = MemoryStore::size_class(if few_kinds { at.next_power_of_two() } else { at });
                 places
             }
             Kind::Gc(_) => {
@@ -196,10 +205,7 @@ impl Lowering<'_> {
                 b.value(operator, &[frame], slot.ty)
             }
         };
-        if matches!(ty, ValType::Ref(reference) if !reference.is_nullable()) {
-            return b.value(Operator::RefAsNonNull, &[value], ty);
-        }
-        value
+        of_type(b, value, ty)
     }
 
     /// Forgets a slot that is not read: a reference leaves its table.

@@ -3,7 +3,8 @@
 //! A function that may suspend exists twice. The *fast copy* is the original body with one test after each call that may suspend: is the native stack
 //! being unwound? If so it saves what is live into a *frame* and returns. The *resumable copy* takes a frame and goes on behind the call. Suspended
 //! frames stay where they are, in linear memory or in GC structs: a resume runs only the innermost one, and hands its results to the next
-//! when it returns (generalised stack inspection, with lazy thawing). So a suspension costs the same at any depth.
+//! when it returns (generalised stack inspection, with lazy thawing). So a suspension costs the same at any depth. Where the two would only be large,
+//! one copy is both.
 //!
 //! | file | what it does |
 //! |---|---|
@@ -16,6 +17,7 @@
 //! | [`store`], [`runtime`] | frames and stacks, and the functions that drive them |
 //! | [`values`] | how values travel between frames |
 //! | [`split`], [`layout`], [`function`], [`dispatch`], [`ssa`] | the two copies of a function |
+//! | [`one_copy`], [`groups`] | functions that are their own resumable copy |
 //! | [`suspension`] | what a copy saves, in which frame, and how it is left |
 //! | [`innermost`] | which resumable copies a resume site calls without the table |
 //! | [`resume_site`] | `resume`, `resume_throw`, `resume_throw_ref` |
@@ -31,9 +33,11 @@ mod builder;
 mod choice;
 mod dispatch;
 mod function;
+mod groups;
 mod inline_suspending;
 mod innermost;
 mod layout;
+mod one_copy;
 mod promises;
 mod report;
 mod resume_site;
@@ -66,7 +70,7 @@ use runtime::Passing;
 use rustc_hash::{FxHashMap, FxHashSet};
 use scan::Mentions;
 use tables::{EmulatedTable, TableFunction};
-use thunks::{ReferenceTable, SaveAgainKey, SaveKey};
+use thunks::{NewFrameKey, ReferenceTable, SaveKey, SlotsKey};
 use values::Values;
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::module::{ConstExpr, ElementItems, FunctionId, Item, Module, TableId, TagId, TypeId, Types};
@@ -94,6 +98,18 @@ pub enum Runtime {
     Shared,
 }
 
+/// How many copies a function that may suspend has.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub enum Copies {
+    /// Two where it suspends for certain, or calls what does; one where that is only what the types of indirect calls allow.
+    #[default]
+    Auto,
+    /// One, for size.
+    One,
+    /// Two, for speed.
+    Two,
+}
+
 /// How to lower.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -103,6 +119,8 @@ pub struct Options {
     pub multi_memory: bool,
     /// Whether the runtime is part of the module.
     pub runtime: Runtime,
+    /// How many copies functions have.
+    pub copies: Copies,
     /// Modules (or `module.name`) whose imports are the host's: they never suspend. `*` stands for anything. For [`Runtime::Shared`].
     pub host_imports: Vec<String>,
     /// Names of functions (`*` stands for anything): only their indirect calls suspend; all do if there are none. An indirect call of another
@@ -118,6 +136,7 @@ impl Default for Options {
             store: Store::Auto,
             multi_memory: true,
             runtime: Runtime::Closed,
+            copies: Copies::Auto,
             host_imports: vec!["wasi_snapshot_preview1".to_owned(), "wasi_*".to_owned(), "spectest".to_owned()],
             suspend_through: Vec::new(),
             never_suspend: Vec::new(),
@@ -147,6 +166,8 @@ struct Lowering<'m> {
     resume_slots: Vec<FunctionId>,
     /// Functions whose resume sites leave all frames to the driver: what they took in suspends, and came with a resume site that serves other callers.
     drives_out_of_line: FxHashSet<FunctionId>,
+    /// Functions that are their own resumable copy.
+    one_copy: FxHashSet<FunctionId>,
     /// The resumable copies that resume sites call directly.
     innermost: Vec<Resumable>,
     matchers: IndexMap<Vec<(u32, bool)>, FunctionId>,
@@ -167,7 +188,11 @@ struct Lowering<'m> {
     new_continuation_function: Option<u32>,
     as_non_null_function: Option<u32>,
     save_helpers: FxHashMap<SaveKey, u32>,
-    save_again_helpers: FxHashMap<SaveAgainKey, u32>,
+    new_frame_helpers: FxHashMap<NewFrameKey, u32>,
+    save_again_helpers: FxHashMap<SlotsKey, u32>,
+    load_helpers: FxHashMap<SlotsKey, u32>,
+    /// The ends of entering functions of one copy again, by types of results, frame size and type.
+    leaving_helpers: FxHashMap<(Vec<ValType>, u32, u32), u32>,
     host_entries: FxHashMap<FunctionId, FunctionId>,
     reference_tables: FxHashMap<ValType, ReferenceTable>,
     emulated_tables: FxHashMap<TableId, EmulatedTable>,
@@ -253,6 +278,7 @@ pub fn lower_module(module: &mut Module, options: &Options) -> Result<Report, Er
         let tags = tag_identity::tags_of_suspensions(lowering.module, &summaries);
         lowering.find_equal_tags(&tags);
     }
+    lowering.one_copy = lowering.functions_of_one_copy(&summaries);
     let mut prepared = Vec::with_capacity(touched.len());
     for &function in &touched {
         let cut = lowering.prepare_function(function);

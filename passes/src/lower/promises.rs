@@ -14,6 +14,8 @@ use wasmfx_ir::module::{Body, FunctionId};
 /// Through which calls suspensions pass.
 #[derive(Clone, Debug)]
 pub(super) struct Promises {
+    /// Whether the user said whose indirect calls suspend.
+    names_indirect: bool,
     /// Functions whose indirect calls may suspend.
     passes_indirect: SecondaryMap<FunctionId, bool>,
     /// Functions that never suspend.
@@ -32,6 +34,7 @@ impl Promises {
     ) -> Result<Self, Error> {
         let all = options.suspend_through.is_empty();
         let mut promises = Self {
+            names_indirect: !all,
             passes_indirect: SecondaryMap::with_default_and_len(all, module.functions.len()),
             never: SecondaryMap::with_default_and_len(false, module.functions.len()),
         };
@@ -52,6 +55,11 @@ impl Promises {
             }
         }
         Ok(promises)
+    }
+
+    /// Whether the indirect calls that suspend are those that the user named.
+    pub(super) fn name_indirect_calls(&self) -> bool {
+        self.names_indirect
     }
 
     /// Whether it was promised that a function never suspends.

@@ -1,6 +1,7 @@
 //! A body cut at its suspension points: every one ends its block.
 
 use super::dispatch::Order;
+use super::groups::group_points;
 use wasmfx_ir::analysis::{ControlFlowGraph, Liveness};
 use wasmfx_ir::func::{Block, Func, Handler, Invoke, Terminator, Value};
 use wasmfx_ir::wasmparser::{Operator, ValType};
@@ -36,6 +37,10 @@ pub(super) struct Point {
     pub(super) saved: Vec<Value>,
     /// Its position among the points of the function.
     pub(super) index: usize,
+    /// The points that share the code that saves have one number: the index of one of them.
+    pub(super) group: usize,
+    /// The innermost loop around it. Of one group and in one loop, points share the code that loads.
+    pub(super) home: Option<usize>,
     /// The first of its slots in the table of resume functions.
     pub(super) first_slot: u32,
 }
@@ -47,9 +52,10 @@ impl Point {
     }
 }
 
-/// Cuts a body at the points that `treatment` finds. The blocks of points are left without terminator.
+/// Cuts a body at the points that `treatment` finds. The blocks of points are left without terminator. If `share`, points are put into groups.
 pub(super) fn split(
     func: &mut Func,
+    share: bool,
     treatment: &mut dyn FnMut(&Operator<'static>, &[Handler]) -> Treatment,
 ) -> (Vec<Point>, Liveness, Order) {
     func.resolve_aliases();
@@ -94,6 +100,7 @@ pub(super) fn split(
     points.retain(|point| cfg.is_reachable(point.block));
     for (index, point) in points.iter_mut().enumerate() {
         point.index = index;
+        point.group = index;
         point.tail =
             point.suspends && point.clauses.is_empty() && point.catches.is_empty() && returns(func, point.normal);
         if matches!(
@@ -112,6 +119,9 @@ pub(super) fn split(
         saved.dedup();
         saved.retain(|&value| !is_rematerialised(func, value));
         point.saved = saved;
+    }
+    if share {
+        group_points(func, &cfg, &mut points);
     }
     for point in &points {
         func.blocks[point.block].terminator = Terminator::Missing;
@@ -140,6 +150,8 @@ fn new_point(
         tail: false,
         saved: Vec::new(),
         index: 0,
+        group: 0,
+        home: None,
         first_slot: 0,
     }
 }

@@ -4,8 +4,8 @@
 //! definitions meet (Cytron et al. 1991, pruned by liveness), and each use is led to the definition that reaches it.
 
 use super::builder::zero_operator;
-use rustc_hash::FxHashMap;
-use wasmfx_ir::analysis::{ControlFlowGraph, DominatorTree, Liveness};
+use rustc_hash::{FxHashMap, FxHashSet};
+use wasmfx_ir::analysis::{ControlFlowGraph, DominatorTree};
 use wasmfx_ir::entity::{Entity, SecondaryMap};
 use wasmfx_ir::func::{Block, Func, Terminator, Value, ValueDefinition};
 use wasmfx_ir::wasmparser::ValType;
@@ -21,8 +21,9 @@ pub(super) struct Definition {
 /// Gives each use of a variable the definition that reaches it. Blocks that cannot be reached are emptied first.
 ///
 /// A block uses none of the variables that a definition gives a value at its end. Where no definition reaches a use, as on the ways into a
-/// dispatching loop that lead elsewhere, zero or null stands for the variable, which must have such a value then.
-pub(super) fn repair(func: &mut Func, definitions: &[Definition]) {
+/// dispatching loop that lead elsewhere, zero or null stands for the variable, which must have such a value then; and so it does from the end of
+/// `undefining` blocks on.
+pub(super) fn repair(func: &mut Func, definitions: &[Definition], undefining: &[Block]) {
     let cfg = ControlFlowGraph::new(func);
     for block in func.blocks.keys() {
         if !cfg.is_reachable(block) {
@@ -32,7 +33,6 @@ pub(super) fn repair(func: &mut Func, definitions: &[Definition]) {
         }
     }
     let dominators = DominatorTree::new(func, &cfg);
-    let liveness = Liveness::new(func, &cfg);
     let frontiers = frontiers(&cfg, &dominators, func.blocks.len());
 
     let mut variables: Vec<Value> = definitions.iter().map(|definition| definition.variable).collect();
@@ -62,17 +62,30 @@ pub(super) fn repair(func: &mut Func, definitions: &[Definition]) {
         }
     }
 
+    let uses = exposed_uses(func, &cfg, &is_variable);
+    let mut undefines = SecondaryMap::with_default_and_len(false, func.blocks.len());
+    undefining.iter().for_each(|&block| undefines[block] = true);
+    // The last variable that was found live at the beginning of each block.
+    let mut live_in: SecondaryMap<Block, Option<Value>> = SecondaryMap::with_default_and_len(None, func.blocks.len());
+
     // Where definitions of a variable that is still needed meet.
     let mut joins: SecondaryMap<Block, Vec<(Value, Value)>> =
         SecondaryMap::with_default_and_len(Vec::new(), func.blocks.len());
     for &variable in &variables {
         let ty = func.value_type(variable);
         let mut work = blocks_of.remove(&variable).unwrap_or_default();
+        work.extend(undefining);
+        let mut live: Vec<Block> = uses.get(&variable).cloned().unwrap_or_default();
+        let defined_at_end: FxHashSet<Block> = work.iter().copied().collect();
+        while let Some(block) = live.pop() {
+            if live_in[block].replace(variable) != Some(variable) {
+                live.extend(cfg.predecessors(block).iter().filter(|block| !defined_at_end.contains(block)));
+            }
+        }
         let mut joined: Vec<Block> = Vec::new();
         while let Some(block) = work.pop() {
             for &frontier in &frontiers[block.index()] {
-                let is_defined_there = added[frontier].iter().any(|&(defined, _)| defined == variable);
-                if !is_defined_there && !joined.contains(&frontier) && liveness.is_live_in(variable, frontier) {
+                if live_in[frontier] == Some(variable) && !joined.contains(&frontier) {
                     joined.push(frontier);
                     let param = func.add_block_param(frontier, ty);
                     joins[frontier].push((variable, param));
@@ -82,7 +95,35 @@ pub(super) fn repair(func: &mut Func, definitions: &[Definition]) {
         }
     }
 
-    rename(func, &dominators, &is_variable, &added, &joins);
+    rename(func, &dominators, &is_variable, &added, &joins, &undefines);
+}
+
+/// For each variable, the blocks that use what it is at their beginning.
+fn exposed_uses(
+    func: &Func,
+    cfg: &ControlFlowGraph,
+    is_variable: &SecondaryMap<Value, bool>,
+) -> FxHashMap<Value, Vec<Block>> {
+    let mut uses: FxHashMap<Value, Vec<Block>> = FxHashMap::default();
+    let mut defined: SecondaryMap<Value, Option<Block>> = SecondaryMap::with_default_and_len(None, func.value_count());
+    for &block in cfg.reverse_postorder() {
+        let data = &func.blocks[block];
+        data.params.iter().for_each(|&param| defined[param] = Some(block));
+        let mut add = |value: Value, defined: &SecondaryMap<Value, Option<Block>>| {
+            if is_variable[value] && defined[value] != Some(block) {
+                let blocks = uses.entry(value).or_default();
+                if blocks.last() != Some(&block) {
+                    blocks.push(block);
+                }
+            }
+        };
+        for &inst in &data.insts {
+            func.operands(inst).iter().for_each(|&operand| add(operand, &defined));
+            func.inst_results(inst).for_each(|result| defined[result] = Some(block));
+        }
+        data.terminator.for_each_value(|value| add(value, &defined));
+    }
+    uses
 }
 
 /// The dominance frontier of each block.
@@ -114,6 +155,7 @@ fn rename(
     is_variable: &SecondaryMap<Value, bool>,
     added: &SecondaryMap<Block, Vec<(Value, Value)>>,
     joins: &SecondaryMap<Block, Vec<(Value, Value)>>,
+    undefines: &SecondaryMap<Block, bool>,
 ) {
     let mut reaching = Reaching::default();
     // What to restore when a subtree of the dominator tree is left: (depth of the block, variable, what it stood for).
@@ -160,14 +202,18 @@ fn rename(
             define(&mut reaching, variable, value);
         }
         let mut terminator = std::mem::take(&mut func.blocks[block].terminator);
+        let mut at_end = |func: &mut Func, variable| match undefines[block] {
+            true => reaching.none(func, variable),
+            false => reaching.definition(func, variable),
+        };
         terminator.for_each_value_mut(|value| {
             if is_variable[*value] {
-                *value = reaching.definition(func, *value);
+                *value = at_end(func, *value);
             }
         });
         terminator.for_each_block_call_mut(|call| {
             for &(variable, _) in &joins[call.block] {
-                call.args.push(reaching.definition(func, variable));
+                call.args.push(at_end(func, variable));
             }
         });
         func.blocks[block].terminator = terminator;
@@ -187,9 +233,14 @@ struct Reaching {
 
 impl Reaching {
     fn definition(&mut self, func: &mut Func, variable: Value) -> Value {
-        if let Some(&value) = self.current.get(&variable) {
-            return value;
+        match self.current.get(&variable) {
+            Some(&value) => value,
+            None => self.none(func, variable),
         }
+    }
+
+    /// What stands for a variable that has no value.
+    fn none(&mut self, func: &mut Func, variable: Value) -> Value {
         let ty = func.value_type(variable);
         *self.none.entry(ty).or_insert_with(|| {
             let operator = zero_operator(ty)

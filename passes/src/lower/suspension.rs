@@ -128,6 +128,7 @@ impl Lowering<'_> {
         let layout = copy.layout;
         match copy.flavour {
             Flavour::Fast if point.tail => self.leave_fast_copy(copy, block)?,
+            Flavour::Fast if copy.is_only && saved == SavedFrame::Next => self.save_in_group(copy, point, block)?,
             Flavour::Fast => self.save_in_new_frame(copy, point, block, saved)?,
             Flavour::Resumed(frame) => {
                 let b = &mut Builder::at(&mut copy.func, block);
@@ -155,7 +156,7 @@ impl Lowering<'_> {
         frame: SavedFrame<Value>,
     ) -> Result<(), Error> {
         let saved = &copy.layout.points[point.index];
-        let helper = self.save_helper(copy.layout, saved, frame.kind())?;
+        let helper = self.save_helper(copy.layout, saved, frame.kind(), copy.is_only)?;
         let b = &mut Builder::at(&mut copy.func, block);
         let mut args = vec![self.store.resume_function(b, point.first_slot)];
         if let SavedFrame::Marker { mask, matcher } = frame {
@@ -167,7 +168,7 @@ impl Lowering<'_> {
     }
 
     /// Returns to a caller that does not look at the results.
-    fn leave_fast_copy(&mut self, copy: &mut Copy<'_>, block: Block) -> Result<(), Error> {
+    pub(super) fn leave_fast_copy(&mut self, copy: &mut Copy<'_>, block: Block) -> Result<(), Error> {
         let values = self.dummies(&mut copy.func, block, &copy.lowered_results)?;
         Builder::at(&mut copy.func, block).ret(&values);
         Ok(())

@@ -22,14 +22,26 @@ pub(super) struct ReferenceTable {
     pub(super) take: u32,
 }
 
-/// What a save helper is for: the layout's size (or struct type), which frame it makes, and the slots.
-pub(super) type SaveKey = (u32, u32, SavedFrame<()>, Vec<Slot>);
+/// What a save helper is for: the layout's size (or struct type), which frame it makes, whether another function does that, and the slots.
+pub(super) type SaveKey = (u32, u32, SavedFrame<()>, bool, Vec<Slot>);
 
-/// What functions that save again differ by: struct type and slots.
-pub(super) type SaveAgainKey = (u32, Vec<Slot>);
+/// What functions that make frames differ by: the layout's size (or struct type), and which frame it is.
+pub(super) type NewFrameKey = (u32, u32, SavedFrame<()>);
+
+/// What is said of a new frame.
+fn new_frame_params(kind: SavedFrame<()>) -> Vec<ValType> {
+    match kind {
+        SavedFrame::First | SavedFrame::Next => vec![ValType::I32],
+        SavedFrame::Marker { .. } => vec![ValType::I32; 3],
+    }
+}
+
+/// What functions that save again, or load, differ by: struct type and slots.
+pub(super) type SlotsKey = (u32, Vec<Slot>);
 
 impl Lowering<'_> {
-    fn resume_func(&self) -> Func {
+    /// An empty resume function.
+    pub(super) fn resume_func(&self) -> Func {
         Func::new(TypeId::from_u32(self.store.items.resume_type), &[self.store.kind.frame_type()], &[ValType::I32])
     }
 
@@ -262,45 +274,36 @@ impl Lowering<'_> {
         Ok(function)
     }
 
-    /// `(resume function, [mask, matcher,] values…)`: saves a fast copy's values into a new frame and appends it.
+    /// `(resume function, [mask, matcher,] values…)`: saves a fast copy's values into a new frame and appends it. What such functions share is one where
+    /// there are many of them.
     pub(super) fn save_helper(
         &mut self,
         layout: &Layout,
         values: &[(Value, Slot)],
         kind: SavedFrame<()>,
+        many: bool,
     ) -> Result<u32, Error> {
         let slots: Vec<Slot> = values.iter().map(|&(_, slot)| slot).collect();
-        let marker = matches!(kind, SavedFrame::Marker { .. });
-        let key: SaveKey = (layout.bytes, layout.struct_type, kind, slots);
+        let key: SaveKey = (layout.bytes, layout.struct_type, kind, many, slots);
         if let Some(&function) = self.save_helpers.get(&key) {
             return Ok(function);
         }
-        let slots = &key.3;
-        let mut params = vec![ValType::I32];
-        if marker {
-            params.extend([ValType::I32; 2]);
-        }
+        let slots = &key.4;
+        let mut params = new_frame_params(kind);
         let first = params.len();
         params.extend(slots.iter().map(|slot| slot_type(slot.ty)));
         let ty = self.function_type(&params, &[]);
         let mut func = Func::new(ty, &params, &[]);
         let args = func.blocks[func.entry].params.clone();
         let b = &mut Builder::new(&mut func);
-        let frame = self.new_frame(b, layout);
-        self.store.set_frame_field(b, frame, FrameField::Function, args[0]);
+        let frame = if many {
+            let helper = self.new_frame_helper(layout, kind);
+            self.store.call(b, helper, &args[..first], &[self.frame_type_of(layout)])[0]
+        } else {
+            self.append_new_frame(b, layout, kind, &args[..first])
+        };
         for (&slot, &value) in slots.iter().zip(&args[first..]) {
             self.save(b, layout, frame, slot, value);
-        }
-        if marker {
-            self.store.append_marker(b, frame, args[1], args[2]);
-        }
-        match kind {
-            SavedFrame::First => {
-                let sentinel = self.store.sentinel(b);
-                self.store.set_frame_field(b, sentinel, FrameField::Next, frame);
-                b.set_global(self.store.items.last, frame);
-            }
-            SavedFrame::Next | SavedFrame::Marker { .. } => self.store.append(b, frame),
         }
         b.ret(&[]);
         let function = self.add_function(func, format!("wasmfx.save.{}", self.save_helpers.len())).as_u32();
@@ -308,11 +311,77 @@ impl Lowering<'_> {
         Ok(function)
     }
 
+    /// Makes a frame and appends it; `args` are its resume function and what else a marker says.
+    fn append_new_frame(
+        &mut self,
+        b: &mut Builder<'_>,
+        layout: &Layout,
+        kind: SavedFrame<()>,
+        args: &[Value],
+    ) -> Value {
+        let store = self.store;
+        let frame = self.new_frame(b, layout);
+        store.set_frame_field(b, frame, FrameField::Function, args[0]);
+        match kind {
+            SavedFrame::First => {
+                let sentinel = store.sentinel(b);
+                store.set_frame_field(b, sentinel, FrameField::Next, frame);
+                b.set_global(store.items.last, frame);
+            }
+            SavedFrame::Next => store.append(b, frame),
+            SavedFrame::Marker { .. } => {
+                store.append_marker(b, frame, args[1], args[2]);
+                store.append(b, frame);
+            }
+        }
+        frame
+    }
+
+    /// `(resume function, [mask, matcher]) -> frame`: makes a frame and appends it.
+    fn new_frame_helper(&mut self, layout: &Layout, kind: SavedFrame<()>) -> u32 {
+        let key: NewFrameKey = (layout.bytes, layout.struct_type, kind);
+        if let Some(&function) = self.new_frame_helpers.get(&key) {
+            return function;
+        }
+        let (params, result) = (new_frame_params(kind), self.frame_type_of(layout));
+        let ty = self.function_type(&params, &[result]);
+        let mut func = Func::new(ty, &params, &[result]);
+        let args = func.blocks[func.entry].params.clone();
+        let b = &mut Builder::new(&mut func);
+        let frame = self.append_new_frame(b, layout, kind, &args);
+        b.ret(&[frame]);
+        let function = self.add_function(func, format!("wasmfx.frame.{}", self.new_frame_helpers.len())).as_u32();
+        self.new_frame_helpers.insert(key, function);
+        function
+    }
+
+    /// `(frame) -> values…`: loads what a frame holds. References leave their tables.
+    pub(super) fn load_helper(&mut self, layout: &Layout, values: &[(Value, Slot)]) -> u32 {
+        let slots: Vec<Slot> = values.iter().map(|&(_, slot)| slot).collect();
+        let key: SlotsKey = (layout.struct_type, slots);
+        if let Some(&function) = self.load_helpers.get(&key) {
+            return function;
+        }
+        let slots = &key.1;
+        let frame_type = self.frame_type_of(layout);
+        let results: Vec<ValType> = slots.iter().map(|slot| slot.ty).collect();
+        let ty = self.function_type(&[frame_type], &results);
+        let mut func = Func::new(ty, &[frame_type], &results);
+        let frame = func.blocks[func.entry].params[0];
+        let b = &mut Builder::new(&mut func);
+        let values: Vec<Value> = slots.iter().map(|&slot| self.load(b, layout, frame, slot, slot.ty)).collect();
+        b.ret(&values);
+        let name = format!("wasmfx.load.{}", self.load_helpers.len());
+        let function = self.add_function(func, name).as_u32();
+        self.load_helpers.insert(key, function);
+        function
+    }
+
     /// `(frame, resume function, values…) → status`: saves a resumed copy's values into its frame, appends it, and ends the unwinding of what it had
     /// called.
     pub(super) fn save_again_helper(&mut self, layout: &Layout, values: &[(Value, Slot)]) -> Result<u32, Error> {
         let slots: Vec<Slot> = values.iter().map(|&(_, slot)| slot).collect();
-        let key: SaveAgainKey = (layout.struct_type, slots);
+        let key: SlotsKey = (layout.struct_type, slots);
         if let Some(&function) = self.save_again_helpers.get(&key) {
             return Ok(function);
         }

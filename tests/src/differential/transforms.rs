@@ -6,7 +6,7 @@ use wasmfx::lowering::{Frames, lower_binary};
 use wasmfx::optimize::optimizer_of;
 use wasmfx_ir::encode::{EncodeOptions, encode_module, encode_module_with};
 use wasmfx_ir::parse::{ParseOptions, parse_module};
-use wasmfx_passes::lower::{self, lower_module};
+use wasmfx_passes::lower::{self, Copies, lower_module};
 use wasmfx_passes::optimizer::Optimizer;
 use wasmfx_passes::options::{Level, Options};
 use wasmfx_passes::parallel::Parallel;
@@ -24,8 +24,11 @@ pub const EVERYTHING: &[&str] = &[
     "opt:Oz",
     "lower:memory:proved",
     "lower:memory:O2",
+    "lower:memory:one-copy",
+    "lower:memory:two-copies",
     "lower:memory-in-memory-0",
     "lower:gc:proved",
+    "lower:gc:one-copy",
     "lower:gc:O2",
 ];
 
@@ -90,6 +93,7 @@ pub fn all() -> Vec<Transform> {
         // Made anew each time, so that the closures can be copied.
         let options = move || lower::Options { store: frames.into(), multi_memory, ..lower::Options::default() };
         let lower = move |wasm: &[u8]| Ok(lower_binary(wasm, &options())?.0);
+        let lower_to = move |copies, wasm: &[u8]| Ok(lower_binary(wasm, &lower::Options { copies, ..options() })?.0);
         let lower_proved = move |wasm: &[u8]| {
             let mut module = parse_module(wasm, &ParseOptions::default())?;
             lower_module(&mut module, &options())?;
@@ -104,6 +108,8 @@ pub fn all() -> Vec<Transform> {
         };
         add("", "", Box::new(lower));
         add(":proved", ", each emitted body proved", Box::new(lower_proved));
+        add(":one-copy", ", functions are their own resumable copy", Box::new(move |wasm| lower_to(Copies::One, wasm)));
+        add(":two-copies", ", each function has a resumable copy", Box::new(move |wasm| lower_to(Copies::Two, wasm)));
         add(":O2-before", ", -O2 before", Box::new(move |wasm| lower(&optimise_at_level(wasm, "2")?)));
         add(":O2-after", ", -O2 after", Box::new(move |wasm| optimise(&lower(wasm)?, "2", Options::default())));
         for level in ["2", "z"] {

@@ -17,6 +17,7 @@ mod jumps;
 mod locals;
 mod tries;
 mod write;
+mod zeros;
 
 pub(super) use inversions::Inversions;
 

@@ -1,0 +1,239 @@
+//! Functions of one copy: where the two of [`function`](super::function) would cost more than they bring.
+//!
+//! Such a function is its own resumable copy. Its entry asks whether something is being unwound, which never is when a function is called: then it is
+//! *entered again*, with the frame where the last frame of a suspension would be, and goes on behind the point that the frame says. What is in the
+//! table of resume functions is a small function that does this. A frame is not used again in place, loops with points inside have a dispatching
+//! header, and each call costs a test: most programs are a little slower, and large ones not half as large.
+//!
+//! It is done to functions that may suspend only as far as the types of indirect calls say. Where any callback suspends, those are most functions of a
+//! large program, and most of them never do.
+
+use super::builder::{Builder, zero_operator};
+use super::dispatch::{Order, dispatch_at_headers};
+use super::function::{Copy, Resumable, in_groups};
+use super::layout::{Layout, of_type};
+use super::scan::{Callee, Summary};
+use super::split::Point;
+use super::ssa::{Definition, repair};
+use super::store::FrameField;
+use super::suspension::SavedFrame;
+use super::{Copies, Error, Lowering};
+use rustc_hash::FxHashSet;
+use wasmfx_ir::entity::SecondaryMap;
+use wasmfx_ir::func::{Block, BlockCall, Func, Terminator, Value};
+use wasmfx_ir::module::FunctionId;
+use wasmfx_ir::wasmparser::{Operator, ValType};
+
+/// From how many loads on another function does them, whose results they are.
+const MANY_LOADS: usize = 3;
+
+/// What the flag of unwinding is while a function is entered again: any status.
+const ENTERED_AGAIN: u32 = 1;
+
+/// An edge that is there while loops are looked for: it makes a block belong to the loop that it leads to.
+struct Tie {
+    from: Block,
+    /// Has what ended `from`.
+    rest: Block,
+}
+
+impl Tie {
+    fn new(func: &mut Func, order: &mut Order, from: Block, to: Block) -> Self {
+        let rest = func.add_block();
+        func.blocks[rest].terminator = std::mem::take(&mut func.blocks[from].terminator);
+        let b = &mut Builder::at(func, from);
+        let anything = b.i32(0);
+        b.branch(anything, to, &[], rest, &[]);
+        order.place_at(rest, from);
+        order.place_at(to, from);
+        Self { from, rest }
+    }
+
+    fn remove(self, func: &mut Func) {
+        func.blocks[self.from].terminator = Terminator::Jump(BlockCall::new(self.rest));
+    }
+}
+
+impl Lowering<'_> {
+    /// The functions that get one copy, among those that may suspend.
+    pub(super) fn functions_of_one_copy(&self, summaries: &SecondaryMap<FunctionId, Summary>) -> FxHashSet<FunctionId> {
+        if self.options.copies == Copies::Two {
+            return FxHashSet::default();
+        }
+        let definite = match self.options.copies {
+            Copies::Auto => self.analysis.definitely_suspending(self.module, summaries),
+            Copies::One | Copies::Two => FxHashSet::default(),
+        };
+        let may_have_one = |&function: &FunctionId| {
+            self.analysis.may_suspend(Callee::Direct(function))
+                && !definite.contains(&function)
+                && self.parameters_have_defaults(function)
+        };
+        self.module.functions.keys().filter(may_have_one).collect()
+    }
+
+    /// Whether a function can be called when there are no arguments.
+    fn parameters_have_defaults(&self, function: FunctionId) -> bool {
+        let params = self.lowered_types(&self.original_params(self.module.functions[function].ty));
+        params.into_iter().all(|ty| zero_operator(ty).is_some())
+    }
+
+    /// Gives a fast copy the entries of a resumable one.
+    ///
+    /// What was saved is loaded inside of the loop that is entered, behind its dispatching header: if it were loaded outside, the header would have a
+    /// parameter for each value, and with it every way around the loop.
+    pub(super) fn add_reentry(
+        &mut self,
+        copy: &mut Copy<'_>,
+        points: &[Point],
+        mut order: Order,
+        resumable: Resumable,
+    ) -> Result<(), Error> {
+        let called = copy.func.entry;
+        let entry = copy.func.add_block();
+        for param in std::mem::take(&mut copy.func.blocks[called].params) {
+            copy.func.move_param(param, entry);
+        }
+        copy.func.entry = entry;
+        let store = self.store;
+        let b = &mut Builder::at(&mut copy.func, entry);
+        // Taken before it is known whether it is a frame: so it is known wherever something is loaded.
+        let frame = b.global(store.items.last, store.kind.frame_type());
+        let unwinding = b.global(store.items.unwinding, ValType::I32);
+        let again = b.new_block(&[]);
+        b.branch(unwinding, again, &[], called, &[]);
+        b.switch_to(again);
+        let zero = b.i32(0);
+        b.set_global(store.items.unwinding, zero);
+
+        self.hoist_constants(copy, points);
+        let mut definitions = Vec::new();
+        let mut targets = Vec::new();
+        let mut ties = Vec::new();
+        let in_groups: Vec<&Point> = in_groups(points).into_iter().map(|index| &points[index]).collect();
+        for group in in_groups.chunk_by(|one, other| (one.group, one.home) == (other.group, other.home)) {
+            let loading = self.load_group(copy, group, frame, &mut definitions);
+            let mut stubs = Vec::new();
+            for point in group {
+                self.add_stubs(copy, point, None, &mut stubs, &mut definitions)?;
+            }
+            targets.extend(stubs.iter().map(|_| loading));
+            let b = &mut Builder::at(&mut copy.func, loading);
+            self.switch_between(b, frame, group[0].first_slot, stubs);
+            if group[0].home.is_some() {
+                ties.push(Tie::new(&mut copy.func, &mut order, group[0].block, loading));
+            }
+        }
+        let loading: FxHashSet<Block> = targets.iter().copied().collect();
+        self.switch_between(&mut Builder::at(&mut copy.func, again), frame, resumable.first_slot, targets);
+        let undefining = dispatch_at_headers(&mut copy.func, order, &mut definitions, &loading);
+        ties.into_iter().for_each(|tie| tie.remove(&mut copy.func));
+        repair(&mut copy.func, &definitions, &undefining);
+        Ok(())
+    }
+
+    /// Makes a block that loads what the points of a group have saved.
+    pub(super) fn load_group(
+        &mut self,
+        copy: &mut Copy<'_>,
+        group: &[&Point],
+        frame: Value,
+        definitions: &mut Vec<Definition>,
+    ) -> Block {
+        let block = copy.func.add_block();
+        let frame = self.frame_of_layout(&mut Builder::at(&mut copy.func, block), copy.layout, frame);
+        let saved = &copy.layout.points[group[0].index];
+        let loaded = if saved.len() < MANY_LOADS {
+            let b = &mut Builder::at(&mut copy.func, block);
+            saved.iter().map(|&(_, slot)| self.load(b, copy.layout, frame, slot, slot.ty)).collect()
+        } else {
+            let helper = self.load_helper(copy.layout, saved);
+            let types: Vec<ValType> = saved.iter().map(|(_, slot)| slot.ty).collect();
+            self.store.call(&mut Builder::at(&mut copy.func, block), helper, &[frame], &types)
+        };
+        let b = &mut Builder::at(&mut copy.func, block);
+        for (&(variable, _), value) in saved.iter().zip(loaded) {
+            let value = of_type(b, value, b.func.value_type(variable));
+            definitions.push(Definition { variable, block, value });
+        }
+        block
+    }
+
+    /// Saves what a point of a group needs, where the group does, and leaves.
+    pub(super) fn save_in_group(&mut self, copy: &mut Copy<'_>, point: &Point, block: Block) -> Result<(), Error> {
+        let saving = match copy.saving.get(&point.group) {
+            Some(&saving) => saving,
+            None => {
+                let saved = &copy.layout.points[point.index];
+                let helper = self.save_helper(copy.layout, saved, SavedFrame::Next, true)?;
+                let b = &mut Builder::at(&mut copy.func, block);
+                let saving = b.new_block(&[ValType::I32]);
+                b.switch_to(saving);
+                let mut args = b.block_params(saving).to_vec();
+                args.extend(saved.iter().map(|&(value, _)| value));
+                self.store.call(b, helper, &args, &[]);
+                self.leave_fast_copy(copy, saving)?;
+                copy.saving.insert(point.group, saving);
+                saving
+            }
+        };
+        let b = &mut Builder::at(&mut copy.func, block);
+        let number = self.store.resume_function(b, point.first_slot);
+        b.jump(saving, &[number]);
+        Ok(())
+    }
+
+    /// `(frame) -> status`: enters a function of one copy again.
+    pub(super) fn reentering(&mut self, function: FunctionId, layout: &Layout) -> Result<Func, Error> {
+        let ty = self.module.functions[function].ty;
+        let params = self.lowered_types(&self.original_params(ty));
+        let original_results = self.original_results(ty);
+        let results = self.lowered_types(&original_results);
+        let leave = self.leaving(&original_results, layout)?;
+        let mut func = self.resume_func();
+        let entry = func.entry;
+        let frame = func.blocks[entry].params[0];
+        let args = self.dummies(&mut func, entry, &params)?;
+        let b = &mut Builder::new(&mut func);
+        b.set_global(self.store.items.last, frame);
+        let again = b.i32(ENTERED_AGAIN);
+        b.set_global(self.store.items.unwinding, again);
+        let mut values = b.values(Operator::Call { function_index: function.as_u32() }, &args, &results);
+        values.push(frame);
+        let status = self.store.call(b, leave, &values, &[ValType::I32]);
+        b.ret(&status);
+        Ok(func)
+    }
+
+    /// `(results…, frame) -> status`: what is done when a function that was entered again with a frame has returned.
+    fn leaving(&mut self, original_results: &[ValType], layout: &Layout) -> Result<u32, Error> {
+        let key = (original_results.to_vec(), layout.bytes, layout.struct_type);
+        if let Some(&function) = self.leaving_helpers.get(&key) {
+            return Ok(function);
+        }
+        let store = self.store;
+        let mut params = self.lowered_types(original_results);
+        params.push(store.kind.frame_type());
+        let ty = self.function_type(&params, &[ValType::I32]);
+        let mut func = Func::new(ty, &params, &[ValType::I32]);
+        let args = func.blocks[func.entry].params.clone();
+        let b = &mut Builder::new(&mut func);
+        let (&frame, values) = args.split_last().expect("the frame is the last parameter");
+        let next = store.frame_field(b, frame, FrameField::Next);
+        self.free_frame(b, layout, frame);
+        let status = b.global(store.items.unwinding, ValType::I32);
+        let (unwinding, returned) = b.fork(status);
+        b.switch_to(unwinding);
+        let zero = b.i32(0);
+        b.set_global(store.items.unwinding, zero);
+        self.link_frames(b, next);
+        b.ret(&[status]);
+        b.switch_to(returned);
+        self.values.write(self.module, &self.original_types, b, original_results, values, false)?;
+        let zero = b.i32(0);
+        b.ret(&[zero]);
+        let function = self.add_function(func, format!("wasmfx.leave.{}", self.leaving_helpers.len())).as_u32();
+        self.leaving_helpers.insert(key, function);
+        Ok(function)
+    }
+}

@@ -1,0 +1,142 @@
+//! How many copies functions have: the same behaviour with one and with two, and one only where that is what was meant.
+
+use std::collections::BTreeMap;
+
+use wasmfx::lowering::{CopiesArgument, Frames, LoweringArguments, LoweringDetails, lower_binary, lower_binary_at};
+use wasmfx_passes::lower::Report;
+use wasmfx_passes::options::Level;
+use wasmfx_tests::lowered::Lowered;
+use wasmtime::{StoreLimitsBuilder, Val};
+
+const FRAMES: [Frames; 2] = [Frames::Memory, Frames::Gc];
+const COPIES: [CopiesArgument; 3] = [CopiesArgument::Auto, CopiesArgument::One, CopiesArgument::Two];
+
+/// `for_each` calls a callback for each number up to a limit, in a loop inside of a loop; only one of the callbacks suspends.
+const VISITOR: &str = r#"(module
+    (type $callback (func (param i32) (result i32)))
+    (type $start (cont $callback)) (type $answer (func (param i32) (result i32))) (type $suspended (cont $answer))
+    (tag $yield (param i32) (result i32))
+    (table funcref (elem $double $ask))
+    (elem declare func $task)
+    (global $which (mut i32) (i32.const 0))
+    (func $double (type $callback) (i32.mul (local.get 0) (i32.const 2)))
+    (func $ask (type $callback) (i32.add (suspend $yield (local.get 0)) (i32.const 1)))
+    (func $for_each (param $limit i32) (param $callback i32) (result i32)
+        (local $i i32) (local $j i32) (local $sum i32) (local $scale f64)
+        (local.set $scale (f64.const 1))
+        (loop $outer
+            (local.set $j (i32.const 0))
+            (local.set $scale (f64.mul (local.get $scale) (f64.const 1.5)))
+            (loop $inner
+                (local.set $sum
+                    (i32.add (local.get $sum) (call_indirect (type $callback) (local.get $j) (local.get $callback))))
+                (br_if $inner (i32.lt_u (local.tee $j (i32.add (local.get $j) (i32.const 1))) (local.get $i))))
+            (br_if $outer (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $limit))))
+        (i32.add (local.get $sum) (i32.trunc_f64_s (local.get $scale))))
+    (func $task (type $callback) (i32.add (call $for_each (local.get 0) (global.get $which)) (i32.const 1000)))
+    (func (export "run") (param $limit i32) (param $callback i32) (result i32)
+        (local $k (ref null $suspended)) (local $asked i32)
+        (global.set $which (local.get $callback))
+        (block $first (result i32 (ref $suspended))
+            (return (resume $start (on $yield $first) (local.get $limit) (cont.new $start (ref.func $task)))))
+        (local.set $k) (local.set $asked)
+        (loop $again
+            (block $next (result i32 (ref $suspended))
+                (return (resume $suspended (on $yield $next)
+                    (i32.mul (local.get $asked) (i32.const 3)) (ref.as_non_null (local.get $k)))))
+            (local.set $k) (local.set $asked)
+            (br $again))
+        (unreachable)))"#;
+
+fn arguments(frames: Frames, copies: CopiesArgument) -> LoweringArguments {
+    let details = LoweringDetails { copies, ..LoweringDetails::default() };
+    LoweringArguments { frames, details, ..LoweringArguments::default() }
+}
+
+fn lower(text: &str, frames: Frames, copies: CopiesArgument) -> Lowered {
+    Lowered::new(text, &arguments(frames, copies), StoreLimitsBuilder::new().build())
+}
+
+/// The bytes of what a function is resumed by, over those of the function as it came.
+fn resumable_parts(report: &Report) -> BTreeMap<&str, f64> {
+    let part = |bytes: wasmfx_passes::lower::Bytes| bytes.resumable as f64 / bytes.original as f64;
+    report.functions.iter().map(|function| (&*function.name, part(function.bytes))).collect()
+}
+
+#[test]
+fn one_copy_does_what_two_do() {
+    for frames in FRAMES {
+        for copies in COPIES {
+            let mut lowered = lower(VISITOR, frames, copies);
+            for (callback, expected) in [(0, 1137), (1, 1222)] {
+                assert_eq!(lowered.call("run", &[8, callback]).unwrap(), expected, "{frames:?} {copies:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn functions_that_only_types_say_suspend_have_one_copy() {
+    let binary = wat::parse_str(VISITOR).unwrap();
+    let report = |copies| lower_binary(&binary, &arguments(Frames::Memory, copies).options()).unwrap().1;
+    let parts = [CopiesArgument::Auto, CopiesArgument::Two].map(report);
+    let [auto, two] = parts.each_ref().map(resumable_parts);
+    assert!(auto["for_each"] < 0.5 && two["for_each"] > 1.0, "{auto:?} {two:?}");
+    assert_eq!(auto["ask"], two["ask"]);
+    let optimised = |level| {
+        let options = arguments(Frames::Memory, CopiesArgument::Auto).options();
+        lower_binary_at(&binary, &options, Level::from_name(level)).unwrap().1
+    };
+    // The visitor is called in one place, and goes into its caller.
+    let [default, fast] = ["2", "3"].map(optimised);
+    let [default, fast] = [&default, &fast].map(resumable_parts);
+    assert!(2.0 * default["task"] < fast["task"], "{default:?} {fast:?}");
+}
+
+/// A trap may leave the flag that something is being unwound. Whatever the host calls then, nothing is.
+#[test]
+fn a_flag_that_a_trap_has_left_enters_nothing_again() {
+    let text = r#"(module
+        (type $f (func (param i32) (result i32))) (type $k (cont $f))
+        (tag $yield (result i32))
+        (table funcref (elem $add $suspending))
+        (elem declare func $body $tail_body)
+        (func $add (type $f) (i32.add (local.get 0) (i32.const 7)))
+        (func $suspending (type $f) (i32.add (suspend $yield) (local.get 0)))
+        (func $body (export "body") (type $f)
+            (i32.add (local.get 0) (call_indirect (type $f) (local.get 0) (i32.const 0))))
+        (func $tail_body (export "tail_body") (type $f) (return_call $body (i32.mul (local.get 0) (i32.const 10))))
+        (func $nested (type $f)
+            (i32.add (i32.const 1) (resume $k (local.get 0) (cont.new $k (ref.func $body)))))
+        (func $outer (type $f) (resume $k (local.get 0) (cont.new $k (ref.func $nested))))
+        (elem declare func $nested)
+        (func (export "outside") (type $f) (i32.add (call $body (local.get 0)) (i32.const 1)))
+        (func (export "outside_tail") (type $f) (return_call $tail_body (local.get 0)))
+        (func (export "nested_tail") (type $f) (return_call $nested (local.get 0)))
+        (func (export "nested") (type $f) (call $nested (local.get 0)))
+        (func (export "resumes") (type $f)
+            (block $on (result (ref $k))
+                (return (resume $k (on $yield $on) (local.get 0) (cont.new $k (ref.func $tail_body)))))
+            (drop) (i32.const -1))
+        (func (export "resumes_nested") (type $f) (call $outer (local.get 0))))"#;
+    let expected = [
+        ("body", 17),
+        ("tail_body", 107),
+        ("outside", 18),
+        ("outside_tail", 107),
+        ("nested", 18),
+        ("nested_tail", 18),
+        ("resumes", 107),
+        ("resumes_nested", 18),
+    ];
+    for frames in FRAMES {
+        for copies in COPIES {
+            let mut lowered = lower(text, frames, copies);
+            let unwinding = lowered.global("wasmfx.unwinding");
+            for (name, result) in expected {
+                unwinding.set(&mut lowered.store, Val::I32(2)).unwrap();
+                assert_eq!(lowered.call(name, &[5]).unwrap(), result, "{name}, {frames:?} {copies:?}");
+            }
+        }
+    }
+}
