@@ -176,7 +176,11 @@ fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
         // The process's umask applies to this as to any newly created file.
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
-    let mut file = builder.tempfile_in(directory)?;
+    // Its own message would name the temporary file.
+    let mut file = builder.tempfile_in(directory).map_err(|error| match directory.is_dir() {
+        true => io::Error::from(error.kind()),
+        false => io::Error::new(error.kind(), format!("there is no directory '{}'", directory.display())),
+    })?;
     file.write_all(bytes)?;
     if let Some(metadata) = existing {
         file.as_file().set_permissions(metadata.permissions())?;
@@ -242,6 +246,7 @@ mod tests {
         let path = directory.path().join("missing").join("out.wasm");
         let error = format!("{:#}", Output::File(path.clone()).write(b"new").unwrap_err());
         assert!(error.contains(&path.display().to_string()), "{error}");
+        assert!(error.ends_with("missing'") && !error.contains(".wasmfx-"), "{error}");
     }
 
     #[cfg(unix)]

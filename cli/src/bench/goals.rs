@@ -81,6 +81,7 @@ static GOALS: &[Goal] = &[
     goal("1 M continuations alive: MB", BOTH, Quantity::Megabytes("alive"), 256.0),
     goal("size / asyncify", &[WASMTIME], Quantity::Size(SMALL, ASYNCIFY), 0.9),
     goal("rows: size / without fibers", &[WASMTIME], Quantity::Size(&["rows"], PLAIN), 1.35),
+    goal("rows, no promise: size / without fibers", &[WASMTIME], Quantity::Size(&["rows_unpromised"], PLAIN), 1.35),
     goal("time of the tool / wasm-opt --asyncify", &[WASMTIME], Quantity::ToolTime, 0.1),
 ];
 

@@ -25,9 +25,9 @@ pub enum Build {
 /// Fiber programs that are also built without fibers.
 const WITHOUT_FIBERS: [&str; 1] = ["rows"];
 
-/// Fiber programs in which only these functions' indirect calls suspend, which is promised to the lowering. (SQLite calls through pointers
-/// everywhere, and any of those calls could reach the callback that suspends, as far as types say.)
-const SUSPEND_THROUGH: [(&str, &[&str]); 1] = [("rows", &["fiber_body", "sqlite3_exec"])];
+/// Functions of `rows` whose indirect calls suspend. (SQLite calls through pointers everywhere, and any of those calls could reach the callback
+/// that suspends, as far as types say.)
+const ROWS_SUSPEND_THROUGH: &[&str] = &["fiber_body", "sqlite3_exec"];
 
 /// Parameters and the result that belongs to them.
 #[derive(Clone, Copy, Debug)]
@@ -48,8 +48,12 @@ impl Case {
 pub struct Workload {
     /// The program's name.
     pub program: &'static str,
+    /// What its modules are called, and it calls itself.
+    module: &'static str,
     /// Where it comes from.
     pub source: Source,
+    /// The functions whose indirect calls suspend, where that is promised to the lowering; nothing where it may be any.
+    pub suspend_through: &'static [&'static str],
     /// For programs that are measured against a parameter: its value. The last of their arguments is how often they suspend.
     pub parameter: Option<u32>,
     /// The parameters that measurements use.
@@ -63,7 +67,7 @@ const fn fiber(
     measured: (&'static str, &'static str),
     small: (&'static str, &'static str),
 ) -> Workload {
-    Workload { program, source: Source::Fiber, parameter: None, measured: case(measured), small: case(small) }
+    workload(program, Source::Fiber, case(measured), case(small))
 }
 
 const fn text(
@@ -71,7 +75,11 @@ const fn text(
     measured: (&'static str, &'static str),
     small: (&'static str, &'static str),
 ) -> Workload {
-    Workload { program, source: Source::Text, parameter: None, measured: case(measured), small: case(small) }
+    workload(program, Source::Text, case(measured), case(small))
+}
+
+const fn workload(program: &'static str, source: Source, measured: Case, small: Case) -> Workload {
+    Workload { program, module: program, source, suspend_through: &[], parameter: None, measured, small }
 }
 
 const fn case((arguments, result): (&'static str, &'static str)) -> Case {
@@ -82,6 +90,23 @@ impl Workload {
     const fn at(mut self, parameter: u32) -> Workload {
         self.parameter = Some(parameter);
         self
+    }
+
+    /// With a promise for the lowering.
+    const fn suspending_through(mut self, functions: &'static [&'static str]) -> Workload {
+        self.suspend_through = functions;
+        self
+    }
+
+    /// A program with the modules of another.
+    const fn with_modules_of(mut self, other: &'static str) -> Workload {
+        self.module = other;
+        self
+    }
+
+    /// How to build its modules, where they are not there.
+    pub fn how_to_build(&self) -> String {
+        super::variants::how_to_build(self.module)
     }
 
     /// The program's name, with the parameter that it is measured against.
@@ -96,7 +121,7 @@ impl Workload {
     pub fn case(&self, small: bool) -> (Vec<String>, String) {
         let case = if small { self.small } else { self.measured };
         let line = match self.source {
-            Source::Fiber => format!("{}: {}", self.program, case.result),
+            Source::Fiber => format!("{}: {}", self.module, case.result),
             Source::Text => case.result.to_string(),
         };
         (case.arguments(), line)
@@ -105,27 +130,19 @@ impl Workload {
     /// The module as a producer left it, if there is such a build of the program.
     pub fn module(&self, fixtures: &Path, build: Build) -> Option<PathBuf> {
         let suffix = match (self.source, build) {
-            (Source::Text, Build::WasmFx) => return Some(fixtures.join(format!("bench/{}.wat", self.program))),
+            (Source::Text, Build::WasmFx) => return Some(fixtures.join(format!("bench/{}.wat", self.module))),
             (Source::Text, _) => return None,
             (Source::Fiber, Build::WasmFx) => "wasmfx",
             (Source::Fiber, Build::Asyncify) => "asyncify",
-            (Source::Fiber, Build::Plain) if WITHOUT_FIBERS.contains(&self.program) => "plain",
+            (Source::Fiber, Build::Plain) if WITHOUT_FIBERS.contains(&self.module) => "plain",
             (Source::Fiber, Build::Plain) => return None,
         };
-        Some(fixtures.join(format!("fiber/modules/{}.{suffix}.wasm", self.program)))
-    }
-}
-
-impl Workload {
-    /// The functions whose indirect calls suspend, where that is known; nothing where it may be any.
-    pub fn suspend_through(&self) -> Vec<String> {
-        let found = SUSPEND_THROUGH.iter().filter(|(program, _)| *program == self.program);
-        found.flat_map(|(_, functions)| functions.iter().map(ToString::to_string)).collect()
+        Some(fixtures.join(format!("fiber/modules/{}.{suffix}.wasm", self.module)))
     }
 }
 
 /// All of them, in the order of reports.
-pub static WORKLOADS: [Workload; 36] = [
+pub static WORKLOADS: [Workload; 37] = [
     fiber("hello", ("5000", "13200000"), ("3", "7920")),
     fiber("itersum", ("5000000", "12500002500000"), ("1000", "500500")),
     fiber("treesum", ("20 3", "1649265868800"), ("8 2", "65280")),
@@ -139,7 +156,8 @@ pub static WORKLOADS: [Workload; 36] = [
     fiber("treesum_switch", ("20 2", "1099510579200"), ("8 2", "65280")),
     fiber("pi_switch", ("10 5000000 10000", "3141592633"), ("10 1000 100", "3141492653")),
     fiber("scheduler_switch", ("10 500000", "18706354925"), ("10 100", "17380433605")),
-    fiber("rows", ("100000 3", "122937174"), ("1000 1", "305109")),
+    fiber("rows", ("100000 3", "122937174"), ("1000 1", "305109")).suspending_through(ROWS_SUSPEND_THROUGH),
+    fiber("rows_unpromised", ("100000 3", "122937174"), ("1000 1", "305109")).with_modules_of("rows"),
     fiber("depth", ("1 1000000", "1000001"), ("1 100", "101")).at(1),
     fiber("depth", ("10 1000000", "1000055"), ("10 100", "155")).at(10),
     fiber("depth", ("100 300000", "305050"), ("100 100", "5150")).at(100),

@@ -80,7 +80,7 @@ impl Variant {
             (_, Some(frames)) => {
                 let options = lower::Options {
                     store: frames.into(),
-                    suspend_through: workload.suspend_through(),
+                    suspend_through: workload.suspend_through.iter().map(ToString::to_string).collect(),
                     ..lower::Options::default()
                 };
                 Ok(lower_binary_at(binary, &options, Some(LEVEL))?.0)
@@ -93,7 +93,7 @@ impl Variant {
         let source = workload.module(fixtures, self.build).expect("only variants that a program has are prepared");
         if !source.exists() {
             let hint = match workload.source {
-                Source::Fiber => format!("; {}", how_to_build(workload.program)),
+                Source::Fiber => format!("; {}", workload.how_to_build()),
                 Source::Text => String::new(),
             };
             return Err(NotPrepared::Missing(format!("{} is not there{hint}", source.display())));

@@ -3,13 +3,14 @@
 
 use super::builder::Builder;
 use super::dispatch::{Order, dispatch_at_headers};
+use super::groups::Sharing;
 use super::layout::{Layout, Slot};
 use super::scan::{Callee, ResumeSite};
 use super::split::{Point, Treatment, is_rematerialised, split};
 use super::ssa::{Definition, repair};
 use super::store::FrameField;
 use super::suspension::SavedFrame;
-use super::{Error, Lowering};
+use super::{Copies, Error, Lowering};
 use indexmap::IndexMap;
 use rustc_hash::{FxHashMap, FxHashSet};
 use wasmfx_ir::analysis::Liveness;
@@ -172,9 +173,16 @@ impl Lowering<'_> {
         let mut func = self.take_body(function)?;
         self.translate_body(&mut func)?;
         self.call_where_unwinding_ends(function, &mut func);
-        let is_only = self.one_copy.contains(&function);
-        let (mut points, liveness, order) =
-            split(&mut func, is_only, &mut |operator, handlers| self.treatment(function, operator, handlers));
+        let sharing = match self.options.copies {
+            _ if !self.one_copy.contains(&function) => Sharing::Never,
+            Copies::One => Sharing::Always,
+            Copies::Auto | Copies::Two => Sharing::UnlessCrowded,
+        };
+        let (mut points, liveness, order, is_only) =
+            split(&mut func, sharing, &mut |operator, handlers| self.treatment(function, operator, handlers));
+        if !is_only {
+            self.one_copy.remove(&function);
+        }
         let layout = Layout::new(self, &func, &points, is_only);
         let first_clause = self.store.first_clause_entry();
         let mut slots = 0;

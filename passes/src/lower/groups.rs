@@ -4,11 +4,24 @@
 //! other saves it too, and both share the code that does it and, within a loop, the code that loads it again.
 
 use super::split::Point;
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use wasmfx_ir::analysis::{ControlFlowGraph, DominatorTree, LoopForest};
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::{Block, Func, Value};
 use wasmfx_ir::wasmparser::{Operator, ValType};
+
+/// Whether points may share.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Sharing {
+    Never,
+    /// Unless a loop is crowded: then sharing, and having one copy, would cost more than it brings.
+    UnlessCrowded,
+    Always,
+}
+
+/// From how many points on a loop is crowded. It is an interpreter's then: with one copy, each of its ways round would have to keep its variables where
+/// the code behind each point expects them.
+const CROWD: usize = 100;
 
 /// How many groups a point is compared with: the latest ones.
 const MOST_COMPARED: usize = 200;
@@ -19,12 +32,20 @@ struct Group {
     saved: Vec<Value>,
 }
 
-/// Puts points into groups, and has all points of a group save the same.
-pub(super) fn group_points(func: &Func, cfg: &ControlFlowGraph, points: &mut [Point]) {
+/// Puts points into groups, and has all points of a group save the same. Returns whether they share.
+pub(super) fn group_points(func: &Func, cfg: &ControlFlowGraph, points: &mut [Point], sharing: Sharing) -> bool {
+    if sharing == Sharing::Never {
+        return false;
+    }
     let dominators = DominatorTree::new(func, cfg);
     let loops = LoopForest::new(func, cfg, &dominators);
+    let mut crowd: FxHashMap<usize, usize> = FxHashMap::default();
     for point in points.iter_mut() {
         point.home = loops.innermost(point.block);
+        point.home.into_iter().for_each(|home| *crowd.entry(home).or_default() += 1);
+    }
+    if sharing == Sharing::UnlessCrowded && crowd.values().any(|&points| points >= CROWD) {
+        return false;
     }
     let mut defined_in: SecondaryMap<Value, Option<Block>> =
         SecondaryMap::with_default_and_len(None, func.value_count());
@@ -54,6 +75,7 @@ pub(super) fn group_points(func: &Func, cfg: &ControlFlowGraph, points: &mut [Po
             None => groups.push(Group { number: point.group, saved: point.saved.clone() }),
         }
     }
+    true
 }
 
 /// Whether a point saves nothing but values, in a frame that others follow.

@@ -1,7 +1,7 @@
 //! A body cut at its suspension points: every one ends its block.
 
 use super::dispatch::Order;
-use super::groups::group_points;
+use super::groups::{Sharing, group_points};
 use wasmfx_ir::analysis::{ControlFlowGraph, Liveness};
 use wasmfx_ir::func::{Block, Func, Handler, Invoke, Terminator, Value};
 use wasmfx_ir::wasmparser::{Operator, ValType};
@@ -52,12 +52,13 @@ impl Point {
     }
 }
 
-/// Cuts a body at the points that `treatment` finds. The blocks of points are left without terminator. If `share`, points are put into groups.
+/// Cuts a body at the points that `treatment` finds. The blocks of points are left without terminator. The last result says whether points
+/// share.
 pub(super) fn split(
     func: &mut Func,
-    share: bool,
+    sharing: Sharing,
     treatment: &mut dyn FnMut(&Operator<'static>, &[Handler]) -> Treatment,
-) -> (Vec<Point>, Liveness, Order) {
+) -> (Vec<Point>, Liveness, Order, bool) {
     func.resolve_aliases();
     let mut points = Vec::new();
     let mut index = 0;
@@ -120,14 +121,12 @@ pub(super) fn split(
         saved.retain(|&value| !is_rematerialised(func, value));
         point.saved = saved;
     }
-    if share {
-        group_points(func, &cfg, &mut points);
-    }
+    let share = group_points(func, &cfg, &mut points, sharing);
     for point in &points {
         func.blocks[point.block].terminator = Terminator::Missing;
     }
     let order = Order::new(func, &cfg);
-    (points, liveness, order)
+    (points, liveness, order, share)
 }
 
 fn new_point(
