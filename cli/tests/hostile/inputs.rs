@@ -279,6 +279,23 @@ fn large_text() -> Vec<(&'static str, String)> {
                 "(call $wait (local.get 0)) (br_if 0 (local.get 0))) ".repeat(LOOPS)
             )
         }),
+        ("text: many calls in a row that may suspend", {
+            const CALLS: usize = 30_000;
+            let call = "(local.set 1 (i32.add (local.get 1) (call_indirect (type $f) (local.get 1) (local.get 0))))";
+            format!(
+                "(module (type $f (func (param i32) (result i32))) (type $c (cont $f)) (tag $t (param i32) (result i32))
+                   (table funcref (elem $same $ask)) (elem declare func $many)
+                   (func $same (type $f) (local.get 0))
+                   (func $ask (type $f) (suspend $t (local.get 0)))
+                   (func $many (type $f) (local i32) {} (local.get 1))
+                   (func (export \"run\")
+                     (block $on (result i32 (ref $c))
+                       (drop (resume $c (on $t $on) (i32.const 0) (cont.new $c (ref.func $many))))
+                       (return))
+                     (drop) (drop)))",
+                call.repeat(CALLS)
+            )
+        }),
         ("text: many types that only continuations tell apart", {
             const TYPES: usize = 20_000;
             let types: String = (1..TYPES)

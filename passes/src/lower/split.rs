@@ -81,6 +81,8 @@ pub(super) fn split(
             }
             func.blocks[rest].insts = func.blocks[block].insts.split_off(at + 1);
             func.blocks[block].insts.pop();
+            // A block cut into many would keep the room of all.
+            func.blocks[block].insts.shrink_to_fit();
             func.blocks[rest].terminator = std::mem::take(&mut func.blocks[block].terminator);
             points.push(new_point(block, operator, args, rest, &[], suspends));
             set_invoke(func, points.last().expect("a point was just added"));
