@@ -74,12 +74,18 @@ pub(super) fn repair(func: &mut Func, definitions: &[Definition], undefining: &[
     for &variable in &variables {
         let ty = func.value_type(variable);
         let mut work = blocks_of.remove(&variable).unwrap_or_default();
-        work.extend(undefining);
         let mut live: Vec<Block> = uses.get(&variable).cloned().unwrap_or_default();
         let defined_at_end: FxHashSet<Block> = work.iter().copied().collect();
         while let Some(block) = live.pop() {
-            if live_in[block].replace(variable) != Some(variable) {
-                live.extend(cfg.predecessors(block).iter().filter(|block| !defined_at_end.contains(block)));
+            if live_in[block].replace(variable) == Some(variable) {
+                continue;
+            }
+            for &from in cfg.predecessors(block) {
+                if undefines[from] {
+                    work.push(from);
+                } else if !defined_at_end.contains(&from) {
+                    live.push(from);
+                }
             }
         }
         let mut joined: Vec<Block> = Vec::new();
