@@ -1,6 +1,7 @@
 //! Reading modules and writing results, the same way in every program.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -120,6 +121,11 @@ pub fn refuse_component(bytes: &[u8]) -> Result<()> {
 /// Prints text to standard output. Whoever reads it may have gone, which is an error like any other.
 pub fn print(text: &str) -> Result<()> {
     Output::Stdout.write(text.as_bytes())
+}
+
+/// Tells people something on a line of standard error. Where that is gone, nobody is there to be told.
+pub fn tell(line: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// Where a result goes.

@@ -242,3 +242,30 @@ fn perf_is_told_the_names_of_functions() {
     std::fs::remove_file(&map).unwrap();
     assert!(names.contains("hot_function"), "{names}");
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_standard_error_changes_no_exit_code() {
+    let files = Files::new();
+    let invalid = files.write("invalid.wat", "(module (func (result i32)))");
+    let script = files.write(
+        "fails.wast",
+        "(module (func (export \"f\") (result i32) i32.const 1)) (assert_return (invoke \"f\") (i32.const 2))",
+    );
+    for (program, input) in [(VALIDATE, &invalid), (RUN, &script)] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let status = Command::new(program).arg(input).stdout(Stdio::null()).stderr(full).status().unwrap();
+        assert_eq!(status.code(), Some(1), "{program}");
+    }
+}
+
+#[test]
+fn a_script_takes_no_promises() {
+    let files = Files::new();
+    let script = files.write("empty.wast", "(module) (assert_invalid (module (func (result i32))) \"type mismatch\")");
+    for option in ["--suspend-through", "--never-suspend"] {
+        let output = call(RUN, &["--lower", option, "f", &script]);
+        assert_exit(&output, 2);
+        assert!(text(&output.stderr).contains("a script takes none"), "{}", text(&output.stderr));
+    }
+}

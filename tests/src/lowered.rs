@@ -11,7 +11,7 @@ use crate::differential::run::{EngineOptions, engine};
 /// An instance of the lowered module on an engine without stack switching.
 pub struct Lowered {
     pub store: Store<StoreLimits>,
-    pub instance: Instance,
+    instance: Instance,
 }
 
 impl Lowered {

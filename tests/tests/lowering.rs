@@ -1,6 +1,6 @@
 //! Continuations lowered to plain wasm behave as they do natively: each row of the semantics is a script in `tests/lowering/`, and runs natively and
-//! lowered into both stores, as it is, with functions of one copy, after -O2 and as walrus writes it; so do the proposal's own scripts. Assertions about traps hold without
-//! the engine's words for them.
+//! lowered into both stores, as it is, with functions of one copy, after -O2 and as walrus writes it; so do the proposal's own scripts. Assertions
+//! about traps hold without the engine's words for them.
 //!
 //! A script may say in its head which ways it does not run in, and why: `;; not WAY: REASON`, where WAY is `native`, `closed`, `shared`, `memory`
 //! or `gc`.

@@ -106,8 +106,11 @@ fn a_flag_that_a_trap_has_left_enters_nothing_again() {
         (func $body (export "body") (type $f)
             (i32.add (local.get 0) (call_indirect (type $f) (local.get 0) (i32.const 0))))
         (func $tail_body (export "tail_body") (type $f) (return_call $body (i32.mul (local.get 0) (i32.const 10))))
+        ;; Lets nothing out but a request to start its continuation from further out.
         (func $nested (type $f)
-            (i32.add (i32.const 1) (resume $k (local.get 0) (cont.new $k (ref.func $body)))))
+            (block $on (result (ref $k))
+                (return (i32.add (i32.const 1) (resume $k (on $yield $on) (local.get 0) (cont.new $k (ref.func $body))))))
+            (drop) (i32.const -2))
         (func $outer (type $f) (resume $k (local.get 0) (cont.new $k (ref.func $nested))))
         (elem declare func $nested)
         (func (export "outside") (type $f) (i32.add (call $body (local.get 0)) (i32.const 1)))

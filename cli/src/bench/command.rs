@@ -16,7 +16,7 @@ use super::report::Clock;
 use super::variants::{VARIANTS, Variant};
 use super::{to_html, to_json, to_svg, to_text};
 use crate::arguments::{EXIT_ERROR, UsageError};
-use crate::input_output::{Output, print};
+use crate::input_output::{Output, print, tell};
 use crate::suggestions::did_you_mean;
 
 /// Run programs that use stack switching in every variant on every engine, and compare.
@@ -101,7 +101,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         goals: arguments.goals,
         fixtures: arguments.fixtures.unwrap_or_else(default_fixtures),
     };
-    let report = measure(&plan, &mut |line| eprintln!("wasmfx-bench: {line}"))?;
+    let report = measure(&plan, &mut |line| tell(format_args!("wasmfx-bench: {line}")))?;
     let files = [(&arguments.json, to_json as fn(&_) -> _), (&arguments.html, to_html), (&arguments.svg, to_svg)];
     let mut standard_output_taken = false;
     for (path, render) in files {

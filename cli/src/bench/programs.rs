@@ -49,7 +49,7 @@ pub struct Workload {
     /// The program's name.
     pub program: &'static str,
     /// What its modules are called, and it calls itself.
-    module: &'static str,
+    pub built_as: &'static str,
     /// Where it comes from.
     pub source: Source,
     /// The functions whose indirect calls suspend, where that is promised to the lowering; nothing where it may be any.
@@ -79,7 +79,7 @@ const fn text(
 }
 
 const fn workload(program: &'static str, source: Source, measured: Case, small: Case) -> Workload {
-    Workload { program, module: program, source, suspend_through: &[], parameter: None, measured, small }
+    Workload { program, built_as: program, source, suspend_through: &[], parameter: None, measured, small }
 }
 
 const fn case((arguments, result): (&'static str, &'static str)) -> Case {
@@ -100,13 +100,8 @@ impl Workload {
 
     /// A program with the modules of another.
     const fn with_modules_of(mut self, other: &'static str) -> Workload {
-        self.module = other;
+        self.built_as = other;
         self
-    }
-
-    /// How to build its modules, where they are not there.
-    pub fn how_to_build(&self) -> String {
-        super::variants::how_to_build(self.module)
     }
 
     /// The program's name, with the parameter that it is measured against.
@@ -121,7 +116,7 @@ impl Workload {
     pub fn case(&self, small: bool) -> (Vec<String>, String) {
         let case = if small { self.small } else { self.measured };
         let line = match self.source {
-            Source::Fiber => format!("{}: {}", self.module, case.result),
+            Source::Fiber => format!("{}: {}", self.built_as, case.result),
             Source::Text => case.result.to_string(),
         };
         (case.arguments(), line)
@@ -130,14 +125,14 @@ impl Workload {
     /// The module as a producer left it, if there is such a build of the program.
     pub fn module(&self, fixtures: &Path, build: Build) -> Option<PathBuf> {
         let suffix = match (self.source, build) {
-            (Source::Text, Build::WasmFx) => return Some(fixtures.join(format!("bench/{}.wat", self.module))),
+            (Source::Text, Build::WasmFx) => return Some(fixtures.join(format!("bench/{}.wat", self.built_as))),
             (Source::Text, _) => return None,
             (Source::Fiber, Build::WasmFx) => "wasmfx",
             (Source::Fiber, Build::Asyncify) => "asyncify",
-            (Source::Fiber, Build::Plain) if WITHOUT_FIBERS.contains(&self.module) => "plain",
+            (Source::Fiber, Build::Plain) if WITHOUT_FIBERS.contains(&self.built_as) => "plain",
             (Source::Fiber, Build::Plain) => return None,
         };
-        Some(fixtures.join(format!("fiber/modules/{}.{suffix}.wasm", self.module)))
+        Some(fixtures.join(format!("fiber/modules/{}.{suffix}.wasm", self.built_as)))
     }
 }
 

@@ -93,7 +93,7 @@ impl Variant {
         let source = workload.module(fixtures, self.build).expect("only variants that a program has are prepared");
         if !source.exists() {
             let hint = match workload.source {
-                Source::Fiber => format!("; {}", workload.how_to_build()),
+                Source::Fiber => format!("; {}", how_to_build(workload.built_as)),
                 Source::Text => String::new(),
             };
             return Err(NotPrepared::Missing(format!("{} is not there{hint}", source.display())));

@@ -7,7 +7,7 @@ use anyhow::{Result, anyhow, bail};
 use clap::Parser;
 use wasmfx::arguments::{Positionals, UsageError, run_tool};
 use wasmfx::features::FeatureArguments;
-use wasmfx::input_output::{Input, Output};
+use wasmfx::input_output::{Input, Output, tell};
 use wasmfx::validate::diagnose;
 use wasmfx_ir::encode::{EncodeOptions, encode_module_with};
 use wasmfx_ir::parse::{ParseOptions, parse_module};
@@ -71,7 +71,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         let module = parse_module(input.to_binary()?, &options);
         let module = module.map_err(|error| blame(std::slice::from_ref(&input), options.features, error))?;
         if arguments.verbose {
-            eprintln!("{} is '{name}'", input.name);
+            tell(format_args!("{} is '{name}'", input.name));
         }
         inputs.push(merge::Input { name, module });
         sources.push(input);
@@ -83,7 +83,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
     };
     let merged = merge(inputs, &MergeOptions { export_conflicts, keep_exports: arguments.keep_export })?;
     if !arguments.quiet {
-        merged.warnings.iter().for_each(|warning| eprintln!("wasmfx-merge: warning: {warning}"));
+        merged.warnings.iter().for_each(|warning| tell(format_args!("wasmfx-merge: warning: {warning}")));
     }
     // Bodies are validated when they are written.
     let binary = encode_module_with(&merged.module, &EncodeOptions::default(), &Parallel);
@@ -102,7 +102,7 @@ fn blame(inputs: &[Input], features: WasmFeatures, error: wasmfx_ir::Error) -> a
     for input in inputs {
         let diagnostics = diagnose(input, features);
         if !diagnostics.is_empty() {
-            diagnostics.iter().for_each(|diagnostic| eprintln!("{diagnostic}"));
+            diagnostics.iter().for_each(|diagnostic| tell(format_args!("{diagnostic}")));
             return anyhow!("'{}' is not a valid module", input.name);
         }
     }

@@ -13,7 +13,7 @@ use wasmfx::engine::program::{self, Entry, Outcome, Run, Streams};
 use wasmfx::engine::script::{ScriptOptions, is_script, run_script};
 use wasmfx::engine::{Collector, CompileEffort, EngineOptions};
 use wasmfx::features;
-use wasmfx::input_output::{Input, print};
+use wasmfx::input_output::{Input, print, tell};
 use wasmfx::lowering::report::write_report;
 use wasmfx::lowering::{Frames, LoweringArguments, LoweringDetails, lower_binary_at, lower_script_at};
 use wasmfx::optimize::optimize_binary;
@@ -194,7 +194,7 @@ fn script(
     };
     let report = run_script(&engine, name, &text, &ScriptOptions { transform: Some(&transform), ..script_options })?;
     for shortcoming in report.shortcomings() {
-        eprintln!("{shortcoming}");
+        tell(format_args!("{shortcoming}"));
     }
     print(&format!("{name}: {}\n", report.summary()))?;
     Ok(if report.is_success() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_ERROR) })
@@ -209,7 +209,7 @@ fn program(
     let diagnostics = diagnose(input, features::all());
     if !diagnostics.is_empty() {
         for diagnostic in &diagnostics {
-            eprintln!("{diagnostic}");
+            tell(format_args!("{diagnostic}"));
         }
         bail!("'{}' is not a valid module", input.name);
     }
@@ -238,7 +238,7 @@ fn program(
         // A process's exit code has eight bits.
         Outcome::Exited(code) => Ok(ExitCode::from(code.to_le_bytes()[0])),
         Outcome::Failed(failure) => {
-            eprintln!("wasmfx-run: {failure}");
+            tell(format_args!("wasmfx-run: {failure}"));
             Ok(ExitCode::from(match failure.kind {
                 FailureKind::Trap(Trap::Interrupt | Trap::OutOfFuel) => EXIT_STOPPED,
                 FailureKind::Host(_) => EXIT_ERROR,

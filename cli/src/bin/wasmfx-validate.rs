@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Parser;
 use wasmfx::arguments::{EXIT_ERROR, Positionals, run_tool};
 use wasmfx::features::FeatureArguments;
-use wasmfx::input_output::{Input, print};
+use wasmfx::input_output::{Input, print, tell};
 use wasmfx::validate::diagnose;
 
 /// Check WebAssembly modules, in the binary or the text format.
@@ -38,14 +38,14 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         let diagnostics = match Input::read(file) {
             Ok(input) => diagnose(&input, arguments.features.features),
             Err(error) => {
-                eprintln!("wasmfx-validate: error: {error:#}");
+                tell(format_args!("wasmfx-validate: error: {error:#}"));
                 valid = false;
                 continue;
             }
         };
         valid &= diagnostics.is_empty();
         for diagnostic in &diagnostics {
-            eprintln!("{diagnostic}");
+            tell(format_args!("{diagnostic}"));
         }
         if diagnostics.is_empty() && arguments.verbose {
             print(&format!("{}: valid\n", file.display()))?;

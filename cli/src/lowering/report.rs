@@ -46,8 +46,8 @@ pub fn text_report(report: &Report) -> String {
             .chain(function.starts.then(|| "lets an outer resume start its continuations".to_owned()))
             .collect();
         text += &format!("    {}\n", tags.join(", "));
-        if function.reason.len() > 1 {
-            text += &format!("    because {}\n", function.reason.join(" calls "));
+        if function.suspends_in.is_some() {
+            text += &format!("    because {}\n", report.reason(function).join(" calls "));
         }
         let bytes = function.bytes;
         text += &format!("    {} bytes before, {} after", bytes.original, bytes.fast);
@@ -83,7 +83,7 @@ pub fn json_report(report: &Report) -> serde_json::Value {
                 "suspends": function.suspends,
                 "switches": function.switches,
                 "starts": function.starts,
-                "reason": function.reason,
+                "reason": report.reason(function),
                 "is_copied": function.copy.is_some(),
                 "frame_size": function.frame_size,
                 "original_bytes": function.bytes.original,

@@ -6,7 +6,7 @@ use super::sequence::PassSequence;
 use super::verification;
 use crate::arguments::UsageError;
 use crate::features::FeatureArguments;
-use crate::input_output::{Input, Output, print};
+use crate::input_output::{Input, Output, print, tell};
 use crate::suggestions::did_you_mean;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
@@ -148,7 +148,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         let comparison = verification::verify(&before, &outcome.bytes, &optimizer.options, arguments.verify_seed)
             .with_context(|| input.name.clone())?;
         if !arguments.quiet {
-            eprintln!("wasmfx-opt: {}: {}", input.name, verification::summary(&comparison));
+            tell(format_args!("wasmfx-opt: {}: {}", input.name, verification::summary(&comparison)));
         }
     }
     report(&arguments, &before, &outcome.bytes, &outcome.timings)?;
@@ -238,12 +238,12 @@ fn print_remark(remark: &Remark) {
         .name
         .as_deref()
         .map_or_else(|| format!("function {}", remark.function.as_u32()), |name| format!("function '{name}'"));
-    eprintln!("wasmfx-opt: remark: {name} is not optimized: {}", remark.reason);
+    tell(format_args!("wasmfx-opt: remark: {name} is not optimized: {}", remark.reason));
 }
 
 fn report(arguments: &Arguments, before: &[u8], after: &[u8], timings: &Timings) -> Result<()> {
     if arguments.verbose {
-        eprintln!("wasmfx-opt: {} bytes -> {} bytes", before.len(), after.len());
+        tell(format_args!("wasmfx-opt: {} bytes -> {} bytes", before.len(), after.len()));
     }
     if !arguments.metrics && !arguments.time_passes {
         return Ok(());

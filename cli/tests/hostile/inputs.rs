@@ -296,6 +296,22 @@ fn large_text() -> Vec<(&'static str, String)> {
                 call.repeat(CALLS)
             )
         }),
+        ("text: a long chain of calls that may suspend", {
+            const FUNCTIONS: usize = 8_000;
+            let chain: String = (1..FUNCTIONS)
+                .map(|n| format!("(func $f{n} (type $f) (i32.add (call $f{} (local.get 0)) (i32.const 1)))\n", n - 1))
+                .collect();
+            format!(
+                "(module (type $f (func (param i32) (result i32))) (type $c (cont $f)) (tag $t (param i32) (result i32))
+                   (elem declare func $f{last}) (func $f0 (type $f) (suspend $t (local.get 0))) {chain}
+                   (func (export \"run\")
+                     (block $on (result i32 (ref $c))
+                       (drop (resume $c (on $t $on) (i32.const 0) (cont.new $c (ref.func $f{last}))))
+                       (return))
+                     (drop) (drop)))",
+                last = FUNCTIONS - 1
+            )
+        }),
         ("text: many types that only continuations tell apart", {
             const TYPES: usize = 20_000;
             let types: String = (1..TYPES)

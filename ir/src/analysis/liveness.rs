@@ -7,6 +7,55 @@ use super::ControlFlowGraph;
 use crate::entity::SecondaryMap;
 use crate::func::{Block, Func, Value, ValueDefinition};
 
+/// The block in which each value is defined.
+#[derive(Clone, Debug)]
+pub struct DefinitionBlocks {
+    of_results: SecondaryMap<Value, Option<Block>>,
+}
+
+impl DefinitionBlocks {
+    /// Finds them, for results of instructions as far as blocks can be reached. Aliases must have been resolved.
+    pub fn new(func: &Func, cfg: &ControlFlowGraph) -> Self {
+        let mut of_results: SecondaryMap<Value, Option<Block>> =
+            SecondaryMap::with_default_and_len(None, func.value_count());
+        for &block in cfg.reverse_postorder() {
+            for &inst in &func.blocks[block].insts {
+                func.inst_results(inst).for_each(|value| of_results[value] = Some(block));
+            }
+        }
+        Self { of_results }
+    }
+
+    /// The block that defines a value, if that can be reached (or the value is its parameter).
+    #[inline]
+    pub fn of(&self, func: &Func, value: Value) -> Option<Block> {
+        match func.definition(value) {
+            ValueDefinition::Parameter(block) => Some(block),
+            ValueDefinition::Result(_) | ValueDefinition::Alias(_) => self.of_results[value],
+        }
+    }
+}
+
+/// Which blocks use each value that another block defines: the value first, ascending, and each pair once. So one value can be walked at a time.
+pub fn uses_elsewhere(func: &Func, cfg: &ControlFlowGraph, definitions: &DefinitionBlocks) -> Vec<(Value, Block)> {
+    let mut uses: Vec<(Value, Block)> = Vec::new();
+    for &block in cfg.reverse_postorder() {
+        let data = &func.blocks[block];
+        let mut add = |value: Value| {
+            if definitions.of(func, value) != Some(block) {
+                uses.push((value, block));
+            }
+        };
+        for &inst in &data.insts {
+            func.operands(inst).iter().for_each(|&value| add(value));
+        }
+        data.terminator.for_each_value(add);
+    }
+    uses.sort_unstable();
+    uses.dedup();
+    uses
+}
+
 /// The values that are live on entry to each block: defined before it, used in it or after it. A block's own parameters are not live-in,
 /// and an argument of an edge is used by the block that the edge leaves.
 #[derive(Clone, Debug)]
@@ -17,41 +66,14 @@ pub struct Liveness {
 impl Liveness {
     /// Computes liveness. Aliases must have been resolved.
     pub fn new(func: &Func, cfg: &ControlFlowGraph) -> Self {
-        let mut defined_in: SecondaryMap<Value, Option<Block>> =
-            SecondaryMap::with_default_and_len(None, func.value_count());
-        for &block in cfg.reverse_postorder() {
-            for &inst in &func.blocks[block].insts {
-                func.inst_results(inst).for_each(|value| defined_in[value] = Some(block));
-            }
-        }
-        let definition = |value: Value| match func.definition(value) {
-            ValueDefinition::Parameter(block) => Some(block),
-            ValueDefinition::Result(_) | ValueDefinition::Alias(_) => defined_in[value],
-        };
-        // Each value's uses by block first, so that one value is walked at a time: then the last entry of a list tells whether it is in it.
-        let mut uses: Vec<(Value, Block)> = Vec::new();
-        for &block in cfg.reverse_postorder() {
-            let data = &func.blocks[block];
-            let mut add = |value: Value| {
-                if definition(value) != Some(block) {
-                    uses.push((value, block));
-                }
-            };
-            for &inst in &data.insts {
-                func.operands(inst).iter().for_each(|&value| add(value));
-            }
-            data.terminator.for_each_value(add);
-        }
-        uses.sort_unstable();
-        uses.dedup();
-
+        let definitions = DefinitionBlocks::new(func, cfg);
         let mut live_in: SecondaryMap<Block, Vec<Value>> =
             SecondaryMap::with_default_and_len(Vec::new(), func.blocks.len());
         let mut work = Vec::new();
-        for (value, block) in uses {
+        for (value, block) in uses_elsewhere(func, cfg, &definitions) {
             work.push(block);
             while let Some(block) = work.pop() {
-                if definition(value) == Some(block) || live_in[block].last() == Some(&value) {
+                if definitions.of(func, value) == Some(block) || live_in[block].last() == Some(&value) {
                     continue;
                 }
                 live_in[block].push(value);

@@ -15,7 +15,7 @@ mod uses;
 pub use components::strongly_connected_components;
 pub use control_flow::ControlFlowGraph;
 pub use dominators::DominatorTree;
-pub use liveness::Liveness;
+pub use liveness::{DefinitionBlocks, Liveness, uses_elsewhere};
 pub use loops::{Loop, LoopForest};
 pub use needed::{Incoming, Needed};
 pub use uses::{UseCounts, User, Users};

@@ -159,6 +159,15 @@ impl Callees {
     }
 }
 
+/// The functions, from last to first and from first to last by turns: long chains of calls mostly go one way.
+fn in_turn(module: &Module, forwards: &mut bool) -> Vec<FunctionId> {
+    let mut functions: Vec<FunctionId> = module.functions.keys().collect();
+    if !std::mem::replace(forwards, !*forwards) {
+        functions.reverse();
+    }
+    functions
+}
+
 /// Every function whose reference exists as a value.
 fn functions_taken(module: &Module, summaries: &SecondaryMap<FunctionId, Summary>, crossing: bool) -> Vec<FunctionId> {
     let mut taken = functions_taken_by_items(module, crossing);
@@ -341,29 +350,34 @@ impl Analysis {
             !summary.suspends.is_empty() || !summary.switches.is_empty() || summary.resumes.iter().any(escapes)
         };
         let mut definite: FxHashSet<FunctionId> = module.functions.keys().filter(by_itself).collect();
-        loop {
+        let mut changed = true;
+        let mut forwards = false;
+        while changed {
+            changed = false;
             // Of indirect calls only the type matters.
             let mut known: FxHashMap<TypeId, bool> = FxHashMap::default();
-            let mut suspends = |callee| match callee {
-                Callee::Direct(target) => definite.contains(&target),
-                Callee::Typed(_) if self.promises.name_indirect_calls() => true,
-                Callee::Typed(ty) => *known.entry(ty).or_insert_with(|| {
-                    !self.foreign_calls && self.callees.of(ty).iter().all(|target| definite.contains(target))
-                }),
-            };
-            let mut calls = |id: &FunctionId| {
-                summaries[*id].calls.iter().any(|&callee| self.call_suspends(*id, callee) && suspends(callee))
-            };
-            let found: Vec<FunctionId> = module
-                .functions
-                .keys()
-                .filter(|id| !self.escapes[*id].is_empty() && !definite.contains(id) && calls(id))
-                .collect();
-            if found.is_empty() {
-                return definite;
+            for id in in_turn(module, &mut forwards) {
+                if self.escapes[id].is_empty() || definite.contains(&id) {
+                    continue;
+                }
+                let suspends = summaries[id].calls.iter().any(|&callee| {
+                    self.call_suspends(id, callee)
+                        && match callee {
+                            Callee::Direct(target) => definite.contains(&target),
+                            Callee::Typed(_) if self.promises.name_indirect_calls() => true,
+                            Callee::Typed(ty) => *known.entry(ty).or_insert_with(|| {
+                                !self.foreign_calls
+                                    && self.callees.of(ty).iter().all(|target| definite.contains(target))
+                            }),
+                        }
+                });
+                if suspends {
+                    definite.insert(id);
+                    changed = true;
+                }
             }
-            definite.extend(found);
         }
+        definite
     }
 
     /// What may escape a resume site of this function, whose continuation may run out of room if `nests`.
@@ -400,9 +414,10 @@ impl Analysis {
         }
         // Rounds over all functions until nothing changes: call graphs are shallow in rounds, and a round is one look at each call.
         let mut changed = true;
+        let mut forwards = false;
         while changed {
             changed = false;
-            for id in module.functions.keys().rev() {
+            for id in in_turn(module, &mut forwards) {
                 let summary = &summaries[id];
                 let mut escapes = self.escapes[id].clone();
                 for &tag in &summary.suspends {

@@ -10,7 +10,7 @@ use super::split::{Point, Treatment, is_rematerialised, split};
 use super::ssa::{Definition, repair};
 use super::store::FrameField;
 use super::suspension::SavedFrame;
-use super::{Copies, Error, Lowering};
+use super::{Error, Lowering};
 use indexmap::IndexMap;
 use rustc_hash::{FxHashMap, FxHashSet};
 use wasmfx_ir::analysis::Liveness;
@@ -76,6 +76,8 @@ pub(super) struct Prepared {
     liveness: Liveness,
     order: Order,
     layout: Layout,
+    /// Whether it has one copy.
+    is_only: bool,
     /// Where it needs one.
     pub(super) resumable: Option<Resumable>,
 }
@@ -168,21 +170,13 @@ impl Lowering<'_> {
         }
     }
 
-    /// Cuts a body at its points, and reserves what its copies will be called by.
-    pub(super) fn prepare_function(&mut self, function: FunctionId) -> Result<Prepared, Error> {
+    /// Cuts a body at its points, and reserves what its copies will be called by. A function whose points share has one copy.
+    pub(super) fn prepare_function(&mut self, function: FunctionId, sharing: Sharing) -> Result<Prepared, Error> {
         let mut func = self.take_body(function)?;
         self.translate_body(&mut func)?;
         self.call_where_unwinding_ends(function, &mut func);
-        let sharing = match self.options.copies {
-            _ if !self.one_copy.contains(&function) => Sharing::Never,
-            Copies::One => Sharing::Always,
-            Copies::Auto | Copies::Two => Sharing::UnlessCrowded,
-        };
         let (mut points, liveness, order, is_only) =
             split(&mut func, sharing, &mut |operator, handlers| self.treatment(function, operator, handlers));
-        if !is_only {
-            self.one_copy.remove(&function);
-        }
         let layout = Layout::new(self, &func, &points, is_only);
         let first_clause = self.store.first_clause_entry();
         let mut slots = 0;
@@ -201,7 +195,7 @@ impl Lowering<'_> {
             self.report.copied(function, copy, &layout);
             Resumable { copy, first_slot, slots }
         });
-        Ok(Prepared { function, func, points, liveness, order, layout, resumable })
+        Ok(Prepared { function, func, points, liveness, order, layout, is_only, resumable })
     }
 
     /// A tail call at which unwinding ends becomes a call, since no caller behind it would notice. Space stays constant: outside of continuations
@@ -227,12 +221,11 @@ impl Lowering<'_> {
 
     /// Makes the fast copy of a function in place, and its resumable copy where it needs one.
     pub(super) fn expand_function(&mut self, prepared: Prepared) -> Result<(), Error> {
-        let Prepared { function, func, points, liveness, order, layout, resumable } = prepared;
+        let Prepared { function, func, points, liveness, order, layout, is_only, resumable } = prepared;
         let result_types = self.original_results(self.module.functions[function].ty);
         let lowered_results = self.lowered_types(&result_types);
         let may_suspend = !self.analysis.escapes[function].is_empty();
         let nests = self.analysis.nests[function];
-        let one_copy = self.one_copy.contains(&function);
         let copy = |func: Func, flavour: Flavour| Copy {
             function,
             func,
@@ -245,13 +238,13 @@ impl Lowering<'_> {
             slots: resumable.map_or(0, |resumable| resumable.slots),
             may_suspend,
             saves_out_of_line: points.iter().filter(|point| point.needs_frame()).count() >= MANY_POINTS,
-            is_only: one_copy,
+            is_only,
             saving: FxHashMap::default(),
             exit: None,
             common: FxHashSet::default(),
         };
         if let Some(resumable) = resumable {
-            let body = if one_copy {
+            let body = if is_only {
                 self.reentering(function, &layout)?
             } else {
                 self.resumable_copy(copy(func.clone(), Flavour::Fast), &points, order.clone(), resumable)?
@@ -263,18 +256,18 @@ impl Lowering<'_> {
         for point in &points {
             self.expand_point(&mut fast, point)?;
         }
-        if let (true, Some(resumable)) = (one_copy, resumable) {
+        if let (true, Some(resumable)) = (is_only, resumable) {
             self.add_reentry(&mut fast, &points, order, resumable)?;
         }
         let mut func = fast.func;
-        self.count_depth_from_tail_calls(function, &mut func);
+        self.begin_anew_at_tail_calls(function, &mut func);
         finish(&mut func);
         self.module.functions[function].body = Body::Lifted(Box::new(func));
         Ok(())
     }
 
     /// Outside of all continuations, where nothing is left to restore behind a tail call, and nothing is being unwound.
-    fn count_depth_from_tail_calls(&self, function: FunctionId, func: &mut Func) {
+    fn begin_anew_at_tail_calls(&self, function: FunctionId, func: &mut Func) {
         for block in func.blocks.keys() {
             let Terminator::TailCall { operator, .. } = func.blocks[block].terminator else { continue };
             let callee = callee(&func.operators[operator]);
@@ -311,32 +304,17 @@ impl Lowering<'_> {
         copy.func.entry = entry;
         copy.func.ty = TypeId::from_u32(self.store.items.resume_type);
         copy.func.results = Box::new([ValType::I32]);
-        self.enter_at_points(&mut copy, points, order, resumable, entry, frame)?;
-        finish(&mut copy.func);
-        Ok(copy.func)
-    }
-
-    /// Lets a resumable copy go on behind the point that its frame says, from the end of a block on that nothing ends yet.
-    fn enter_at_points(
-        &mut self,
-        copy: &mut Copy<'_>,
-        points: &[Point],
-        order: Order,
-        resumable: Resumable,
-        block: Block,
-        frame: Value,
-    ) -> Result<(), Error> {
-        self.hoist_constants(copy, points);
-        let mut definitions = self.load_common_values(copy, block, frame);
+        self.hoist_constants(&mut copy, points);
+        let mut definitions = self.load_common_values(&mut copy, entry, frame);
         let mut targets = Vec::new();
         for point in points.iter().filter(|point| point.needs_frame()) {
-            self.add_stubs(copy, point, Some(frame), &mut targets, &mut definitions)?;
+            self.add_stubs(&mut copy, point, Some(frame), &mut targets, &mut definitions)?;
         }
-        let b = &mut Builder::at(&mut copy.func, block);
-        self.switch_between(b, frame, resumable.first_slot, targets);
+        self.switch_between(&mut Builder::at(&mut copy.func, entry), frame, resumable.first_slot, targets);
         let undefining = dispatch_at_headers(&mut copy.func, order, &mut definitions, &FxHashSet::default());
         repair(&mut copy.func, &definitions, &undefining);
-        Ok(())
+        finish(&mut copy.func);
+        Ok(copy.func)
     }
 
     /// In a resumable copy results are left for the next frame, and tail calls are calls.
@@ -446,7 +424,7 @@ impl Lowering<'_> {
 
     /// Loads, before it is known where a copy of many points goes on, what most of them need. Where a value is not saved in this slot, nothing uses
     /// what is loaded.
-    fn load_common_values(&mut self, copy: &mut Copy<'_>, block: Block, frame: Value) -> Vec<Definition> {
+    fn load_common_values(&mut self, copy: &mut Copy<'_>, entry: Block, frame: Value) -> Vec<Definition> {
         let mut definitions = Vec::new();
         let points = copy.layout.points.iter().filter(|saved| !saved.is_empty()).count();
         if !copy.saves_out_of_line {
@@ -461,9 +439,9 @@ impl Lowering<'_> {
                 continue;
             }
             copy.common.insert((variable, slot));
-            let b = &mut Builder::at(&mut copy.func, block);
+            let b = &mut Builder::at(&mut copy.func, entry);
             let value = self.load(b, copy.layout, frame, slot, slot.ty);
-            definitions.push(Definition { variable, block, value });
+            definitions.push(Definition { variable, block: entry, value });
         }
         definitions
     }

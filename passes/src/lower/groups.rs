@@ -5,17 +5,18 @@
 
 use super::split::Point;
 use rustc_hash::{FxHashMap, FxHashSet};
-use wasmfx_ir::analysis::{ControlFlowGraph, DominatorTree, LoopForest};
-use wasmfx_ir::entity::SecondaryMap;
-use wasmfx_ir::func::{Block, Func, Value};
+use wasmfx_ir::analysis::{ControlFlowGraph, DefinitionBlocks, DominatorTree, LoopForest};
+use wasmfx_ir::func::{Func, Value};
 use wasmfx_ir::wasmparser::{Operator, ValType};
 
 /// Whether points may share.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Sharing {
+    /// Each point saves and loads for itself.
     Never,
     /// Unless a loop is crowded: then sharing, and having one copy, would cost more than it brings.
     UnlessCrowded,
+    /// Even then.
     Always,
 }
 
@@ -47,12 +48,7 @@ pub(super) fn group_points(func: &Func, cfg: &ControlFlowGraph, points: &mut [Po
     if sharing == Sharing::UnlessCrowded && crowd.values().any(|&points| points >= CROWD) {
         return false;
     }
-    let mut defined_in: SecondaryMap<Value, Option<Block>> =
-        SecondaryMap::with_default_and_len(None, func.value_count());
-    for (block, data) in func.blocks.iter() {
-        let results = data.insts.iter().flat_map(|&inst| func.inst_results(inst));
-        data.params.iter().copied().chain(results).for_each(|value| defined_in[value] = Some(block));
-    }
+    let definitions = DefinitionBlocks::new(func, cfg);
     let mut order: Vec<usize> = (0..points.len()).filter(|&index| can_share(&points[index])).collect();
     order.sort_by_key(|&index| std::cmp::Reverse(points[index].saved.len()));
     let mut groups: Vec<Group> = Vec::new();
@@ -62,7 +58,7 @@ pub(super) fn group_points(func: &Func, cfg: &ControlFlowGraph, points: &mut [Po
         let is_known = |value: &Value| {
             own.contains(value)
                 || !matches!(func.value_type(*value), ValType::Ref(_))
-                    && defined_in[*value].is_some_and(|block| dominators.dominates(block, point.block))
+                    && definitions.of(func, *value).is_some_and(|block| dominators.dominates(block, point.block))
         };
         let fits = |group: &&Group| {
             own.iter().all(|value| group.saved.binary_search(value).is_ok()) && group.saved.iter().all(is_known)

@@ -166,8 +166,6 @@ struct Lowering<'m> {
     resume_slots: Vec<FunctionId>,
     /// Functions whose resume sites leave all frames to the driver: what they took in suspends, and came with a resume site that serves other callers.
     drives_out_of_line: FxHashSet<FunctionId>,
-    /// Functions that are their own resumable copy.
-    one_copy: FxHashSet<FunctionId>,
     /// The resumable copies that resume sites call directly.
     innermost: Vec<Resumable>,
     matchers: IndexMap<Vec<(u32, bool)>, FunctionId>,
@@ -278,10 +276,10 @@ pub fn lower_module(module: &mut Module, options: &Options) -> Result<Report, Er
         let tags = tag_identity::tags_of_suspensions(lowering.module, &summaries);
         lowering.find_equal_tags(&tags);
     }
-    lowering.one_copy = lowering.functions_of_one_copy(&summaries);
+    let sharing = lowering.sharing(&summaries);
     let mut prepared = Vec::with_capacity(touched.len());
     for &function in &touched {
-        let cut = lowering.prepare_function(function);
+        let cut = lowering.prepare_function(function, sharing[function]);
         prepared.push(cut.map_err(|error| lowering.in_function(error, function))?);
     }
     lowering.innermost = lowering.likely_innermost(&prepared);

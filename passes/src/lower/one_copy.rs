@@ -2,15 +2,16 @@
 //!
 //! Such a function is its own resumable copy. Its entry asks whether something is being unwound, which never is when a function is called: then it is
 //! *entered again*, with the frame where the last frame of a suspension would be, and goes on behind the point that the frame says. What is in the
-//! table of resume functions is a small function that does this. A frame is not used again in place, loops with points inside have a dispatching
-//! header, and each call costs a test: most programs are a little slower, and large ones not half as large.
+//! table of resume functions is a small function that does this. It costs a test whenever the function is called, dispatching headers of loops with
+//! points inside, and that no frame is used again in place.
 //!
 //! It is done to functions that may suspend only as far as the types of indirect calls say. Where any callback suspends, those are most functions of a
-//! large program, and most of them never do.
+//! large program, and most of them never do. Those with loops of very many points keep two copies, see [`groups`](super::groups).
 
 use super::builder::{Builder, zero_operator};
 use super::dispatch::{Order, dispatch_at_headers};
 use super::function::{Copy, Resumable, in_groups};
+use super::groups::Sharing;
 use super::layout::{Layout, of_type};
 use super::scan::{Callee, Summary};
 use super::split::Point;
@@ -55,21 +56,20 @@ impl Tie {
 }
 
 impl Lowering<'_> {
-    /// The functions that get one copy, among those that may suspend.
-    pub(super) fn functions_of_one_copy(&self, summaries: &SecondaryMap<FunctionId, Summary>) -> FxHashSet<FunctionId> {
-        if self.options.copies == Copies::Two {
-            return FxHashSet::default();
+    /// Whether the points of each function share, and so whether it has one copy.
+    pub(super) fn sharing(&self, summaries: &SecondaryMap<FunctionId, Summary>) -> SecondaryMap<FunctionId, Sharing> {
+        let mut sharing = SecondaryMap::with_default_and_len(Sharing::Never, self.module.functions.len());
+        let (wanted, two) = match self.options.copies {
+            Copies::Two => return sharing,
+            Copies::One => (Sharing::Always, FxHashSet::default()),
+            Copies::Auto => (Sharing::UnlessCrowded, self.analysis.definitely_suspending(self.module, summaries)),
+        };
+        for function in self.module.functions.keys().filter(|function| !two.contains(function)) {
+            if self.analysis.may_suspend(Callee::Direct(function)) && self.parameters_have_defaults(function) {
+                sharing[function] = wanted;
+            }
         }
-        let definite = match self.options.copies {
-            Copies::Auto => self.analysis.definitely_suspending(self.module, summaries),
-            Copies::One | Copies::Two => FxHashSet::default(),
-        };
-        let may_have_one = |&function: &FunctionId| {
-            self.analysis.may_suspend(Callee::Direct(function))
-                && !definite.contains(&function)
-                && self.parameters_have_defaults(function)
-        };
-        self.module.functions.keys().filter(may_have_one).collect()
+        sharing
     }
 
     /// Whether a function can be called when there are no arguments.

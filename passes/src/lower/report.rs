@@ -44,8 +44,8 @@ pub struct FunctionReport {
     pub switches: Vec<String>,
     /// Whether it may ask an outer `resume` to start a continuation, to keep nested resumes off the engine's stack.
     pub starts: bool,
-    /// Functions on the way to one that suspends (or resumes) by itself: itself first, the reason last.
-    pub reason: Vec<String>,
+    /// Where it suspends because of a callee only: which, on a shortest way to one that suspends (or resumes) by itself. [`Report::reason`] is the way.
+    pub suspends_in: Option<FunctionId>,
     /// Its fast copy: the function itself, unless an entry took its place.
     pub fast: FunctionId,
     /// Its resumable copy, where it has one.
@@ -78,25 +78,29 @@ impl Report {
                 let tag: wasmfx_ir::module::TagId = tag;
                 module.tags[tag].name.clone().unwrap_or_else(|| tag.to_string())
             };
-            let mut reason = vec![function_name(module, id)];
-            let mut at = id;
-            while let Some(next) = reasons[at] {
-                reason.push(function_name(module, next));
-                at = next;
-            }
             self.functions.push(FunctionReport {
                 function: id,
                 name: function_name(module, id),
                 suspends: escapes.suspensions(module.tags.len()).map(name).collect(),
                 switches: escapes.switches(module.tags.len()).map(name).collect(),
                 starts: escapes.starts(),
-                reason,
+                suspends_in: reasons[id],
                 fast: id,
                 copy: None,
                 frame_size: 0,
                 bytes: Bytes::default(),
             });
         }
+    }
+
+    /// Functions on the way to one that suspends (or resumes) by itself: itself first, the reason last.
+    pub fn reason<'r>(&'r self, function: &'r FunctionReport) -> Vec<&'r str> {
+        let next = |function: &&'r FunctionReport| self.of(function.suspends_in?);
+        std::iter::successors(Some(function), next).map(|function| &*function.name).collect()
+    }
+
+    fn of(&self, function: FunctionId) -> Option<&FunctionReport> {
+        Some(&self.functions[self.functions.binary_search_by_key(&function, |report| report.function).ok()?])
     }
 
     /// Fills in what the functions cost: `original` has the bytes of each function before, `lowered` those of each function after.

@@ -351,7 +351,6 @@ pub(super) fn set_up<'m>(
         values,
         resume_slots: Vec::new(),
         drives_out_of_line: FxHashSet::default(),
-        one_copy: FxHashSet::default(),
         innermost: Vec::new(),
         matchers: IndexMap::new(),
         identity_number: 0,

@@ -4,8 +4,8 @@
 //! definitions meet (Cytron et al. 1991, pruned by liveness), and each use is led to the definition that reaches it.
 
 use super::builder::zero_operator;
-use rustc_hash::{FxHashMap, FxHashSet};
-use wasmfx_ir::analysis::{ControlFlowGraph, DominatorTree};
+use rustc_hash::FxHashMap;
+use wasmfx_ir::analysis::{ControlFlowGraph, DefinitionBlocks, DominatorTree, uses_elsewhere};
 use wasmfx_ir::entity::{Entity, SecondaryMap};
 use wasmfx_ir::func::{Block, Func, Terminator, Value, ValueDefinition};
 use wasmfx_ir::wasmparser::ValType;
@@ -49,50 +49,42 @@ pub(super) fn repair(func: &mut Func, definitions: &[Definition], undefining: &[
         blocks_of.entry(definition.variable).or_default().push(definition.block);
         added[definition.block].push((definition.variable, definition.value));
     }
-    for &block in cfg.reverse_postorder() {
-        for &param in &func.blocks[block].params {
-            if is_variable[param] {
-                blocks_of.entry(param).or_default().push(block);
-            }
-        }
-        for &inst in &func.blocks[block].insts {
-            for result in func.inst_results(inst).filter(|&result| is_variable[result]) {
-                blocks_of.entry(result).or_default().push(block);
-            }
-        }
-    }
-
-    let uses = exposed_uses(func, &cfg, &is_variable);
+    let original = DefinitionBlocks::new(func, &cfg);
+    let uses = uses_elsewhere(func, &cfg, &original);
     let mut undefines = SecondaryMap::with_default_and_len(false, func.blocks.len());
     undefining.iter().for_each(|&block| undefines[block] = true);
-    // The last variable that was found live at the beginning of each block.
-    let mut live_in: SecondaryMap<Block, Option<Value>> = SecondaryMap::with_default_and_len(None, func.blocks.len());
+    // For each block, the last variable that it defines, or that is needed at its beginning and has no parameter there.
+    let mut defines: SecondaryMap<Block, Option<Value>> = SecondaryMap::with_default_and_len(None, func.blocks.len());
+    let mut needs: SecondaryMap<Block, Option<Value>> = SecondaryMap::with_default_and_len(None, func.blocks.len());
 
     // Where definitions of a variable that is still needed meet.
     let mut joins: SecondaryMap<Block, Vec<(Value, Value)>> =
         SecondaryMap::with_default_and_len(Vec::new(), func.blocks.len());
     for &variable in &variables {
         let ty = func.value_type(variable);
-        let mut work = blocks_of.remove(&variable).unwrap_or_default();
-        let mut live: Vec<Block> = uses.get(&variable).cloned().unwrap_or_default();
-        let defined_at_end: FxHashSet<Block> = work.iter().copied().collect();
-        while let Some(block) = live.pop() {
-            if live_in[block].replace(variable) == Some(variable) {
+        let mut work = blocks_of.remove(&variable).expect("a variable has a definition");
+        work.extend(original.of(func, variable));
+        work.iter().for_each(|&block| defines[block] = Some(variable));
+        let first = uses.partition_point(|&(value, _)| value < variable);
+        let its_uses = uses[first..].iter().take_while(|&&(value, _)| value == variable);
+        // What an undefining block seems to use it does not.
+        let mut needed: Vec<Block> = its_uses.map(|&(_, block)| block).filter(|&block| !undefines[block]).collect();
+        while let Some(block) = needed.pop() {
+            if needs[block].replace(variable) == Some(variable) {
                 continue;
             }
             for &from in cfg.predecessors(block) {
                 if undefines[from] {
                     work.push(from);
-                } else if !defined_at_end.contains(&from) {
-                    live.push(from);
+                } else if defines[from] != Some(variable) {
+                    needed.push(from);
                 }
             }
         }
-        let mut joined: Vec<Block> = Vec::new();
         while let Some(block) = work.pop() {
             for &frontier in &frontiers[block.index()] {
-                if live_in[frontier] == Some(variable) && !joined.contains(&frontier) {
-                    joined.push(frontier);
+                if needs[frontier] == Some(variable) {
+                    needs[frontier] = None;
                     let param = func.add_block_param(frontier, ty);
                     joins[frontier].push((variable, param));
                     work.push(frontier);
@@ -102,34 +94,6 @@ pub(super) fn repair(func: &mut Func, definitions: &[Definition], undefining: &[
     }
 
     rename(func, &dominators, &is_variable, &added, &joins, &undefines);
-}
-
-/// For each variable, the blocks that use what it is at their beginning.
-fn exposed_uses(
-    func: &Func,
-    cfg: &ControlFlowGraph,
-    is_variable: &SecondaryMap<Value, bool>,
-) -> FxHashMap<Value, Vec<Block>> {
-    let mut uses: FxHashMap<Value, Vec<Block>> = FxHashMap::default();
-    let mut defined: SecondaryMap<Value, Option<Block>> = SecondaryMap::with_default_and_len(None, func.value_count());
-    for &block in cfg.reverse_postorder() {
-        let data = &func.blocks[block];
-        data.params.iter().for_each(|&param| defined[param] = Some(block));
-        let mut add = |value: Value, defined: &SecondaryMap<Value, Option<Block>>| {
-            if is_variable[value] && defined[value] != Some(block) {
-                let blocks = uses.entry(value).or_default();
-                if blocks.last() != Some(&block) {
-                    blocks.push(block);
-                }
-            }
-        };
-        for &inst in &data.insts {
-            func.operands(inst).iter().for_each(|&operand| add(operand, &defined));
-            func.inst_results(inst).for_each(|result| defined[result] = Some(block));
-        }
-        data.terminator.for_each_value(|value| add(value, &defined));
-    }
-    uses
 }
 
 /// The dominance frontier of each block.
