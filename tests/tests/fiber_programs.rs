@@ -67,8 +67,8 @@ fn check_variant_finished(name: &str, finish: Finish) {
     for workload in &WORKLOADS {
         let Some(module) = workload.module(&fixtures(), variant.build) else { continue };
         if !module.exists() {
-            assert_eq!(workload.program, BUILT_ON_DEMAND, "{} is not there", module.display());
-            eprintln!("skipped: rows, which fixtures/fiber/build.sh makes");
+            assert_eq!(workload.built_as, BUILT_ON_DEMAND, "{} is not there", module.display());
+            eprintln!("skipped: {}, which fixtures/fiber/build.sh makes", workload.label());
             continue;
         }
         let output = output(workload, variant, &module, finish);
