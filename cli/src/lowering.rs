@@ -150,7 +150,8 @@ pub fn lower_binary_at(binary: &[u8], options: &lower::Options, level: Option<Le
             let mut before = Options::default().at_level(level);
             if !(options.suspend_through.is_empty() && options.never_suspend.is_empty()) {
                 // The user's names are those of the input's functions, so each stays what it is until they have been looked up.
-                before.skip_passes = ["inlining", "duplicate-functions"].map(String::from).to_vec();
+                before.skip_passes =
+                    ["inlining", "duplicate-functions", "remove-unused-module-elements"].map(String::from).to_vec();
             }
             optimized = optimizer_of(before).run(binary)?.bytes;
             &optimized[..]

@@ -24,7 +24,7 @@ use crate::entity::Entity;
 use crate::error::{Error, Result};
 use crate::func::{Block, BlockCall, Func, Handler, Inst, Invoke, OperatorId, Terminator, Value, ValueDefinition};
 use crate::module::{
-    Body, DataId, ElementId, ElementItems, ElementKind, FunctionId, GlobalId, MemoryId, Module, Origin, TableId, TagId,
+    DataId, ElementId, ElementItems, ElementKind, FunctionId, GlobalId, MemoryId, Module, Origin, TableId, TagId,
     TypeId,
 };
 use crate::opcode::Opcode;
@@ -34,22 +34,6 @@ use crate::signature::{fixed_arity, func_type, signature};
 use crate::subtype::Subtyping;
 use std::fmt::Display;
 use wasmparser::{FuncType, HeapType, Operator, RefType, ValType};
-
-/// Checks a module, and all of its bodies that are in SSA form.
-///
-/// # Errors
-/// An internal error that names the function, the block and the instruction.
-pub fn verify_module(module: &Module) -> Result<()> {
-    verify_items(module)?;
-    let subtyping = Subtyping::new(&module.types);
-    for (id, function) in module.functions.iter() {
-        if let Body::Lifted(func) = &function.body {
-            verify_func(module, &subtyping, func)
-                .map_err(|error| error.in_function(id.as_u32(), function.name.as_deref()))?;
-        }
-    }
-    Ok(())
-}
 
 /// Checks what is in a module besides bodies.
 ///

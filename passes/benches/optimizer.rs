@@ -16,6 +16,10 @@ use wasmfx_passes::optimizer::{Optimizer, Stripping};
 use wasmfx_passes::options::{Level, Options};
 use wasmfx_passes::pipeline::Pipeline;
 
+/// What `wasmfx-opt` allocates with.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const MODULES: [&str; 6] = ["sqlite", "zstd", "quickjs", "sqljs", "tree-sitter", "esbuild"];
 /// The modules that are programs, and the arguments that they are run with.
 const PROGRAMS: [(&str, &[&str]); 3] =

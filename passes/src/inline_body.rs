@@ -14,116 +14,82 @@ enum Exit {
     Return,
 }
 
-/// Replaces the call at position `at` of `block` by the body of its callee. What followed the call moves to a new block, which is returned.
-///
-/// `signature_results` are the callee's result types; `function_results` gives those of any function type, for tail calls of the callee,
-/// which become ordinary calls.
-///
-/// # Panics
-/// If the instruction is not a call with as many operands as the callee has parameters.
-pub fn inline_call(
-    caller: &mut Func,
-    block: Block,
-    at: usize,
-    callee: &Func,
-    tail_call_results: &dyn Fn(&Operator<'static>) -> Box<[ValType]>,
-) -> Block {
-    let inst = caller.blocks[block].insts[at];
-    let args: ValueVec = caller.operands(inst).iter().map(|&value| caller.resolve(value)).collect();
-    let rest = caller.add_block();
-    for (index, result) in caller.inst_results(inst).enumerate() {
-        let param = caller.add_block_param(rest, callee.results[index]);
-        caller.source_locals[param] = caller.source_locals[result];
-        caller.make_alias(result, param);
-    }
-    caller.blocks[rest].insts = caller.blocks[block].insts.split_off(at + 1);
-    caller.blocks[block].insts.pop();
-    caller.blocks[rest].terminator = std::mem::take(&mut caller.blocks[block].terminator);
-    let entry = copy_body(caller, callee, &Exit::Continue(rest), tail_call_results);
-    caller.blocks[block].terminator = Terminator::Jump(BlockCall { block: entry, args });
-    rest
+/// Copies bodies into one function, whose blocks the caller goes through meanwhile.
+pub struct Inliner<'a> {
+    /// The function that grows.
+    pub caller: &'a mut Func,
+    /// How many source locals it has.
+    local_count: u32,
 }
 
-/// Replaces the tail call that ends `block` by the body of its callee.
-///
-/// # Panics
-/// If the block does not end with a tail call.
-pub fn inline_tail_call(
-    caller: &mut Func,
-    block: Block,
-    callee: &Func,
-    tail_call_results: &dyn Fn(&Operator<'static>) -> Box<[ValType]>,
-) {
-    let Terminator::TailCall { args, .. } = caller.blocks[block].terminator.clone() else {
-        panic!("{block} does not end with a tail call");
-    };
-    let entry = copy_body(caller, callee, &Exit::Return, tail_call_results);
-    caller.blocks[block].terminator = Terminator::Jump(BlockCall { block: entry, args });
+/// The results of what a tail call calls.
+pub type TailCallResults<'a> = &'a dyn Fn(&Operator<'static>) -> Box<[ValType]>;
+
+impl<'a> Inliner<'a> {
+    /// Begins with a function as it is.
+    pub fn new(caller: &'a mut Func) -> Self {
+        let local_count = source_local_count(caller);
+        Self { caller, local_count }
+    }
+
+    /// Puts the body of a callee at the end of `block`, which has no terminator yet, in place of `call`, which is in no block.
+    /// What follows the call belongs to the block that is returned, which has no terminator either. Tail calls of the callee become ordinary ones.
+    ///
+    /// # Panics
+    /// If the instruction is not a call with as many operands as the callee has parameters.
+    pub fn inline_call(&mut self, block: Block, call: Inst, callee: &Func, results: TailCallResults<'_>) -> Block {
+        let caller = &mut *self.caller;
+        let args: ValueVec = caller.operands(call).iter().map(|&value| caller.resolve(value)).collect();
+        let rest = caller.add_block();
+        for (index, result) in caller.inst_results(call).enumerate() {
+            let param = caller.add_block_param(rest, callee.results[index]);
+            caller.source_locals[param] = caller.source_locals[result];
+            caller.make_alias(result, param);
+        }
+        let entry = self.copy_body(callee, &Exit::Continue(rest), results);
+        self.caller.blocks[block].terminator = Terminator::Jump(BlockCall { block: entry, args });
+        rest
+    }
+
+    /// Replaces the tail call that ends `block` by the body of its callee.
+    ///
+    /// # Panics
+    /// If the block does not end with a tail call.
+    pub fn inline_tail_call(&mut self, block: Block, callee: &Func, results: TailCallResults<'_>) {
+        let Terminator::TailCall { args, .. } = self.caller.blocks[block].terminator.clone() else {
+            panic!("{block} does not end with a tail call");
+        };
+        let entry = self.copy_body(callee, &Exit::Return, results);
+        self.caller.blocks[block].terminator = Terminator::Jump(BlockCall { block: entry, args });
+    }
+
+    /// Copies all of the callee's blocks; returns the copy of its entry.
+    fn copy_body(&mut self, callee: &Func, exit: &Exit, results: TailCallResults<'_>) -> Block {
+        // The caller is to grow: its old bytes, with the call, would win by size.
+        self.caller.original = None;
+        let mut copy = BodyCopy {
+            first_local: self.local_count,
+            blocks: SecondaryMap::with_default_and_len(callee.entry, callee.blocks.len()),
+            values: SecondaryMap::with_default_and_len(Value::from_u32(0), callee.value_count()),
+            operators: SecondaryMap::with_default_and_len(None, callee.operators.len()),
+            caller: &mut *self.caller,
+            callee,
+        };
+        copy.caller.local_names.resize(self.local_count as usize, None);
+        copy.caller.local_names.extend(callee.local_names.iter().cloned());
+        self.local_count += source_local_count(callee);
+        copy.copy(exit, results)
+    }
 }
 
 /// The call operator that does what a tail call does, but returns.
-fn call_of_tail_call(operator: &Operator<'static>) -> Operator<'static> {
+pub fn call_of_tail_call(operator: &Operator<'static>) -> Operator<'static> {
     match *operator {
         Operator::ReturnCall { function_index } => Operator::Call { function_index },
         Operator::ReturnCallIndirect { type_index, table_index } => Operator::CallIndirect { type_index, table_index },
         Operator::ReturnCallRef { type_index } => Operator::CallRef { type_index },
         ref other => panic!("{other:?} is not a tail call"),
     }
-}
-
-/// Copies all of the callee's blocks; returns the copy of its entry.
-fn copy_body(
-    caller: &mut Func,
-    callee: &Func,
-    exit: &Exit,
-    tail_call_results: &dyn Fn(&Operator<'static>) -> Box<[ValType]>,
-) -> Block {
-    // The caller is to grow: its old bytes, with the call, would win by size.
-    caller.original = None;
-    let first_local = source_local_count(caller);
-    let mut copy = BodyCopy {
-        first_local,
-        blocks: SecondaryMap::with_default_and_len(callee.entry, callee.blocks.len()),
-        values: SecondaryMap::with_default_and_len(Value::from_u32(0), callee.value_count()),
-        operators: SecondaryMap::with_default_and_len(None, callee.operators.len()),
-        caller,
-        callee,
-    };
-    copy.caller.local_names.resize(first_local as usize, None);
-    copy.caller.local_names.extend(callee.local_names.iter().cloned());
-    for (block, data) in callee.blocks.iter() {
-        let new = copy.caller.add_block();
-        copy.blocks[block] = new;
-        for &param in &data.params {
-            let value = copy.caller.add_block_param(new, callee.value_type(param));
-            copy.set_value(param, value);
-        }
-    }
-    // Definitions may stand after uses in block order, so all results get their values before any operand is looked up.
-    let mut insts: Vec<(Block, Inst, Inst)> = Vec::new();
-    for (block, data) in callee.blocks.iter() {
-        for &inst in &data.insts {
-            let operator = copy.operator(callee.operator_id(inst));
-            let results: ValueVec = callee.inst_results(inst).collect();
-            let types: Vec<ValType> = results.iter().map(|&value| callee.value_type(value)).collect();
-            let new = copy.caller.create_inst(operator, callee.operands(inst), &types);
-            for (old, new) in results.into_iter().zip(copy.caller.inst_results(new)) {
-                copy.set_value(old, new);
-            }
-            insts.push((block, inst, new));
-        }
-    }
-    for (block, inst, new) in insts {
-        for index in 0..callee.operands(inst).len() {
-            copy.caller.operands_mut(new)[index] = copy.value(callee.operands(inst)[index]);
-        }
-        let target = copy.blocks[block];
-        copy.caller.blocks[target].insts.push(new);
-    }
-    for (block, data) in callee.blocks.iter() {
-        copy.copy_terminator(copy.blocks[block], &data.terminator, exit, tail_call_results);
-    }
-    copy.blocks[callee.entry]
 }
 
 struct BodyCopy<'a> {
@@ -136,6 +102,44 @@ struct BodyCopy<'a> {
 }
 
 impl BodyCopy<'_> {
+    /// Copies all blocks; returns the copy of the entry.
+    fn copy(&mut self, exit: &Exit, tail_call_results: TailCallResults<'_>) -> Block {
+        let callee = self.callee;
+        for (block, data) in callee.blocks.iter() {
+            let new = self.caller.add_block();
+            self.blocks[block] = new;
+            for &param in &data.params {
+                let value = self.caller.add_block_param(new, callee.value_type(param));
+                self.set_value(param, value);
+            }
+        }
+        // Definitions may stand after uses in block order, so all results get their values before any operand is looked up.
+        let mut insts: Vec<(Block, Inst, Inst)> = Vec::new();
+        for (block, data) in callee.blocks.iter() {
+            for &inst in &data.insts {
+                let operator = self.operator(callee.operator_id(inst));
+                let results: ValueVec = callee.inst_results(inst).collect();
+                let types: Vec<ValType> = results.iter().map(|&value| callee.value_type(value)).collect();
+                let new = self.caller.create_inst(operator, callee.operands(inst), &types);
+                for (old, new) in results.into_iter().zip(self.caller.inst_results(new)) {
+                    self.set_value(old, new);
+                }
+                insts.push((block, inst, new));
+            }
+        }
+        for (block, inst, new) in insts {
+            for index in 0..callee.operands(inst).len() {
+                self.caller.operands_mut(new)[index] = self.value(callee.operands(inst)[index]);
+            }
+            let target = self.blocks[block];
+            self.caller.blocks[target].insts.push(new);
+        }
+        for (block, data) in callee.blocks.iter() {
+            self.copy_terminator(self.blocks[block], &data.terminator, exit, tail_call_results);
+        }
+        self.blocks[callee.entry]
+    }
+
     fn operator(&mut self, id: OperatorId) -> OperatorId {
         if let Some(known) = self.operators[id] {
             return known;
@@ -161,7 +165,7 @@ impl BodyCopy<'_> {
         target: Block,
         terminator: &Terminator,
         exit: &Exit,
-        tail_call_results: &dyn Fn(&Operator<'static>) -> Box<[ValType]>,
+        tail_call_results: TailCallResults<'_>,
     ) {
         let mut copy = terminator.clone();
         copy.for_each_value_mut(|value| *value = self.value(*value));

@@ -237,10 +237,12 @@ impl Optimizer {
 
 /// For each function, whether its body consists of the same bytes in two modules with the same functions.
 fn equal_bodies(a: &Module, b: &Module) -> Vec<bool> {
-    let bytes = |body: &Body| match body {
-        Body::Lazy(body) => Some(body.bytes().to_vec()),
-        Body::Import | Body::Lifted(_) | Body::Detached | Body::Removed => None,
-    };
+    fn bytes(body: &Body) -> Option<&[u8]> {
+        match body {
+            Body::Lazy(body) => Some(body.bytes()),
+            Body::Import | Body::Lifted(_) | Body::Detached | Body::Removed => None,
+        }
+    }
     a.functions.values().zip(b.functions.values()).map(|(a, b)| bytes(&a.body) == bytes(&b.body)).collect()
 }
 

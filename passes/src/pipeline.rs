@@ -11,6 +11,7 @@ use crate::progress::Progress;
 use indexmap::IndexMap;
 use rayon::prelude::*;
 use rustc_hash::FxHasher;
+use smallvec::SmallVec;
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -23,7 +24,7 @@ use wasmfx_ir::{Func, Module};
 
 /// How often a stage of function passes goes over one function at most: it stops as soon as a round changes nothing.
 const MAX_ROUNDS: usize = 3;
-/// The same before functions are inlined: what is not at rest then is gone over once more anyway.
+/// The same before functions are inlined: the next stage goes on where it left off.
 const EARLY_ROUNDS: usize = 2;
 
 /// A part of a pipeline.
@@ -39,7 +40,7 @@ enum Stage {
 #[derive(Copy, Clone, PartialEq, Eq)]
 enum Repetition {
     Once,
-    /// Until a round changes nothing, and at most so often; not at all if the function is as an earlier stage of this kind left it at rest.
+    /// Until a round changes nothing, and at most so often. Passes that have nothing new to look at do not run.
     UntilAtRest(usize),
     /// Once, and the passes after the first only if that one changed something.
     IfFirstChanges,
@@ -156,12 +157,11 @@ impl Pipeline {
             verify_after("lifting", module)?;
         }
         let mut changed = Changed::No;
-        let mut at_rest = AtRest::default();
+        let mut left = SecondaryMap::default();
         for stage in &self.stages {
             match stage {
                 Stage::Function { passes, repetition } => {
-                    changed |=
-                        run_function_passes(module, passes, *repetition, &mut at_rest, options, timings, progress)?;
+                    changed |= run_function_passes(module, passes, *repetition, &mut left, options, timings, progress)?;
                 }
                 Stage::Module(pass) => {
                     let PassKind::Module(run) = pass.kind else { unreachable!("a module stage holds a module pass") };
@@ -207,8 +207,13 @@ fn row(name: &str) -> &'static Pass {
     pass_table::find(name).unwrap_or_else(|| panic!("the pipelines name a pass {name:?} that the table does not have"))
 }
 
-/// The fingerprints of functions for which the last round of a stage changed nothing.
-type AtRest = SecondaryMap<FunctionId, Option<u64>>;
+/// How a stage left a function.
+#[derive(Clone)]
+struct Left {
+    fingerprint: u64,
+    /// Holds as long as the function has the fingerprint.
+    quiet: Quiet,
+}
 
 /// A hash of what a function consists of. If a change goes unnoticed, a round is missed, and nothing else.
 fn fingerprint(func: &Func) -> u64 {
@@ -226,11 +231,31 @@ fn fingerprint(func: &Func) -> u64 {
     hasher.finish()
 }
 
+/// The passes that would change nothing in a function as it is: no other pass has changed it since they ran. (No pass leaves
+/// work for itself.)
+#[derive(Clone, Default)]
+struct Quiet {
+    passes: SmallVec<[&'static str; 8]>,
+}
+
+impl Quiet {
+    fn contains(&self, pass: &Pass) -> bool {
+        self.passes.contains(&pass.name)
+    }
+
+    fn ran(&mut self, pass: &Pass, changed: Changed) {
+        if changed.is_yes() {
+            self.passes.clear();
+        }
+        self.passes.push(pass.name);
+    }
+}
+
 fn run_function_passes(
     module: &mut Module,
     passes: &[&'static Pass],
     repetition: Repetition,
-    at_rest: &mut AtRest,
+    left: &mut SecondaryMap<FunctionId, Option<Left>>,
     options: &Options,
     timings: &mut Timings,
     progress: &dyn Progress,
@@ -261,19 +286,20 @@ fn run_function_passes(
         }
         Ok(changed)
     };
-    // What a round ends with need not begin the next one.
-    let begins_with_what_it_ends = passes.len() > 1 && passes[0].name == passes[passes.len() - 1].name;
-    let run_all = |id: FunctionId, func: &mut Func, is_first_round: bool| -> Result<Changed> {
+    let run_all = |id: FunctionId, func: &mut Func, quiet: &mut Quiet| -> Result<Changed> {
         let mut changed = Changed::No;
-        let start = usize::from(begins_with_what_it_ends && !is_first_round);
-        for index in start..passes.len() {
-            changed |= run_pass(index, id, func)?;
+        for index in 0..passes.len() {
+            if !quiet.contains(passes[index]) {
+                let pass_changed = run_pass(index, id, func)?;
+                quiet.ran(passes[index], pass_changed);
+                changed |= pass_changed;
+            }
         }
         Ok(changed)
     };
-    let repeat = |id: FunctionId, func: &mut Func| -> Result<(Changed, Option<u64>)> {
+    let repeat = |id: FunctionId, func: &mut Func| -> Result<(Changed, Option<Left>)> {
         match repetition {
-            Repetition::Once => Ok((run_all(id, func, true)?, None)),
+            Repetition::Once => Ok((run_all(id, func, &mut Quiet::default())?, None)),
             Repetition::IfFirstChanges => {
                 let first = run_pass(0, id, func)?;
                 if first.is_yes() {
@@ -284,23 +310,24 @@ fn run_function_passes(
                 Ok((first, None))
             }
             Repetition::UntilAtRest(rounds) => {
-                if at_rest[id].is_some_and(|known| known == fingerprint(func)) {
-                    return Ok((Changed::No, at_rest[id]));
-                }
+                let mut quiet = match &left[id] {
+                    Some(left) if left.fingerprint == fingerprint(func) => left.quiet.clone(),
+                    _ => Quiet::default(),
+                };
                 let mut changed = Changed::No;
-                for round in 0..rounds {
-                    let round = run_all(id, func, round == 0)?;
+                for _ in 0..rounds {
+                    let round = run_all(id, func, &mut quiet)?;
                     changed |= round;
                     if !round.is_yes() {
-                        return Ok((changed, Some(fingerprint(func))));
+                        break;
                     }
                 }
-                Ok((changed, None))
+                Ok((changed, Some(Left { fingerprint: fingerprint(func), quiet })))
             }
         }
     };
-    // What became of each body: whether it changed, and its fingerprint if it is at rest.
-    let outcomes: Vec<Result<(Changed, Option<u64>)>> = bodies
+    // Whether each body changed, and how it was left.
+    let outcomes: Vec<Result<(Changed, Option<Left>)>> = bodies
         .par_iter_mut()
         .map(|(id, func)| {
             let outcome = repeat(*id, func);
@@ -316,8 +343,8 @@ fn run_function_passes(
     for ((id, func), outcome) in bodies.into_iter().zip(outcomes) {
         module.functions[id].body = Body::Lifted(func);
         match outcome {
-            Ok((body_changed, rest)) => {
-                at_rest[id] = rest;
+            Ok((body_changed, body_left)) => {
+                left[id] = body_left;
                 changed |= body_changed;
             }
             Err(error) => broken = broken.and(Err(error)),

@@ -28,15 +28,6 @@ pub fn valid_modules(features: WasmFeatures) -> Vec<TestModule> {
     modules
 }
 
-/// The valid modules of the stack switching proposal's scripts. Says so and is empty where they are not at hand.
-pub fn stack_switching_modules(features: WasmFeatures) -> Vec<TestModule> {
-    let mut modules = Vec::new();
-    for (name, script) in shared_scripts() {
-        modules_of_script(&name, &script, features, &mut modules);
-    }
-    modules
-}
-
 fn modules_of_script(name: &str, script: &str, features: WasmFeatures, modules: &mut Vec<TestModule>) {
     let mut lexer = Lexer::new(script);
     lexer.allow_confusing_unicode(true);

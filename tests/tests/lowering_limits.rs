@@ -1,6 +1,6 @@
 //! What the lowering promises about numbers: depth, how many continuations are alive and what they cost, generations that run out, memory that does.
 
-use wasmfx::lowering::{Frames, LoweringArguments};
+use wasmfx::lowering::{CopiesArgument, Frames, LoweringArguments, LoweringDetails};
 use wasmfx_tests::lowered::Lowered;
 use wasmtime::{StoreLimits, StoreLimitsBuilder, Val};
 
@@ -156,5 +156,108 @@ fn a_record_whose_generations_run_out_is_given_up() {
         handle.set(&mut lowered.store, Val::I64(now)).unwrap();
         lowered.call("step", &[]).unwrap();
         assert_eq!(lowered.call("count", &[]).unwrap(), steps + 11);
+    }
+}
+
+#[test]
+fn more_continuations_may_begin_than_sixteen_bits_can_number() {
+    const FUNCTIONS: i32 = 33_000;
+    let functions: String = (0..FUNCTIONS).map(|n| format!("(func $f{n} (result i32) (i32.const {n}))\n")).collect();
+    let names: String = (0..FUNCTIONS).map(|n| format!("$f{n} ")).collect();
+    let labels: String = (0..FUNCTIONS).map(|n| format!("{n} ")).collect();
+    let last = FUNCTIONS - 1;
+    let ways: String = (0..FUNCTIONS).map(|n| format!(") (return (cont.new $c (ref.func $f{n})))")).collect();
+    let text = format!(
+        "(module (type $f (func (result i32))) (type $c (cont $f)) (elem declare func {names}) {functions}
+           (func $begin (param i32) (result (ref $c))
+             {} (br_table {labels} {last} (local.get 0)) {ways})
+           (func (export \"run\") (param i32) (result i32) (resume $c (call $begin (local.get 0)))))",
+        "(block ".repeat(FUNCTIONS as usize),
+    );
+    for frames in [Frames::Memory, Frames::Gc] {
+        let mut lowered = lower(&text, frames, unlimited());
+        for n in [0, 231, last] {
+            assert_eq!(lowered.call("run", &[n]).unwrap(), n, "{frames:?}");
+        }
+    }
+}
+
+/// More than a function may have parameters.
+const LIVE: i32 = 1_500;
+
+#[test]
+fn any_number_of_values_may_be_live_across_a_suspension() {
+    let locals = "(local i32)".repeat(LIVE as usize);
+    let before: String = (1..=LIVE).map(|n| format!("(local.set {n} (call $next)) ")).collect();
+    let after: String = (1..=LIVE)
+        .map(|n| format!("(local.set 0 (i32.add (i32.mul (local.get 0) (i32.const 31)) (local.get {n}))) "))
+        .collect();
+    // Once where it suspends itself, and once where it calls what may.
+    let text = format!(
+        "(module (type $f (func (param i32) (result i32))) (type $c (cont $f)) (tag $t (param i32) (result i32))
+           (table funcref (elem $ask)) (elem declare func $itself $by_call)
+           (global $n (mut i32) (i32.const 0))
+           (func $next (result i32)
+             (global.set $n (i32.add (global.get $n) (i32.const 7))) (global.get $n))
+           (func $ask (type $f) (suspend $t (local.get 0)))
+           (func $itself (type $f) {locals} {before} (local.set 0 (suspend $t (local.get 0))) {after}
+             (local.set 0 (suspend $t (local.get 0))) {after} (local.get 0))
+           (func $by_call (type $f) {locals} {before} (local.set 0 (call_indirect (type $f) (local.get 0) (i32.const 0))) {after}
+             (local.set 0 (call_indirect (type $f) (local.get 0) (i32.const 0))) {after} (local.get 0))
+           (func $drive (param $k (ref $c)) (result i32) (local $answer i32) (local.set $answer (i32.const 1))
+             (loop $again (result i32)
+               (block $on (result i32 (ref $c))
+                 (return (resume $c (on $t $on) (local.get $answer) (local.get $k))))
+               (local.set $k) (local.set $answer (i32.add (i32.const 3)))
+               (br $again)))
+           (func (export \"itself\") (result i32) (global.set $n (i32.const 0)) (call $drive (cont.new $c (ref.func $itself))))
+           (func (export \"by_call\") (result i32) (global.set $n (i32.const 0)) (call $drive (cont.new $c (ref.func $by_call)))))"
+    );
+    let hash = |answer: i32| (1..=LIVE).fold(answer, |hash, n| hash.wrapping_mul(31).wrapping_add(7 * n));
+    // It asks with what it has, and is answered with three more.
+    let expected = hash(hash(1 + 3).wrapping_add(3));
+    for frames in [Frames::Memory, Frames::Gc] {
+        for copies in [CopiesArgument::One, CopiesArgument::Two] {
+            let details = LoweringDetails { copies, ..LoweringDetails::default() };
+            let mut lowered = Lowered::new(
+                &text,
+                &LoweringArguments { frames, details, ..LoweringArguments::default() },
+                unlimited(),
+            );
+            for name in ["itself", "by_call"] {
+                assert_eq!(lowered.call(name, &[]).unwrap(), expected, "{name} {frames:?} {copies:?}");
+            }
+        }
+    }
+}
+
+/// `$count` resumes, one after the other, what throws out of its continuation.
+const THROWING: &str = r#"(module
+    (type $ft (func (param i32) (result i32))) (type $ct (cont $ft)) (tag $exn) (tag $yield)
+    (func $throw (type $ft) (throw $exn))
+    (func $resume (type $ft) (resume $ct (local.get 0) (cont.new $ct (ref.func $throw))))
+    (func $itself (type $ft)
+        (loop $again
+            (block $caught (try_table (catch $exn $caught) (drop (resume $ct (local.get 0) (cont.new $ct (ref.func $throw))))))
+            (br_if $again (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+        (i32.const 42))
+    (func $by_call (type $ft)
+        (loop $again
+            (block $caught (try_table (catch $exn $caught) (drop (call $resume (local.get 0)))))
+            (br_if $again (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+        (i32.const 42))
+    (elem declare func $throw $itself $by_call)
+    (func (export "itself") (param i32) (result i32) (resume $ct (local.get 0) (cont.new $ct (ref.func $itself))))
+    (func (export "by_call") (param i32) (result i32) (resume $ct (local.get 0) (cont.new $ct (ref.func $by_call)))))"#;
+
+#[test]
+fn what_exceptions_leave_is_no_longer_nested() {
+    for frames in [Frames::Memory, Frames::Gc] {
+        let mut lowered = lower(THROWING, frames, unlimited());
+        for name in ["itself", "by_call"] {
+            assert_eq!(lowered.call(name, &[3000]).unwrap(), 42, "{name} {frames:?}");
+            let depth = lowered.global("wasmfx.depth").get(&mut lowered.store).unwrap_i32();
+            assert_eq!(depth, 0, "{name} {frames:?}");
+        }
     }
 }

@@ -37,6 +37,9 @@ struct Arguments {
     emit_runtime: bool,
 }
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     run_tool(Positionals::Mixed, run)
 }

@@ -57,6 +57,9 @@ struct Arguments {
     features: FeatureArguments,
 }
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     run_tool(Positionals::Mixed, run)
 }

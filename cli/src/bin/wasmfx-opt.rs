@@ -5,6 +5,9 @@ use wasmfx::arguments::{Positionals, run_tool_with_hints};
 use wasmfx::optimize::binaryen;
 use wasmfx::optimize::command::run;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     run_tool_with_hints(Positionals::Mixed, binaryen::explain, run)
 }

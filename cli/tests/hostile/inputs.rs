@@ -148,9 +148,8 @@ pub fn large() -> Vec<Hostile> {
             module(&[vector(6, MANY as u64, &items)])
         }),
         hostile("many functions", Accepted, circle_of_calls(MANY, &[])),
-        // Inlining takes memory that grows with the square of the chain's length.
         hostile("a chain of functions that are called once", Accepted, {
-            circle_of_calls(MANY / 100, &vector(7, 1, &[string(b"f"), vec![0, 0]].concat()))
+            circle_of_calls(MANY / 20, &vector(7, 1, &[string(b"f"), vec![0, 0]].concat()))
         }),
         hostile("many exports of one function", Accepted, {
             let names: Vec<Vec<u8>> =
@@ -196,7 +195,7 @@ pub fn large() -> Vec<Hostile> {
             module(&[custom(b"name", &[subsection.clone(), subsection].concat())])
         }),
     ];
-    for (name, text) in large_text() {
+    for (name, text) in large_text().into_iter().chain(super::suspending::large()) {
         inputs.push(hostile(name, Accepted, text));
     }
     inputs
@@ -263,64 +262,31 @@ fn large_text() -> Vec<(&'static str, String)> {
             ),
         ),
         ("text: one line of a megabyte", format!("(module (func {}))", "nop ".repeat(1 << 18))),
-        ("text: a suspension in each of many nested loops", {
-            const LOOPS: usize = 1000;
+        ("text: parameters of nested loops that are all one value", {
+            const LOOPS: usize = 20_000;
             format!(
-                "(module (type $f (func (param i32))) (type $c (cont $f)) (type $g (func)) (type $d (cont $g)) (tag $t)
-                   (elem declare func $walk)
-                   (func $wait (param i32) (if (local.get 0) (then (call $wait (i32.const 0)))) (suspend $t))
-                   (func $walk (param i32) {} {})
-                   (func (export \"run\")
-                     (block $on (result (ref $d))
-                       (resume $c (on $t $on) (i32.const 0) (cont.new $c (ref.func $walk)))
-                       (return))
-                     (drop)))",
-                "(loop (call $wait (local.get 0)) ".repeat(LOOPS),
-                "(call $wait (local.get 0)) (br_if 0 (local.get 0))) ".repeat(LOOPS)
+                "(module (import \"m\" \"c\" (func $c (result i32))) (func (param i32) (result i32) {} (local.set 0 (i32.or (local.get 0) (i32.const 0))) {} (local.get 0)))",
+                "(loop ".repeat(LOOPS),
+                "(br_if 0 (call $c)))".repeat(LOOPS)
             )
         }),
-        ("text: many calls in a row that may suspend", {
-            const CALLS: usize = 30_000;
-            let call = "(local.set 1 (i32.add (local.get 1) (call_indirect (type $f) (local.get 1) (local.get 0))))";
+        ("text: many calls in a row that are inlined", {
+            const CALLS: usize = 60_000;
             format!(
-                "(module (type $f (func (param i32) (result i32))) (type $c (cont $f)) (tag $t (param i32) (result i32))
-                   (table funcref (elem $same $ask)) (elem declare func $many)
-                   (func $same (type $f) (local.get 0))
-                   (func $ask (type $f) (suspend $t (local.get 0)))
-                   (func $many (type $f) (local i32) {} (local.get 1))
-                   (func (export \"run\")
-                     (block $on (result i32 (ref $c))
-                       (drop (resume $c (on $t $on) (i32.const 0) (cont.new $c (ref.func $many))))
-                       (return))
-                     (drop) (drop)))",
-                call.repeat(CALLS)
+                "(module (func $add (param i32) (result i32) (i32.add (local.get 0) (i32.const 1)))
+                   (func (export \"f\") (param i32) (result i32) {} (local.get 0)))",
+                "(local.set 0 (call $add (local.get 0)))".repeat(CALLS)
             )
         }),
-        ("text: a long chain of calls that may suspend", {
-            const FUNCTIONS: usize = 8_000;
-            let chain: String = (1..FUNCTIONS)
-                .map(|n| format!("(func $f{n} (type $f) (i32.add (call $f{} (local.get 0)) (i32.const 1)))\n", n - 1))
-                .collect();
+        ("text: a switch between many branches", {
+            const BRANCHES: usize = 20_000;
+            let labels: String = (0..BRANCHES).map(|n| format!("{n} ")).collect();
+            let blocks = "(block ".repeat(BRANCHES);
+            let branch = format!(") (br_if {{}} (local.get 0))");
+            let branches: String =
+                (0..BRANCHES).map(|n| branch.replace("{}", &(BRANCHES - 1 - n).to_string())).collect();
             format!(
-                "(module (type $f (func (param i32) (result i32))) (type $c (cont $f)) (tag $t (param i32) (result i32))
-                   (elem declare func $f{last}) (func $f0 (type $f) (suspend $t (local.get 0))) {chain}
-                   (func (export \"run\")
-                     (block $on (result i32 (ref $c))
-                       (drop (resume $c (on $t $on) (i32.const 0) (cont.new $c (ref.func $f{last}))))
-                       (return))
-                     (drop) (drop)))",
-                last = FUNCTIONS - 1
-            )
-        }),
-        ("text: many types that only continuations tell apart", {
-            const TYPES: usize = 20_000;
-            let types: String = (1..TYPES)
-                .map(|n| format!("(type $f{n} (func (param (ref null $c{})))) (type $c{n} (cont $f{n}))\n", n - 1))
-                .collect();
-            format!(
-                "(module (type $f0 (func)) (type $c0 (cont $f0)) {types} (table funcref (elem $a $b))
-                   (func $a (type $f1)) (func $b (type $f2))
-                   (func (export \"run\") (param i32) (call_indirect (type $f1) (ref.null $c0) (local.get 0))))"
+                "(module (func (param i32) (block {blocks} (br_table {labels} {BRANCHES} (local.get 0)) {branches})))"
             )
         }),
         ("text: nested comments", format!("{} {} (module)", "(;".repeat(MANY), ";)".repeat(MANY))),

@@ -3,6 +3,7 @@
 
 mod binary;
 mod inputs;
+mod suspending;
 
 use inputs::{Expected, Hostile};
 use std::path::{Path, PathBuf};

@@ -228,12 +228,6 @@ impl Effects {
         self.writes.is_empty() && !self.flags.intersects(Self::VISIBLE.union(EffectFlags::GENERATIVE))
     }
 
-    /// Whether it may be computed anew at another place where the operands are at hand and what it reads is unchanged.
-    #[inline]
-    pub const fn is_repeatable(&self) -> bool {
-        self.is_idempotent() && !self.may_trap()
-    }
-
     /// Whether the order of the two means something. Symmetric.
     #[inline]
     pub const fn conflicts_with(&self, other: &Self) -> bool {
@@ -247,12 +241,6 @@ impl Effects {
     const fn must_precede_exits_of(&self, other: &Self) -> bool {
         other.flags.intersects(Self::EXITS) && (!self.writes.is_empty() || self.flags.intersects(Self::VISIBLE))
     }
-}
-
-/// Whether `a` and `b` may not change places.
-#[inline]
-pub const fn conflicts(a: &Effects, b: &Effects) -> bool {
-    a.conflicts_with(b)
 }
 
 /// What the table of effects has to know of the module. The defaults assume nothing.
@@ -269,15 +257,12 @@ pub trait EffectsEnvironment {
     fn array_element(&self, _array_type: u32) -> Option<(ElementClass, bool)> {
         None
     }
-    /// The effects of calling the function.
-    fn function_effects(&self, _function: u32) -> Effects {
-        Effects::ANYTHING
-    }
 }
 
 /// An environment of which nothing is known.
-#[derive(Copy, Clone, Debug, Default)]
-pub struct UnknownEnvironment;
+#[cfg(test)]
+pub(crate) struct UnknownEnvironment;
+#[cfg(test)]
 impl EffectsEnvironment for UnknownEnvironment {}
 
 impl EffectsEnvironment for Module {
@@ -325,10 +310,7 @@ pub fn effects(operator: &Operator<'_>, environment: &impl EffectsEnvironment) -
             .reading(Location::Continuations)
             .writing(Location::Continuations),
         Class::Located => located_effects(operator, environment),
-        Class::Call => match operator {
-            Operator::Call { function_index } => environment.function_effects(*function_index),
-            _ => Effects::ANYTHING,
-        },
+        Class::Call => Effects::ANYTHING,
         Class::TailCall => Effects { flags: Effects::ANYTHING.flags.union(EffectFlags::CONTROL), ..Effects::ANYTHING },
         Class::Throw => Effects::flagged(EffectFlags::THROWS.union(EffectFlags::TRAPS).union(EffectFlags::CONTROL)),
         Class::Unreachable => Effects::flagged(EffectFlags::TRAPS.union(EffectFlags::CONTROL)),

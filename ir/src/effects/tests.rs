@@ -34,7 +34,7 @@ fn a_trap_stays_on_its_side_of_every_write_but_passes_other_traps() {
 #[test]
 fn pure_operators_conflict_with_nothing() {
     let add = of(&O::I32Add);
-    assert!(add.is_pure() && add.is_repeatable());
+    assert!(add.is_pure() && add.is_idempotent());
     for &opcode in Opcode::ALL {
         if let Some(operator) = opcode.without_immediates() {
             assert!(!add.conflicts_with(&of(&operator)), "{opcode:?}");

@@ -16,7 +16,7 @@ use wasmfx_ir::analysis::ControlFlowGraph;
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::Terminator;
 use wasmfx_ir::wasmparser::ValType;
-use wasmfx_ir::{Block, Func, Value};
+use wasmfx_ir::{Block, Func, Inst, Value};
 
 /// A block of fewer bytes than this, roughly, is no longer than the branches to one that is shared.
 const MIN_SIZE: usize = 8;
@@ -146,6 +146,7 @@ fn make_constants_its_own(func: &mut Func, block: Block) {
         own.extend(func.inst_results(inst));
     }
     let mut copies: FxHashMap<Value, Value> = FxHashMap::default();
+    let mut copied_insts: Vec<Inst> = Vec::new();
     let mut copy = |func: &mut Func, value: Value| {
         let inst = func.defining_inst(value)?;
         if own.contains(&value) || Constant::of(func.operator(inst)).is_none() {
@@ -153,7 +154,9 @@ fn make_constants_its_own(func: &mut Func, block: Block) {
         }
         Some(*copies.entry(value).or_insert_with(|| {
             let (operator, ty) = (func.operator(inst).clone(), func.value_type(value));
-            let copied = func.insert(block, 0, operator, &[], &[ty]);
+            let operator = func.operators.intern(operator);
+            let copied = func.create_inst(operator, &[], &[ty]);
+            copied_insts.push(copied);
             func.first_result(copied)
         }))
     };
@@ -172,4 +175,8 @@ fn make_constants_its_own(func: &mut Func, block: Block) {
         }
     });
     func.blocks[block].terminator = terminator;
+    if !copied_insts.is_empty() {
+        copied_insts.append(&mut func.blocks[block].insts);
+        func.blocks[block].insts = copied_insts;
+    }
 }

@@ -9,6 +9,10 @@ use wasmfx_ir::entity::{Entity, SecondaryMap};
 use wasmfx_ir::func::{BlockData, Terminator};
 use wasmfx_ir::{Block, Func, Value};
 
+/// How often parameters are gone over at most. Taking one away can make others redundant, nearly always those that come later in the same
+/// sweep, or in one the other way. Whatever more sweeps would find is correct as it is, only not minimal.
+const MAX_SWEEPS: usize = 16;
+
 /// Runs the pass.
 pub fn run(func: &mut Func, environment: &ModuleEnvironment<'_>) -> Changed {
     let cfg = ControlFlowGraph::new(func);
@@ -52,21 +56,23 @@ fn merge_params_with_one_value(func: &mut Func, cfg: &ControlFlowGraph, fixed: &
     let incoming = Incoming::new(func, cfg);
     let mut gone: SecondaryMap<Value, bool> = SecondaryMap::with_default_and_len(false, func.value_count());
     let mut changed = Changed::No;
-    loop {
+    let mut blocks: Vec<Block> = cfg.reverse_postorder().iter().copied().filter(|&block| !fixed[block]).collect();
+    for _ in 0..MAX_SWEEPS {
         let mut found = false;
-        for &block in cfg.reverse_postorder() {
-            if fixed[block] {
-                continue;
-            }
+        for &block in &blocks {
             for index in 0..func.blocks[block].params.len() {
                 let param = func.blocks[block].params[index];
                 if gone[param] {
                     continue;
                 }
-                let mut others =
-                    incoming.of(param).iter().map(|&argument| func.resolve(argument)).filter(|&value| value != param);
-                let Some(value) = others.next() else { continue };
-                if others.all(|other| other == value) && func.value_type(value) == func.value_type(param) {
+                let mut only = None;
+                let is_redundant = incoming.of(param).iter().all(|&argument| {
+                    let value = func.resolve_halving(argument);
+                    value == param || *only.get_or_insert(value) == value
+                });
+                if let (true, Some(value)) = (is_redundant, only)
+                    && func.value_type(value) == func.value_type(param)
+                {
                     func.make_alias(param, value);
                     gone[param] = true;
                     found = true;
@@ -76,6 +82,7 @@ fn merge_params_with_one_value(func: &mut Func, cfg: &ControlFlowGraph, fixed: &
         if !found {
             break;
         }
+        blocks.reverse();
         changed = Changed::Yes;
     }
     if changed.is_yes() {

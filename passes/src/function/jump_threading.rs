@@ -28,16 +28,20 @@ pub fn run(func: &mut Func, environment: &ModuleEnvironment<'_>) -> Changed {
     let mut may_pass = blocks_with_private_values(func, &cfg);
     let options = environment.options;
     if options.optimize < OptimizeLevel::O3 || options.shrink != ShrinkLevel::None {
-        for block in func.blocks.keys() {
-            may_pass[block] &= costs_nothing(func, &cfg, block);
-        }
+        keep_what_costs_nothing(func, &cfg, &mut may_pass);
+    }
+    // Going around a loop's header would make a second entry to the loop.
+    for &block in cfg.reverse_postorder() {
+        let position = cfg.position(block);
+        let is_header = cfg.predecessors(block).iter().any(|&predecessor| cfg.position(predecessor) >= position);
+        may_pass[block] &= !(is_header && matches!(func.blocks[block].terminator, Terminator::Branch { .. }));
     }
     let mut changed = Changed::No;
     for &block in cfg.reverse_postorder() {
         let mut terminator = std::mem::take(&mut func.blocks[block].terminator);
         terminator.for_each_block_call_mut(|call| {
             for _ in 0..MAX_THREADED {
-                match next_hop(func, &cfg, &may_pass, block, call) {
+                match next_hop(func, &may_pass, block, call) {
                     Some(next) if next != *call => {
                         *call = next;
                         changed = Changed::Yes;
@@ -60,29 +64,28 @@ pub fn run(func: &mut Func, environment: &ModuleEnvironment<'_>) -> Changed {
     changed
 }
 
-/// Whether going around a block makes the code no larger.
-fn costs_nothing(func: &Func, cfg: &ControlFlowGraph, block: Block) -> bool {
-    match &func.blocks[block].terminator {
-        Terminator::Jump(target) => target.args.is_empty() || cfg.single_predecessor(block).is_some(),
-        Terminator::Branch { condition, .. } => cfg.predecessors(block).iter().all(|&predecessor| {
-            let mut decides = true;
-            func.blocks[predecessor].terminator.for_each_block_call(|call| {
-                decides &= call.block != block || known_condition(func, call, *condition).is_some();
-            });
-            decides
-        }),
-        _ => false,
+/// Leaves the blocks that are gone around without making the code larger. Each edge is looked at once, as there may be many to one block.
+fn keep_what_costs_nothing(func: &Func, cfg: &ControlFlowGraph, may_pass: &mut SecondaryMap<Block, bool>) {
+    for (block, data) in func.blocks.iter() {
+        may_pass[block] &= match &data.terminator {
+            Terminator::Jump(target) => target.args.is_empty() || cfg.single_predecessor(block).is_some(),
+            Terminator::Branch { .. } => true,
+            _ => false,
+        };
+    }
+    for &block in cfg.reverse_postorder() {
+        func.blocks[block].terminator.for_each_block_call(|call| {
+            if let Terminator::Branch { condition, .. } = func.blocks[call.block].terminator
+                && may_pass[call.block]
+            {
+                may_pass[call.block] = known_condition(func, call, condition).is_some();
+            }
+        });
     }
 }
 
 /// Where an edge leads after the block that it goes to, if that block does nothing on the way that would be missed.
-fn next_hop(
-    func: &Func,
-    cfg: &ControlFlowGraph,
-    may_pass: &SecondaryMap<Block, bool>,
-    from: Block,
-    call: &BlockCall,
-) -> Option<BlockCall> {
+fn next_hop(func: &Func, may_pass: &SecondaryMap<Block, bool>, from: Block, call: &BlockCall) -> Option<BlockCall> {
     // The terminator of `from` is taken out while its edges are looked at.
     if call.block == from || !may_pass[call.block] {
         return None;
@@ -104,11 +107,6 @@ fn next_hop(
     match &data.terminator {
         Terminator::Jump(target) if data.insts.is_empty() && target.block != call.block => lead(target),
         Terminator::Branch { condition, then_target, else_target, .. } => {
-            // Going around a loop's header would make a second entry to the loop.
-            let position = cfg.position(call.block);
-            if cfg.predecessors(call.block).iter().any(|&predecessor| cfg.position(predecessor) >= position) {
-                return None;
-            }
             let value = known_condition(func, call, *condition)?;
             lead(if value != 0 { then_target } else { else_target })
         }

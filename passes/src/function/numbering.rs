@@ -234,6 +234,7 @@ impl Numbering<'_> {
     /// Everything that is written on paths from the end of `above` to the start of `block`, neither end included, unless a path leads through `block`.
     fn writes_between(&mut self, above: Block, block: Block) -> LocationSet {
         const MAX_BLOCKS: usize = 128;
+        const MAX_EDGES: usize = 1024;
         let Self { cfg, writes, visits, .. } = self;
         visits.begin();
         let add = |visits: &mut Visits, list: &[Block]| {
@@ -241,12 +242,13 @@ impl Numbering<'_> {
         };
         add(visits, cfg.predecessors(block));
         let mut all = LocationSet::NONE;
-        let mut at = 0;
+        let (mut at, mut edges) = (0, 0);
         while at < visits.blocks.len() {
             let next = visits.blocks[at];
             at += 1;
+            edges += cfg.predecessors(next).len();
             all = all.union(writes[next]);
-            if all == LocationSet::ALL || visits.blocks.len() > MAX_BLOCKS {
+            if all == LocationSet::ALL || visits.blocks.len() > MAX_BLOCKS || edges > MAX_EDGES {
                 return LocationSet::ALL;
             }
             add(visits, cfg.predecessors(next));

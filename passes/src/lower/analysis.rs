@@ -6,6 +6,7 @@
 use super::boundary::references_cross;
 use super::promises::Promises;
 use super::scan::{Callee, Summary};
+use indexmap::{IndexMap, IndexSet};
 use rustc_hash::{FxHashMap, FxHashSet};
 use wasmfx_ir::Module;
 use wasmfx_ir::entity::{Entity, SecondaryMap};
@@ -116,15 +117,23 @@ pub(super) struct Analysis {
 /// Functions whose reference is taken, by a rough form of their type.
 #[derive(Debug, Default)]
 struct Callees {
-    shape_of_type: SecondaryMap<TypeId, Option<u32>>,
+    shape_of_type: SecondaryMap<TypeId, Option<Shape>>,
+    /// Of the functions whose reference is taken.
+    shape_of_function: SecondaryMap<FunctionId, Option<Shape>>,
     members: Vec<Vec<FunctionId>>,
+    /// What may escape a member.
+    escapes: Vec<Escapes>,
 }
+
+/// A rough form of a function type, as a position in [`Callees::members`].
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Shape(u32);
 
 impl Callees {
     /// Two types have one shape if they agree in number and kind of parameters and results: subtyping and equivalence never go beyond this.
     fn new(module: &Module, taken: &[FunctionId]) -> Self {
-        let mut callees = Self { shape_of_type: SecondaryMap::new(), members: Vec::new() };
-        let mut shapes: indexmap::IndexMap<Vec<u8>, u32> = indexmap::IndexMap::new();
+        let mut callees = Self::default();
+        let mut shapes: IndexMap<Vec<u8>, Shape> = IndexMap::new();
         for (id, definition) in module.types.definitions.iter() {
             if let CompositeInnerType::Func(func) = &definition.sub_type.composite_type.inner {
                 let kind = |ty: &ValType| match ty {
@@ -138,14 +147,15 @@ impl Callees {
                 let mut key: Vec<u8> = func.params().iter().map(kind).collect();
                 key.push(0);
                 key.extend(func.results().iter().map(kind));
-                let new = u32::try_from(shapes.len()).expect("types are numbered by u32");
+                let new = Shape(u32::try_from(shapes.len()).expect("types are numbered by u32"));
                 callees.shape_of_type[id] = Some(*shapes.entry(key).or_insert(new));
             }
         }
         callees.members.resize(shapes.len(), Vec::new());
         for &function in taken {
             if let Some(shape) = callees.shape_of_type[module.functions[function].ty] {
-                callees.members[shape as usize].push(function);
+                callees.members[shape.0 as usize].push(function);
+                callees.shape_of_function[function] = Some(shape);
             }
         }
         callees
@@ -153,9 +163,42 @@ impl Callees {
 
     fn of(&self, ty: TypeId) -> &[FunctionId] {
         match self.shape_of_type[ty] {
-            Some(shape) => &self.members[shape as usize],
+            Some(shape) => &self.members[shape.0 as usize],
             None => &[],
         }
+    }
+}
+
+/// Each function or shape once.
+#[derive(Default)]
+struct Reached {
+    functions: FxHashSet<FunctionId>,
+    shapes: FxHashSet<Shape>,
+    work: Vec<FunctionId>,
+}
+
+impl Reached {
+    fn add(&mut self, callees: &Callees, callee: Callee) {
+        match callee {
+            Callee::Direct(function) => self.work.push(function),
+            Callee::Typed(ty) => {
+                if let Some(shape) = callees.shape_of_type[ty]
+                    && self.shapes.insert(shape)
+                {
+                    self.work.extend(&callees.members[shape.0 as usize]);
+                }
+            }
+        }
+    }
+
+    /// A function that was not reached before.
+    fn next(&mut self) -> Option<FunctionId> {
+        while let Some(function) = self.work.pop() {
+            if self.functions.insert(function) {
+                return Some(function);
+            }
+        }
+        None
     }
 }
 
@@ -259,13 +302,36 @@ impl Analysis {
         module: &'a Module,
         summaries: &'a SecondaryMap<FunctionId, Summary>,
     ) -> impl Iterator<Item = FunctionId> + 'a {
-        module.functions.keys().flat_map(move |id| summaries[id].creates.iter()).flat_map(|&(ty, known)| {
-            let (one, many) = match known {
-                Some(function) => (Some(function), [].as_slice()),
-                None => (None, self.callees.of(ty)),
-            };
-            one.into_iter().chain(many.iter().copied())
-        })
+        self.continuation_entries(module, summaries).into_iter().flat_map(|callee| self.targets(callee))
+    }
+
+    /// What a continuation may start with, each but once.
+    fn continuation_entries(&self, module: &Module, summaries: &SecondaryMap<FunctionId, Summary>) -> IndexSet<Callee> {
+        let created = module.functions.keys().flat_map(|id| summaries[id].creates.iter());
+        created.map(|&(ty, known)| known.map_or(Callee::Typed(ty), Callee::Direct)).collect()
+    }
+
+    /// The shape of what an indirect call may reach.
+    pub(super) fn shape_of_callee(&self, callee: Callee) -> Option<Shape> {
+        match callee {
+            Callee::Direct(_) => None,
+            Callee::Typed(ty) => self.callees.shape_of_type[ty],
+        }
+    }
+
+    /// The shape of the indirect calls that may reach a function.
+    pub(super) fn shape_of_function(&self, function: FunctionId) -> Option<Shape> {
+        self.callees.shape_of_function[function]
+    }
+
+    /// Whether what may escape something that is called is so.
+    fn any_escapes(&self, callee: Callee, is_so: impl Fn(&Escapes) -> bool) -> bool {
+        match callee {
+            Callee::Direct(function) => is_so(&self.escapes[function]),
+            Callee::Typed(ty) => {
+                self.callees.shape_of_type[ty].is_some_and(|shape| is_so(&self.callees.escapes[shape.0 as usize]))
+            }
+        }
     }
 
     /// The functions that may be entered otherwise than by a direct call: by their reference, or as a continuation.
@@ -302,7 +368,7 @@ impl Analysis {
     /// Whether what is called may unwind.
     pub(super) fn may_unwind(&self, callee: Callee) -> bool {
         (self.foreign_calls && matches!(callee, Callee::Typed(_)))
-            || self.targets(callee).any(|target| !self.escapes[target].is_empty())
+            || self.any_escapes(callee, |escapes| !escapes.is_empty())
     }
 
     /// Whether a call may suspend its caller.
@@ -322,14 +388,14 @@ impl Analysis {
     /// Whether what is called may suspend, other than by asking for a continuation to be started from further out.
     pub(super) fn may_suspend(&self, callee: Callee) -> bool {
         (self.foreign_calls && matches!(callee, Callee::Typed(_)))
-            || self.targets(callee).any(|target| self.escapes[target].has_more_than_start())
+            || self.any_escapes(callee, Escapes::has_more_than_start)
     }
 
     /// Whether what is called may ask for a continuation to be started from further out. Where unwinding ends this never happens, if the depth is
     /// counted from the call on. (What the host calls from inside a continuation counts from 0 again: the engine's stack then holds
     /// as many nested resumes as the limit allows for each such call, and host calls are no deeper than the engine lets them be.)
     pub(super) fn may_ask_for_start(&self, callee: Callee) -> bool {
-        self.targets(callee).any(|target| self.escapes[target].starts())
+        self.any_escapes(callee, Escapes::starts)
     }
 
     /// Whether the function may run inside a continuation.
@@ -417,6 +483,15 @@ impl Analysis {
         let mut forwards = false;
         while changed {
             changed = false;
+            // What escapes a type's functions is looked at once a round. The last round, in which nothing changes, finds it as it is.
+            self.callees.escapes.clear();
+            for members in &self.callees.members {
+                let mut escapes = Escapes::default();
+                for &member in members {
+                    escapes.union(&self.escapes[member]);
+                }
+                self.callees.escapes.push(escapes);
+            }
             for id in in_turn(module, &mut forwards) {
                 let summary = &summaries[id];
                 let mut escapes = self.escapes[id].clone();
@@ -430,10 +505,14 @@ impl Analysis {
                     if self.foreign_calls && matches!(callee, Callee::Typed(_)) {
                         escapes.insert(FOREIGN);
                     }
-                    for target in self.targets(callee) {
-                        if target != id {
-                            escapes.union(&self.escapes[target]);
+                    let callee_escapes = match callee {
+                        Callee::Direct(target) => Some(&self.escapes[target]),
+                        Callee::Typed(_) => {
+                            self.shape_of_callee(callee).map(|shape| &self.callees.escapes[shape.0 as usize])
                         }
+                    };
+                    if let Some(callee_escapes) = callee_escapes {
+                        escapes.union(callee_escapes);
                     }
                 }
                 for site in &summary.resumes {
@@ -459,20 +538,23 @@ impl Analysis {
         }
     }
 
+    /// What continuations start with, from which more is reached.
+    fn reached_by_continuations(&self, module: &Module, summaries: &SecondaryMap<FunctionId, Summary>) -> Reached {
+        let mut reached = Reached::default();
+        let entries = self.continuation_entries(module, summaries);
+        entries.into_iter().for_each(|callee| reached.add(&self.callees, callee));
+        reached
+    }
+
     /// A resume site nests without bound if a continuation that may run under it may reach the site again.
     fn find_nesting(&mut self, module: &Module, summaries: &SecondaryMap<FunctionId, Summary>) {
-        let mut reached: FxHashSet<FunctionId> = FxHashSet::default();
-        let mut work: Vec<FunctionId> = self.continuation_functions(module, summaries).collect();
-        while let Some(id) = work.pop() {
-            if reached.insert(id) {
-                for &callee in &summaries[id].calls {
-                    work.extend(self.targets(callee));
-                }
-            }
+        let mut reached = self.reached_by_continuations(module, summaries);
+        while let Some(id) = reached.next() {
+            summaries[id].calls.iter().for_each(|&callee| reached.add(&self.callees, callee));
         }
         // Any continuation may run under any site, so every site that a continuation reaches may be nested in itself.
         for id in module.functions.keys() {
-            self.inside[id] |= reached.contains(&id);
+            self.inside[id] |= reached.functions.contains(&id);
             self.nests[id] = self.inside[id] && !summaries[id].resumes.is_empty();
         }
     }
@@ -492,23 +574,20 @@ impl Analysis {
             return;
         }
         // Whatever a continuation reaches: a throw, or a host that may throw.
-        let mut reached: FxHashSet<FunctionId> = FxHashSet::default();
-        let mut work: Vec<FunctionId> = self.continuation_functions(module, summaries).collect();
-        while let Some(id) = work.pop() {
-            if reached.insert(id) {
-                let summary = &summaries[id];
-                if summary.throws || matches!(module.functions[id].body, Body::Import) {
+        let mut reached = self.reached_by_continuations(module, summaries);
+        while let Some(id) = reached.next() {
+            let summary = &summaries[id];
+            if summary.throws || matches!(module.functions[id].body, Body::Import) {
+                self.exceptions_cross = true;
+                return;
+            }
+            for &callee in &summary.calls {
+                // A function of the host, whose reference came in.
+                if self.crossing && matches!(callee, Callee::Typed(_)) {
                     self.exceptions_cross = true;
                     return;
                 }
-                for &callee in &summary.calls {
-                    // A function of the host, whose reference came in.
-                    if self.crossing && matches!(callee, Callee::Typed(_)) {
-                        self.exceptions_cross = true;
-                        return;
-                    }
-                    work.extend(self.targets(callee));
-                }
+                reached.add(&self.callees, callee);
             }
         }
     }

@@ -15,6 +15,7 @@
 
 use super::builder::Builder;
 use super::{Error, Lowering};
+use rustc_hash::FxHashMap;
 use wasmfx_ir::Module;
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::{Func, Terminator, Value};
@@ -204,6 +205,8 @@ impl Lowering<'_> {
         let entered = self.analysis.entered_by_reference();
         let mut moved: SecondaryMap<FunctionId, Option<FunctionId>> = SecondaryMap::new();
         let mut entries = Vec::new();
+        let imports: FxHashMap<Item, usize> =
+            self.module.imports.iter().enumerate().map(|(position, import)| (import.item, position)).collect();
         for &function in &entered {
             let own = self.module.functions[function].clone();
             let barrier = match self.analysis.escapes[function].is_empty() {
@@ -211,10 +214,9 @@ impl Lowering<'_> {
                 false => Some(self.host_entry(function)?),
             };
             if matches!(own.body, Body::Import)
-                && let Some(import) =
-                    self.module.imports.iter_mut().find(|import| import.item == Item::Function(function))
+                && let Some(&position) = imports.get(&Item::Function(function))
             {
-                import.item = Item::Function(FunctionId::from_u32(
+                self.module.imports[position].item = Item::Function(FunctionId::from_u32(
                     u32::try_from(self.module.functions.len()).expect("functions are numbered by u32"),
                 ));
             }

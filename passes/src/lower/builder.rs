@@ -234,6 +234,18 @@ impl<'f> Builder<'f> {
         self.invoke(Operator::ThrowRef, &[exception], None, catches);
     }
 
+    /// These handlers, with a global set to a value where an exception is caught.
+    pub(super) fn setting_global(&mut self, catches: &[Handler], global: u32, value: Value) -> Vec<Handler> {
+        let handlers = self.landings(catches);
+        for landing in handlers.iter().filter_map(Handler::block) {
+            let jump = std::mem::take(&mut self.func.blocks[landing].terminator);
+            let b = &mut Builder::at(self.func, landing);
+            b.set_global(global, value);
+            b.end(jump);
+        }
+        handlers
+    }
+
     /// A landing block of its own for each of the handlers, since a landing block has one predecessor; it jumps to the handler's block.
     fn landings(&mut self, catches: &[Handler]) -> Vec<Handler> {
         let mut handlers = catches.to_vec();

@@ -7,7 +7,7 @@
 
 use super::builder::{Builder, zero_operator};
 use super::ssa::Definition;
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use wasmfx_ir::analysis::{ControlFlowGraph, DominatorTree, strongly_connected_components};
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::{Block, BlockCall, Func, Terminator, Value};
@@ -48,6 +48,8 @@ impl Order {
 /// How many loops around one another get a dispatching block each. Each of them has an edge for every entry into the loops inside it, which is
 /// quadratic; emission finds one block for all that is deeper.
 const MAX_DEPTH: usize = 6;
+/// Where each of many edges would carry the values of as many entries, emission finds the block as well.
+const MOST_ARGUMENTS: usize = 1 << 22;
 
 /// Makes loops with several entries dispatch at their headers, and adds the definitions that this makes.
 ///
@@ -90,6 +92,9 @@ pub(super) fn dispatch_at_headers(
                 .iter()
                 .all(|&entry| func.blocks[entry].params.iter().all(|&param| is_defaultable(func, param)))
             {
+                return undefining;
+            }
+            if region.arguments(func) > MOST_ARGUMENTS {
                 return undefining;
             }
             let header_position = order.0[region.entries[0]];
@@ -150,6 +155,12 @@ impl Region {
         Some(Self { entries, redirected })
     }
 
+    /// How many arguments the edges to the dispatching block are going to have.
+    fn arguments(&self, func: &Func) -> usize {
+        let params: usize = self.entries.iter().map(|&entry| func.blocks[entry].params.len()).sum();
+        params.saturating_mul(self.redirected.len())
+    }
+
     /// Puts the dispatching block in front of the header.
     ///
     /// Its parameters are the label and those of all entries. An edge that is meant for one entry gives the variables of the others the value that
@@ -168,14 +179,16 @@ impl Region {
             definitions.push(Definition { variable: original, block: dispatch, value });
         }
         let mut entrance = None;
+        let numbers: FxHashMap<Block, usize> =
+            self.entries.iter().enumerate().map(|(number, &entry)| (entry, number)).collect();
         for edges in self.redirected.chunk_by(|a, b| a.0 == b.0) {
             let source = edges[0].0;
             let mut terminator = std::mem::take(&mut func.blocks[source].terminator);
             terminator.for_each_block_call_mut(|call| {
-                if !edges.iter().any(|&(_, entry)| entry == call.block) {
+                if edges.binary_search(&(source, call.block)).is_err() {
                     return;
                 }
-                let number = self.entries.iter().position(|&entry| entry == call.block).expect("it is an entry");
+                let number = numbers[&call.block];
                 let constant = Operator::I32Const { value: i32::try_from(number).expect("blocks are numbered by u32") };
                 let constant = func.append_value(source, constant, &[], ValType::I32);
                 if loading.contains(&call.block) {

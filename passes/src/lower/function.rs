@@ -10,7 +10,9 @@ use super::split::{Point, Treatment, is_rematerialised, split};
 use super::ssa::{Definition, repair};
 use super::store::FrameField;
 use super::suspension::SavedFrame;
+use super::thunks::MOST_HELPER_VALUES;
 use super::{Error, Lowering};
+use crate::inline_body::call_of_tail_call;
 use indexmap::IndexMap;
 use rustc_hash::{FxHashMap, FxHashSet};
 use wasmfx_ir::analysis::Liveness;
@@ -103,16 +105,6 @@ pub(super) fn callee(operator: &Operator<'_>) -> Option<Callee> {
     })
 }
 
-/// The call that does what a tail call does.
-fn call_of_tail_call(operator: &Operator<'static>) -> Operator<'static> {
-    match *operator {
-        Operator::ReturnCall { function_index } => Operator::Call { function_index },
-        Operator::ReturnCallIndirect { type_index, table_index } => Operator::CallIndirect { type_index, table_index },
-        Operator::ReturnCallRef { type_index } => Operator::CallRef { type_index },
-        ref other => unreachable!("{other:?} is no tail call"),
-    }
-}
-
 impl Lowering<'_> {
     fn treatment(&self, function: FunctionId, operator: &Operator<'static>, handlers: &[Handler]) -> Treatment {
         match operator {
@@ -178,6 +170,7 @@ impl Lowering<'_> {
         let (mut points, liveness, order, is_only) =
             split(&mut func, sharing, &mut |operator, handlers| self.treatment(function, operator, handlers));
         let layout = Layout::new(self, &func, &points, is_only);
+        self.check_frame(&layout)?;
         let first_clause = self.store.first_clause_entry();
         let mut slots = 0;
         for index in in_groups(&points) {
@@ -198,8 +191,8 @@ impl Lowering<'_> {
         Ok(Prepared { function, func, points, liveness, order, layout, is_only, resumable })
     }
 
-    /// A tail call at which unwinding ends becomes a call, since no caller behind it would notice. Space stays constant: outside of continuations
-    /// there is no way back from what may suspend to what calls it.
+    /// A tail call at which unwinding ends becomes a call, since no caller behind it would notice. Outside of continuations space
+    /// stays constant, as there is no way back from what may suspend to what calls it; functions that the user promised not to suspend use the stack.
     fn call_where_unwinding_ends(&self, function: FunctionId, func: &mut Func) {
         for block in func.blocks.keys() {
             let Terminator::TailCall { operator, .. } = func.blocks[block].terminator else { continue };
@@ -586,15 +579,17 @@ impl Lowering<'_> {
             let depth = self.store.items.depth;
             let callee = callee(&point.operator).expect("a call has a callee");
             let outer = self.analysis.may_ask_for_start(callee).then(|| b.global(depth, ValType::I32));
-            if outer.is_some() {
+            let mut catches = point.catches.clone();
+            if let Some(outer) = outer {
                 let zero = b.i32(0);
                 b.set_global(depth, zero);
+                catches = b.setting_global(&catches, depth, outer);
             }
             let may_suspend = self.analysis.may_suspend(callee);
             // A trap may have come in the middle of unwinding. Here nothing is being unwound.
             let zero = b.i32(0);
             b.set_global(self.store.items.unwinding, zero);
-            let results = b.call(point.operator.clone(), &point.args, &types, &point.catches);
+            let results = b.call(point.operator.clone(), &point.args, &types, &catches);
             if let Some(outer) = outer {
                 b.set_global(depth, outer);
             }
@@ -605,8 +600,14 @@ impl Lowering<'_> {
             b.jump(point.normal, &results);
             return Ok(());
         }
+        let mut catches = point.catches.clone();
+        if !catches.is_empty() && callee(&point.operator).is_some_and(|callee| self.analysis.may_ask_for_start(callee))
+        {
+            let depth = b.global(self.store.items.depth, ValType::I32);
+            catches = b.setting_global(&catches, self.store.items.depth, depth);
+        }
         let (operator, args) = self.call_from_inside(b, point.operator.clone(), &point.args);
-        let results = b.call(operator.clone(), &args, &types, &point.catches);
+        let results = b.call(operator.clone(), &args, &types, &catches);
         self.called_from_inside(b, &operator);
         if point.tail && matches!(copy.flavour, Flavour::Fast) {
             // The caller sees that unwinding goes on; this function has nothing to save.
@@ -619,8 +620,8 @@ impl Lowering<'_> {
         b.jump(point.normal, &results);
         b.switch_to(unwind);
         if let Flavour::Resumed(frame) = copy.flavour {
-            if copy.saves_out_of_line && !point.tail {
-                let saved = &copy.layout.points[point.index];
+            let saved = &copy.layout.points[point.index];
+            if copy.saves_out_of_line && !point.tail && saved.len() <= MOST_HELPER_VALUES {
                 let helper = self.save_again_helper(copy.layout, saved)?;
                 let b = &mut Builder::at(&mut copy.func, unwind);
                 let mut args = vec![frame, self.store.resume_function(b, point.first_slot)];

@@ -10,7 +10,7 @@ use super::Error;
 use super::analysis::Analysis;
 use super::promises::Promises;
 use super::scan::{Callee, Summary};
-use crate::inline_body::{direct_callee, inline_call};
+use crate::inline_body::{Inliner, direct_callee};
 use rustc_hash::{FxHashMap, FxHashSet};
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::{Block, Func, Terminator};
@@ -147,17 +147,24 @@ fn inline_into(module: &mut Module, id: FunctionId, callees: &FxHashSet<Function
         unreachable!("the body is lifted")
     };
     let mut changed = false;
-    let mut blocks: Vec<Block> = caller.blocks.keys().collect();
-    while let Some(block) = blocks.pop() {
-        let found = caller.blocks[block].insts.iter().enumerate().find_map(|(at, &inst)| {
-            let callee = direct_callee(caller.operator(inst)).filter(|callee| callees.contains(callee))?;
-            Some((at, callee))
-        });
-        let Some((at, callee)) = found else { continue };
-        let Body::Lifted(body) = &module.functions[callee].body else { unreachable!("what is inlined is lifted") };
-        let rest = inline_call(&mut caller, block, at, body, &|_| unreachable!("what is inlined has no tail calls"));
-        blocks.push(rest);
-        changed = true;
+    let blocks: Vec<Block> = caller.blocks.keys().collect();
+    let mut inliner = Inliner::new(&mut caller);
+    let no_results = |_: &_| unreachable!("what is inlined has no tail calls");
+    for block in blocks.into_iter().rev() {
+        let data = &mut inliner.caller.blocks[block];
+        let (insts, terminator) = (std::mem::take(&mut data.insts), std::mem::take(&mut data.terminator));
+        let mut current = block;
+        for inst in insts {
+            let callee = direct_callee(inliner.caller.operator(inst)).filter(|callee| callees.contains(callee));
+            let Some(callee) = callee else {
+                inliner.caller.blocks[current].insts.push(inst);
+                continue;
+            };
+            let Body::Lifted(body) = &module.functions[callee].body else { unreachable!("what is inlined is lifted") };
+            current = inliner.inline_call(current, inst, body, &no_results);
+            changed = true;
+        }
+        inliner.caller.blocks[current].terminator = terminator;
     }
     if changed {
         caller.resolve_aliases();

@@ -2,6 +2,7 @@
 //! that leave no frame when they do; and how continuations begin. Where these are few, a resume site need not call through the table.
 
 use super::Lowering;
+use super::analysis::Shape;
 use super::function::{Prepared, Resumable, callee};
 use super::scan::Callee;
 use super::thunks::ENTRY_SLOTS;
@@ -25,8 +26,7 @@ impl Lowering<'_> {
             return Vec::new();
         }
         let frameless = self.frameless(prepared);
-        let reaches_frameless =
-            |callee: Callee| self.analysis.targets(callee).any(|target| frameless.contains(&target));
+        let reaches_frameless = |callee: Callee| frameless.contains(self, callee);
         let mut found = Vec::new();
         for function in prepared {
             let Some(resumable) = function.resumable else { continue };
@@ -49,16 +49,16 @@ impl Lowering<'_> {
     }
 
     /// The functions that may be suspended without leaving a frame.
-    fn frameless(&self, prepared: &[Prepared]) -> FxHashSet<FunctionId> {
-        let mut frameless: FxHashSet<FunctionId> = FxHashSet::default();
+    fn frameless(&self, prepared: &[Prepared]) -> Frameless {
+        let mut frameless = Frameless::default();
+        // From first to last and from last to first by turns: long chains of calls mostly go one way.
+        let mut rest: Vec<&Prepared> = prepared.iter().collect();
         let mut changed = true;
         while changed {
             changed = false;
-            for function in prepared {
-                if frameless.contains(&function.function) {
-                    continue;
-                }
-                let reaches = |callee: Callee| self.analysis.targets(callee).any(|target| frameless.contains(&target));
+            rest.reverse();
+            rest.retain(|function| {
+                let reaches = |callee: Callee| frameless.contains(self, callee);
                 let points = function.points.iter().filter(|point| point.suspends && point.tail);
                 let mut is_frameless = points
                     .map(|point| &point.operator)
@@ -70,11 +70,31 @@ impl Lowering<'_> {
                     _ => false,
                 });
                 if is_frameless {
-                    frameless.insert(function.function);
+                    frameless.functions.insert(function.function);
+                    frameless.shapes.extend(self.analysis.shape_of_function(function.function));
                     changed = true;
                 }
-            }
+                !is_frameless
+            });
         }
         frameless
+    }
+}
+
+/// Functions, and the shapes of the indirect calls that may reach one of them.
+#[derive(Default)]
+struct Frameless {
+    functions: FxHashSet<FunctionId>,
+    shapes: FxHashSet<Shape>,
+}
+
+impl Frameless {
+    fn contains(&self, lowering: &Lowering<'_>, callee: Callee) -> bool {
+        match callee {
+            Callee::Direct(function) => self.functions.contains(&function),
+            Callee::Typed(_) => {
+                lowering.analysis.shape_of_callee(callee).is_some_and(|shape| self.shapes.contains(&shape))
+            }
+        }
     }
 }

@@ -1,15 +1,18 @@
 //! Frames: which slots a function's frame has, and how they are written and read.
 
-use super::Lowering;
 use super::builder::Builder;
 use super::split::Point;
 use super::store::{FrameField, GcStore, Kind, MemoryStore};
 use super::values::nullable;
+use super::{Error, Lowering};
 use indexmap::IndexMap;
 use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
 use wasmfx_ir::func::{Func, Value};
 use wasmfx_ir::wasmparser::{Operator, ValType};
+
+/// Of wasm's implementation limits.
+const MOST_STRUCT_FIELDS: usize = 10_000;
 
 /// A place in a frame: the type it holds (references nullable), and a byte offset (memory store) or field number (gc store).
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
@@ -150,6 +153,19 @@ impl Layout {
 }
 
 impl Lowering<'_> {
+    /// Refuses frames that are too large for their store.
+    pub(super) fn check_frame(&self, layout: &Layout) -> Result<(), Error> {
+        let fields = layout.fields.len() + GcStore::header_fields(layout.marker) as usize;
+        if matches!(self.store.kind, Kind::Gc(_)) && fields > MOST_STRUCT_FIELDS {
+            return Err(Error::input(format!(
+                "{} values are live where it may suspend, and a GC struct has {MOST_STRUCT_FIELDS} fields at most",
+                layout.fields.len()
+            ))
+            .with_help("keep frames in linear memory: `--frames memory`"));
+        }
+        Ok(())
+    }
+
     /// Writes a slot. In the memory store a reference goes to a table, and its number into the slot.
     pub(super) fn save(&mut self, b: &mut Builder<'_>, layout: &Layout, frame: Value, slot: Slot, value: Value) {
         match self.store.kind {

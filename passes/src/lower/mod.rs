@@ -18,6 +18,7 @@
 //! | [`values`] | how values travel between frames |
 //! | [`split`], [`layout`], [`function`], [`dispatch`], [`ssa`] | the two copies of a function |
 //! | [`one_copy`], [`groups`] | functions that are their own resumable copy |
+//! | [`dummies`] | what a function returns while it is being unwound |
 //! | [`suspension`] | what a copy saves, in which frame, and how it is left |
 //! | [`innermost`] | which resumable copies a resume site calls without the table |
 //! | [`resume_site`] | `resume`, `resume_throw`, `resume_throw_ref` |
@@ -32,6 +33,7 @@ mod boundary;
 mod builder;
 mod choice;
 mod dispatch;
+mod dummies;
 mod function;
 mod groups;
 mod inline_suspending;
@@ -66,7 +68,6 @@ use analysis::Analysis;
 use function::Resumable;
 use indexmap::IndexMap;
 use promises::Promises;
-use runtime::Passing;
 use rustc_hash::{FxHashMap, FxHashSet};
 use scan::Mentions;
 use tables::{EmulatedTable, TableFunction};
@@ -75,6 +76,9 @@ use values::Values;
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::module::{ConstExpr, ElementItems, FunctionId, Item, Module, TableId, TagId, TypeId, Types};
 use wasmfx_ir::wasmparser::{Operator, ValType};
+
+/// How many slots of the table of resume functions the bodies may need at most where frames name them by 16 bits; the rest is the runtime's.
+const NARROW_SLOTS: usize = 65_000;
 
 /// Where frames of suspended functions are kept.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -160,7 +164,8 @@ struct Lowering<'m> {
     mentions: Mentions,
     analysis: Analysis,
     store: store::Store,
-    passing: Passing,
+    /// The global where the driver leaves the continuation that it captured: the last of the continuations in flight.
+    passed_continuation: u32,
     values: Values,
     /// The functions in the table of resume functions.
     resume_slots: Vec<FunctionId>,
@@ -259,13 +264,13 @@ pub fn lower_module(module: &mut Module, options: &Options) -> Result<Report, Er
         })
         .map(|(id, _)| id)
         .collect();
-    let slot_bound: usize = touched.iter().map(|&id| summaries[id].point_bound + 2).sum();
+    let slot_bound: usize = touched.iter().map(|&id| summaries[id].slot_bound).sum();
     let used = match analysis.crossing && !shared {
         true => Some(wasmfx_ir::features::used(module, &crate::parallel::Parallel)?),
         false => None,
     };
     let options = Options { store: choice.store, ..options.clone() };
-    let mut lowering = setup::set_up(module, &options, mentions, analysis, slot_bound * 2 > 60_000)?;
+    let mut lowering = setup::set_up(module, &options, mentions, analysis, slot_bound > NARROW_SLOTS)?;
     lowering.report.store = Some(choice);
     lowering.drives_out_of_line = grown;
     if let Some(used) = used {

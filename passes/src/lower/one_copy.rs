@@ -18,6 +18,7 @@ use super::split::Point;
 use super::ssa::{Definition, repair};
 use super::store::FrameField;
 use super::suspension::SavedFrame;
+use super::thunks::MOST_HELPER_VALUES;
 use super::{Copies, Error, Lowering};
 use rustc_hash::FxHashSet;
 use wasmfx_ir::entity::SecondaryMap;
@@ -143,7 +144,7 @@ impl Lowering<'_> {
         let block = copy.func.add_block();
         let frame = self.frame_of_layout(&mut Builder::at(&mut copy.func, block), copy.layout, frame);
         let saved = &copy.layout.points[group[0].index];
-        let loaded = if saved.len() < MANY_LOADS {
+        let loaded = if saved.len() < MANY_LOADS || saved.len() > MOST_HELPER_VALUES {
             let b = &mut Builder::at(&mut copy.func, block);
             saved.iter().map(|&(_, slot)| self.load(b, copy.layout, frame, slot, slot.ty)).collect()
         } else {
@@ -165,13 +166,11 @@ impl Lowering<'_> {
             Some(&saving) => saving,
             None => {
                 let saved = &copy.layout.points[point.index];
-                let helper = self.save_helper(copy.layout, saved, SavedFrame::Next, true)?;
                 let b = &mut Builder::at(&mut copy.func, block);
                 let saving = b.new_block(&[ValType::I32]);
                 b.switch_to(saving);
-                let mut args = b.block_params(saving).to_vec();
-                args.extend(saved.iter().map(|&(value, _)| value));
-                self.store.call(b, helper, &args, &[]);
+                let args = b.block_params(saving).to_vec();
+                self.save_new(b, copy.layout, saved, SavedFrame::Next, args, true)?;
                 self.leave_fast_copy(copy, saving)?;
                 copy.saving.insert(point.group, saving);
                 saving

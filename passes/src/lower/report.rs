@@ -1,9 +1,10 @@
 //! What the lowering did, and why.
 
-use super::analysis::Analysis;
+use super::analysis::{Analysis, Shape};
 use super::choice::Choice;
 use super::layout::Layout;
-use super::scan::Summary;
+use super::scan::{Callee, Summary};
+use rustc_hash::FxHashMap;
 use wasmfx_ir::entity::{Entity, SecondaryMap};
 use wasmfx_ir::module::{FunctionId, Module};
 
@@ -144,6 +145,7 @@ fn reasons(
     summaries: &SecondaryMap<FunctionId, Summary>,
 ) -> SecondaryMap<FunctionId, Option<FunctionId>> {
     let mut callers: SecondaryMap<FunctionId, Vec<FunctionId>> = SecondaryMap::new();
+    let mut callers_of_shape: FxHashMap<Shape, Vec<FunctionId>> = FxHashMap::default();
     let mut reached: SecondaryMap<FunctionId, bool> = SecondaryMap::new();
     let mut queue = std::collections::VecDeque::new();
     for id in module.functions.keys() {
@@ -156,16 +158,20 @@ fn reasons(
             queue.push_back(id);
         }
         for &callee in summary.calls.iter().filter(|&&callee| analysis.call_suspends(id, callee)) {
-            for target in analysis.targets(callee).filter(|&target| !analysis.escapes[target].is_empty()) {
-                if callers[target].last() != Some(&id) {
-                    callers[target].push(id);
+            match callee {
+                Callee::Direct(target) => callers[target].push(id),
+                Callee::Typed(_) => {
+                    let shape = analysis.shape_of_callee(callee);
+                    shape.into_iter().for_each(|shape| callers_of_shape.entry(shape).or_default().push(id));
                 }
             }
         }
     }
     let mut reasons: SecondaryMap<FunctionId, Option<FunctionId>> = SecondaryMap::new();
     while let Some(id) = queue.pop_front() {
-        for caller in callers[id].clone() {
+        // The first function of a shape that is reached is the reason of all its callers.
+        let by_shape = analysis.shape_of_function(id).and_then(|shape| callers_of_shape.remove(&shape));
+        for caller in std::mem::take(&mut callers[id]).into_iter().chain(by_shape.into_iter().flatten()) {
             if !reached[caller] {
                 reached[caller] = true;
                 reasons[caller] = Some(id);

@@ -17,7 +17,8 @@ const DEPTH_LIMIT: u32 = 800;
 
 /// A resume instruction while it is expanded, and the blocks between its parts.
 struct Site<'p> {
-    point: &'p Point,
+    /// Where exceptions go.
+    catches: &'p [Handler],
     running: Running,
     /// Runs a continuation, which its parameters are.
     run: Block,
@@ -124,6 +125,10 @@ impl Lowering<'_> {
         let store = self.store;
         let frame_type = store.kind.frame_type();
         let b = &mut Builder::at(&mut copy.func, block);
+        let catches = match depth {
+            Some(depth) => b.setting_global(&point.catches, store.items.depth, depth),
+            None => point.catches.clone(),
+        };
         let run = b.new_block(&store.kind.running_types());
         let after = b.new_block(&[ValType::I32]);
         let check = b.new_block(&[ValType::I32]);
@@ -133,7 +138,7 @@ impl Lowering<'_> {
         b.switch_to(run);
         let running = Running::from_parts(&b.block_params(run));
         let stack = running.stack;
-        let site = Site { point, running, run, after, check, done };
+        let site = Site { catches: &catches, running, run, after, check, done };
         if self.drives_out_of_line.contains(&copy.function) {
             let head = store.stack_field(b, stack, StackField::Head);
             let zero = b.i32(0);
@@ -199,7 +204,7 @@ impl Lowering<'_> {
     /// Calls a function of the runtime that runs frames; its result is the site's new status.
     fn call_runtime(&self, b: &mut Builder<'_>, site: &Site<'_>, function_index: u32, args: &[Value]) {
         let operator = Operator::Call { function_index };
-        let status = b.call(operator, args, &[ValType::I32], &site.point.catches)[0];
+        let status = b.call(operator, args, &[ValType::I32], site.catches)[0];
         b.jump(site.after, &[status]);
     }
 
@@ -319,7 +324,7 @@ impl Lowering<'_> {
             }
             _ => {
                 let continuation = store.capture(b, running);
-                b.set_global(self.passing.continuation, continuation);
+                b.set_global(self.passed_continuation, continuation);
                 let pending = b.global(store.items.pending, store.kind.stack_type());
                 let running = store.running(b, pending);
                 if let Some(depth) = depth {

@@ -9,21 +9,10 @@ use wasmfx_ir::func::{Block, Func, Handler, Terminator, Value};
 use wasmfx_ir::module::TypeId;
 use wasmfx_ir::wasmparser::{AbstractHeapType, HeapType, Operator, RefType, ValType};
 
-/// Where the driver leaves the continuation that it captured: the last of the continuations in flight.
-#[derive(Copy, Clone, Debug)]
-pub(super) struct Passing {
-    /// The global.
-    pub(super) continuation: u32,
-}
-
 /// `(ref exn)`
 pub(super) fn exception_type(nullable: bool) -> ValType {
     let heap = HeapType::Abstract { shared: false, ty: AbstractHeapType::Exn };
     ValType::Ref(RefType::new(nullable, heap).expect("abstract types are always representable"))
-}
-
-fn new_function(ty: TypeId, params: &[ValType], results: &[ValType]) -> Func {
-    Func::new(ty, params, results)
 }
 
 /// Whether the bit of a status, modulo 32, is in a mask.
@@ -91,10 +80,10 @@ impl Store {
     /// With status 0, runs `frame` (null: nothing is left to run) and then the frames behind it, each with the results of the one before. Otherwise deals
     /// with a suspension that is already recorded in the stack. Returns 0 when the stack is empty (and recycled), or the status of a suspension that
     /// no marker in the stack handles. An exception that no frame catches leaves the driver.
-    pub(super) fn build_drive(&self, ty: TypeId, passing: Passing) -> Func {
+    pub(super) fn build_drive(&self, ty: TypeId, passed: u32) -> Func {
         let (frame_type, marker_type, stack_type) =
             (self.kind.frame_type(), self.kind.marker_type(), self.kind.stack_type());
-        let mut func = new_function(ty, &[stack_type, frame_type, ValType::I32], &[ValType::I32]);
+        let mut func = Func::new(ty, &[stack_type, frame_type, ValType::I32], &[ValType::I32]);
         let b = &mut Builder::new(&mut func);
         let [stack, frame, status] = b.params()[..] else { unreachable!("drive has three parameters") };
         let run = b.new_block(&[frame_type]);
@@ -208,12 +197,12 @@ impl Store {
         let head = self.splice(b, stack, pending, new_first);
         b.jump(run, &[head]);
 
-        self.build_search(b, stack, search, run, passing);
+        self.build_search(b, stack, search, run, passed);
         func
     }
 
     /// The part of the driver that looks for a marker that handles a status.
-    fn build_search(&self, b: &mut Builder<'_>, stack: Value, search: Block, run: Block, passing: Passing) {
+    fn build_search(&self, b: &mut Builder<'_>, stack: Value, search: Block, run: Block, passed: u32) {
         let (marker_type, stack_type) = (self.kind.marker_type(), self.kind.stack_type());
         b.switch_to(search);
         let status = b.block_params(search)[0];
@@ -274,7 +263,7 @@ impl Store {
         b.jump(cut, &[]);
         b.switch_to(cut);
         let continuation = self.capture(b, captured);
-        b.set_global(passing.continuation, continuation);
+        b.set_global(passed, continuation);
         let one = b.i32(1);
         let is_switch = b.i32_op(Operator::I32And, &[status, one]);
         let (switching, suspending) = b.fork(is_switch);
@@ -323,7 +312,7 @@ impl Store {
     pub(super) fn build_thrown(&self, ty: TypeId, exception_global: u32) -> Func {
         let (frame_type, stack_type) = (self.kind.frame_type(), self.kind.stack_type());
         let params = [stack_type, frame_type, frame_type, exception_type(true)];
-        let mut func = new_function(ty, &params, &[ValType::I32]);
+        let mut func = Func::new(ty, &params, &[ValType::I32]);
         let b = &mut Builder::new(&mut func);
         let [stack, frame, next, exception] = b.params()[..] else { unreachable!("thrown has four parameters") };
         self.raise_in_next(b, stack, frame, next, exception, exception_global);
@@ -335,7 +324,7 @@ impl Store {
 
     /// `forward(stack)`: the suspended stack becomes the beginning of a larger one, to which the resume site's own frames will be appended.
     pub(super) fn build_forward(&self, ty: TypeId) -> Func {
-        let mut func = new_function(ty, &[self.kind.stack_type()], &[]);
+        let mut func = Func::new(ty, &[self.kind.stack_type()], &[]);
         let b = &mut Builder::new(&mut func);
         let stack = b.params()[0];
         let sentinel = self.sentinel(b);
@@ -366,7 +355,7 @@ impl Store {
 
     /// `identity(frame_function)`: appends a frame that hands on what it gets, so that no stack is without frames.
     pub(super) fn build_identity(&self, ty: TypeId) -> Func {
-        let mut func = new_function(ty, &[ValType::I32], &[]);
+        let mut func = Func::new(ty, &[ValType::I32], &[]);
         let b = &mut Builder::new(&mut func);
         let function = b.params()[0];
         let frame = match self.kind {
@@ -389,7 +378,7 @@ impl Store {
 
     /// The resume function of the identity frame, which has two entries: go on, and throw.
     pub(super) fn build_identity_resume(&self, ty: TypeId, number: u32) -> Func {
-        let mut func = new_function(ty, &[self.kind.frame_type()], &[ValType::I32]);
+        let mut func = Func::new(ty, &[self.kind.frame_type()], &[ValType::I32]);
         let b = &mut Builder::new(&mut func);
         let frame = b.params()[0];
         if let Some(exception) = self.items.exception {
@@ -420,7 +409,7 @@ impl Store {
 
     /// `allocate(bytes) -> address`: memory that nothing used before: zero but for what is written to it.
     pub(super) fn build_allocate(&self, m: MemoryStore, ty: TypeId) -> Func {
-        let mut func = new_function(ty, &[ValType::I32], &[ValType::I32]);
+        let mut func = Func::new(ty, &[ValType::I32], &[ValType::I32]);
         let b = &mut Builder::new(&mut func);
         let bytes = b.params()[0];
         let address = b.global(m.bump, ValType::I32);
@@ -474,7 +463,7 @@ impl Store {
 
     /// `new_record() -> record`: from fresh memory, with generation 1.
     pub(super) fn build_allocate_record(&self, m: MemoryStore, ty: TypeId) -> Func {
-        let mut func = new_function(ty, &[], &[ValType::I32]);
+        let mut func = Func::new(ty, &[], &[ValType::I32]);
         let b = &mut Builder::new(&mut func);
         let bytes = b.i32(m.record_bytes());
         let record = self.call(b, self.items.allocate, &[bytes], &[ValType::I32])[0];
@@ -488,7 +477,7 @@ impl Store {
 
     /// `retire(record) -> handle`: moves a stack whose record has no generation left to another record. The old one is never used again.
     pub(super) fn build_retire(&self, ty: TypeId) -> Func {
-        let mut func = new_function(ty, &[ValType::I32], &[ValType::I64]);
+        let mut func = Func::new(ty, &[ValType::I32], &[ValType::I64]);
         let b = &mut Builder::new(&mut func);
         let old = b.params()[0];
         let Running { stack: new, handle } = self.new_stack(b);

@@ -1,5 +1,6 @@
 //! One look at each body, lifted or not, for what the lowering must know of it before it lifts anything.
 
+use super::thunks::ENTRY_SLOTS;
 use rustc_hash::FxHashSet;
 use wasmfx_ir::Module;
 use wasmfx_ir::entity::SecondaryMap;
@@ -10,7 +11,7 @@ use wasmfx_ir::wasmparser::{
     CompositeInnerType, Handle, HeapType, Operator, RefType, ResumeTable, StorageType, ValType,
 };
 
-/// A call whose callee is only known by its type.
+/// What a call calls.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Callee {
     /// `call`, `return_call`.
@@ -19,7 +20,7 @@ pub(super) enum Callee {
     Typed(TypeId),
 }
 
-/// A resume instruction: the continuation type and the tags it handles.
+/// A resume instruction: the tags it handles.
 #[derive(Clone, Debug)]
 pub(super) struct ResumeSite {
     pub(super) suspensions: Vec<TagId>,
@@ -29,6 +30,7 @@ pub(super) struct ResumeSite {
 /// What one body does that concerns continuations.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Summary {
+    /// What it calls: a function for each call of it, a type but once.
     pub(super) calls: Vec<Callee>,
     pub(super) suspends: Vec<TagId>,
     pub(super) switches: Vec<TagId>,
@@ -48,7 +50,8 @@ pub(super) struct Summary {
     pub(super) catches: bool,
     /// Whether a continuation type occurs in it: it must be rewritten.
     pub(super) mentions_continuations: bool,
-    pub(super) point_bound: usize,
+    /// At least as many slots of the table of resume functions as the lowering of this body takes.
+    pub(super) slot_bound: usize,
 }
 
 /// Which items have a continuation type in their types.
@@ -62,7 +65,7 @@ pub(super) struct Mentions {
     pub(super) tables: FxHashSet<TableId>,
     pub(super) functions: FxHashSet<FunctionId>,
     pub(super) tags: FxHashSet<TagId>,
-    /// Whether a segment of continuations exists.
+    /// The segments of continuations, by number.
     pub(super) elements: FxHashSet<u32>,
 }
 
@@ -169,6 +172,7 @@ impl Summary {
             | Operator::ReturnCallRef { type_index } => self.calls.push(Callee::Typed(function_type(type_index))),
             Operator::Suspend { tag_index } => self.suspends.push(tag(tag_index)),
             Operator::Switch { tag_index, .. } => self.switches.push(tag(tag_index)),
+            Operator::ContBind { .. } => self.slot_bound += ENTRY_SLOTS as usize,
             Operator::ContNew { cont_type_index } => {
                 self.creates.push((continuation_function(module, TypeId::from_u32(cont_type_index)), before));
             }
@@ -184,7 +188,7 @@ impl Summary {
     }
 
     fn add_resume(&mut self, site: ResumeSite) {
-        self.point_bound += site.suspensions.len();
+        self.slot_bound += site.suspensions.len() + site.switches.len();
         self.resumes.push(site);
     }
 
@@ -319,8 +323,10 @@ pub(super) fn scan(module: &Module, mentions: &Mentions) -> wasmparser::Result<S
             _ => Summary::default(),
         };
         summary.mentions_continuations |= mentions.functions.contains(&id);
-        summary.point_bound +=
-            2 * (summary.calls.len() + summary.suspends.len() + summary.switches.len() + summary.resumes.len());
+        let points = summary.calls.len() + summary.suspends.len() + summary.switches.len() + summary.resumes.len();
+        summary.slot_bound += ENTRY_SLOTS as usize * (points + summary.creates.len());
+        let mut seen = FxHashSet::default();
+        summary.calls.retain(|&callee| matches!(callee, Callee::Direct(_)) || seen.insert(callee));
         summaries[id] = summary;
     }
     Ok(summaries)

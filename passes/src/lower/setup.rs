@@ -3,11 +3,11 @@
 use super::analysis::Analysis;
 use super::builder::{Builder, zero_operator};
 use super::choice::refusal;
-use super::runtime::{Passing, exception_type};
+use super::runtime::exception_type;
 use super::scan::Mentions;
 use super::shared::RUNTIME_MODULE;
 use super::store::{GcStore, Items, Kind, MemoryStore, Store, cells};
-use super::types::{Translation, function_type};
+use super::types::Translation;
 use super::values::{Class, Values, concrete_heap};
 use super::{Error, Lowering, Options, Report, Runtime};
 use indexmap::IndexMap;
@@ -20,8 +20,8 @@ use wasmfx_ir::module::{
     TypeId,
 };
 use wasmfx_ir::wasmparser::{
-    AbstractHeapType, CompositeInnerType, CompositeType, FieldType, FuncType, GlobalType, HeapType, MemoryType,
-    Operator, PackedIndex, RefType, StorageType, StructType, SubType, TableType, ValType, WasmFeatures,
+    CompositeInnerType, CompositeType, FieldType, FuncType, GlobalType, MemoryType, Operator, PackedIndex, RefType,
+    StorageType, StructType, SubType, TableType, ValType, WasmFeatures,
 };
 
 /// Adds a type in a recursion group of its own.
@@ -47,7 +47,13 @@ fn mutable(ty: ValType) -> FieldType {
     FieldType { element_type: StorageType::Val(ty), mutable: true }
 }
 
-fn add_struct(module: &mut Module, fields: Vec<ValType>, is_final: bool, supertype: Option<u32>, name: &str) -> u32 {
+pub(super) fn add_struct(
+    module: &mut Module,
+    fields: Vec<ValType>,
+    is_final: bool,
+    supertype: Option<u32>,
+    name: &str,
+) -> u32 {
     let fields: Box<[FieldType]> = fields.into_iter().map(mutable).collect();
     add_type(module, CompositeInnerType::Struct(StructType { fields }), is_final, supertype, name)
 }
@@ -289,7 +295,6 @@ pub(super) fn set_up<'m>(
     }
     let ty = kind.continuation_type(true);
     let continuation = runtime_global(module, shared, ty, "wasmfx.continuation");
-    let passing = Passing { continuation };
     let mut values = Values::new(&original_types, kind, shared);
     values.provide(Class::Continuation, 0, GlobalId::from_u32(continuation));
 
@@ -322,7 +327,7 @@ pub(super) fn set_up<'m>(
     if let Some(thrown_type) = thrown_type {
         store.items.thrown = runtime_function(module, shared, thrown_type, "wasmfx.thrown");
     }
-    define(module, store.items.drive, store.build_drive(TypeId::from_u32(drive_type), passing));
+    define(module, store.items.drive, store.build_drive(TypeId::from_u32(drive_type), continuation));
     define(module, store.items.forward, store.build_forward(TypeId::from_u32(forward_type)));
     define(module, store.items.identity, store.build_identity(TypeId::from_u32(identity_type)));
     if let (Some(thrown_type), Some(exception)) = (thrown_type, store.items.exception) {
@@ -347,7 +352,7 @@ pub(super) fn set_up<'m>(
         mentions,
         analysis,
         store,
-        passing,
+        passed_continuation: continuation,
         values,
         resume_slots: Vec::new(),
         drives_out_of_line: FxHashSet::default(),
@@ -475,13 +480,13 @@ impl Lowering<'_> {
 
     /// Without stack switching a tag has no results.
     fn translate_tags(&mut self) {
+        let exported: FxHashSet<Item> = self.module.exports.iter().map(|export| export.item).collect();
         for tag in self.module.tags.keys() {
             let ty = self.original_tag_types[tag];
             if self.original_results(ty).is_empty() {
                 continue;
             }
-            let visible = self.module.tags[tag].origin == Origin::Import
-                || self.module.exports.iter().any(|export| export.item == Item::Tag(tag));
+            let visible = self.module.tags[tag].origin == Origin::Import || exported.contains(&Item::Tag(tag));
             if visible {
                 let params = self.lowered_types(&self.original_params(ty));
                 self.module.tags[tag].ty = self.function_type(&params, &[]);
@@ -611,98 +616,6 @@ impl Lowering<'_> {
         Ok(func)
     }
 
-    /// A global with a value of a non-nullable type that nobody looks at: what a function returns while it is being unwound.
-    pub(super) fn dummy_global(&mut self, ty: ValType) -> Result<u32, Error> {
-        if let Some(&global) = self.dummies.get(&ty) {
-            return Ok(global);
-        }
-        let mut operators = Vec::new();
-        self.dummy_expression(ty, &mut operators, 0)?;
-        let global = self.module.globals.push(Global {
-            ty: GlobalType { content_type: ty, mutable: false, shared: false },
-            origin: Origin::Definition,
-            init: Some(ConstExpr { operators }),
-            name: Some("wasmfx.dummy".to_owned()),
-        });
-        self.dummies.insert(ty, global.as_u32());
-        Ok(global.as_u32())
-    }
-
-    fn dummy_expression(
-        &mut self,
-        ty: ValType,
-        operators: &mut Vec<Operator<'static>>,
-        depth: u32,
-    ) -> Result<(), Error> {
-        if let Some(operator) = zero_operator(ty) {
-            operators.push(operator);
-            return Ok(());
-        }
-        let ValType::Ref(reference) = ty else { unreachable!("only references have no zero") };
-        let impossible = || {
-            Err(Error::input(format!("a function that may suspend returns `{reference}`, of which there can be no value to return while it is suspended"))
-                .with_help("let the function return a nullable reference"))
-        };
-        if depth > 32 {
-            return impossible();
-        }
-        match reference.heap_type() {
-            HeapType::Concrete(index) | HeapType::Exact(index) => {
-                let id =
-                    TypeId::from_u32(index.as_module_index().expect("types in the IR refer to each other by number"));
-                match self.module.types.definitions[id].sub_type.composite_type.inner.clone() {
-                    CompositeInnerType::Func(_) => {
-                        let func = function_type(&self.module.types, id);
-                        let mut stub = Func::new(id, func.params(), func.results());
-                        stub.blocks[stub.entry].terminator = wasmfx_ir::func::Terminator::Unreachable;
-                        let function = self.add_function(stub, "wasmfx.dummy".to_owned());
-                        operators.push(Operator::RefFunc { function_index: function.as_u32() });
-                    }
-                    CompositeInnerType::Struct(fields) => {
-                        for field in &fields.fields {
-                            match field.element_type {
-                                StorageType::Val(ty) => self.dummy_expression(ty, operators, depth + 1)?,
-                                StorageType::I8 | StorageType::I16 => operators.push(Operator::I32Const { value: 0 }),
-                            }
-                        }
-                        operators.push(Operator::StructNew { struct_type_index: id.as_u32() });
-                    }
-                    CompositeInnerType::Array(_) => {
-                        operators.push(Operator::ArrayNewFixed { array_type_index: id.as_u32(), array_size: 0 });
-                    }
-                    CompositeInnerType::Cont(_) => {
-                        return Err(Error::internal("lowering: a continuation type was not translated"));
-                    }
-                }
-            }
-            HeapType::Abstract { ty, .. } => match ty {
-                AbstractHeapType::Any | AbstractHeapType::Eq | AbstractHeapType::I31 => {
-                    operators.extend([Operator::I32Const { value: 0 }, Operator::RefI31]);
-                }
-                AbstractHeapType::Extern => {
-                    operators.extend([Operator::I32Const { value: 0 }, Operator::RefI31, Operator::ExternConvertAny]);
-                }
-                AbstractHeapType::Struct => {
-                    let Kind::Gc(gc) = self.store.kind else {
-                        let empty = add_struct(self.module, Vec::new(), true, None, "wasmfx.empty");
-                        operators.push(Operator::StructNewDefault { struct_type_index: empty });
-                        return Ok(());
-                    };
-                    operators.push(Operator::StructNewDefault { struct_type_index: gc.continuation });
-                }
-                AbstractHeapType::Func => {
-                    let ty = self.function_type(&[], &[]);
-                    let mut stub = Func::new(ty, &[], &[]);
-                    stub.blocks[stub.entry].terminator = wasmfx_ir::func::Terminator::Unreachable;
-                    let function = self.add_function(stub, "wasmfx.dummy".to_owned());
-                    operators.push(Operator::RefFunc { function_index: function.as_u32() });
-                }
-                _ => return impossible(),
-            },
-        }
-        Ok(())
-    }
-
     /// What is left when all functions are lowered: entries from the host, and the runtime's tables.
     pub(super) fn finish_module(&mut self) -> Result<(), Error> {
         for index in 0..self.module.exports.len() {
@@ -724,6 +637,9 @@ impl Lowering<'_> {
         }
         self.put_entries_in_place()?;
         let slots = std::mem::take(&mut self.resume_slots);
+        if !self.store.kind.can_name(slots.len()) {
+            return Err(Error::internal(format!("lowering: frames cannot name {} resume functions", slots.len())));
+        }
         let matchers: Vec<FunctionId> = self.matchers.values().copied().collect();
         let resume = (self.store.items.resume_table, self.store.items.resume_type);
         let clauses = (self.store.items.matcher_table, self.store.items.matcher_type);

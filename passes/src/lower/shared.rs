@@ -16,7 +16,7 @@ use super::scan::Mentions;
 use super::setup::{import_global, set_up};
 use super::values::{SHARED_VALUES, shared_classes};
 use super::{Error, Lowering, Options, Store};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::{Func, Terminator};
 use wasmfx_ir::module::{ConstExpr, ElementKind, Export, FunctionId, Global, GlobalId, Import, Item, Module, Origin};
@@ -198,12 +198,13 @@ impl Lowering<'_> {
     /// Exports for other lowered modules, and a start function that takes the module's part of the shared tables and numbers its tags.
     pub(super) fn add_shared_start(&mut self, parts: &[TablePart<'_>]) -> Result<(), Error> {
         let mut exports = Vec::new();
+        let behind_entry: FxHashMap<FunctionId, FunctionId> =
+            self.host_entries.iter().map(|(&fast, &entry)| (entry, fast)).collect();
         for export in &self.module.exports {
             match export.item {
                 Item::Function(function) => {
                     // The entry for the host stands in for the function itself.
-                    let fast = self.host_entries.iter().find(|(_, entry)| **entry == function);
-                    let item = Item::Function(fast.map_or(function, |(&fast, _)| fast));
+                    let item = Item::Function(behind_entry.get(&function).copied().unwrap_or(function));
                     exports.push(Export { name: format!("{FAST}{}", export.name), item });
                 }
                 Item::Tag(tag) => {

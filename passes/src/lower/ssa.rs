@@ -1,12 +1,13 @@
 //! Static single assignment again, after values got further definitions.
 //!
 //! In a resumable copy a value that was saved is defined where it always was and where it is loaded again. Block parameters are put where several
-//! definitions meet (Cytron et al. 1991, pruned by liveness), and each use is led to the definition that reaches it.
+//! definitions meet (as in Cytron et al. 1991, pruned by liveness), and each use is led to the definition that reaches it.
 
 use super::builder::zero_operator;
 use rustc_hash::FxHashMap;
+use std::collections::BinaryHeap;
 use wasmfx_ir::analysis::{ControlFlowGraph, DefinitionBlocks, DominatorTree, uses_elsewhere};
-use wasmfx_ir::entity::{Entity, SecondaryMap};
+use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::{Block, Func, Terminator, Value, ValueDefinition};
 use wasmfx_ir::wasmparser::ValType;
 
@@ -33,7 +34,13 @@ pub(super) fn repair(func: &mut Func, definitions: &[Definition], undefining: &[
         }
     }
     let dominators = DominatorTree::new(func, &cfg);
-    let frontiers = frontiers(&cfg, &dominators, func.blocks.len());
+    let mut children: SecondaryMap<Block, Vec<Block>> =
+        SecondaryMap::with_default_and_len(Vec::new(), func.blocks.len());
+    for &block in dominators.preorder() {
+        if let Some(above) = dominators.immediate_dominator(block) {
+            children[above].push(block);
+        }
+    }
 
     let mut variables: Vec<Value> = definitions.iter().map(|definition| definition.variable).collect();
     variables.sort_unstable();
@@ -56,6 +63,9 @@ pub(super) fn repair(func: &mut Func, definitions: &[Definition], undefining: &[
     // For each block, the last variable that it defines, or that is needed at its beginning and has no parameter there.
     let mut defines: SecondaryMap<Block, Option<Value>> = SecondaryMap::with_default_and_len(None, func.blocks.len());
     let mut needs: SecondaryMap<Block, Option<Value>> = SecondaryMap::with_default_and_len(None, func.blocks.len());
+    // The last variable for which a block was looked at as one that a definition dominates.
+    let mut visited: SecondaryMap<Block, Option<Value>> = SecondaryMap::with_default_and_len(None, func.blocks.len());
+    let mut successors: Vec<Block> = Vec::new();
 
     // Where definitions of a variable that is still needed meet.
     let mut joins: SecondaryMap<Block, Vec<(Value, Value)>> =
@@ -81,42 +91,36 @@ pub(super) fn repair(func: &mut Func, definitions: &[Definition], undefining: &[
                 }
             }
         }
-        while let Some(block) = work.pop() {
-            for &frontier in &frontiers[block.index()] {
-                if needs[frontier] == Some(variable) {
-                    needs[frontier] = None;
-                    let param = func.add_block_param(frontier, ty);
-                    joins[frontier].push((variable, param));
-                    work.push(frontier);
+        // Joins are the targets of edges out of what a definition dominates to blocks no deeper than it; a join is a definition itself. The deepest
+        // first, so that no block is looked at twice (Sreedhar and Gao 1995).
+        let mut roots: BinaryHeap<(u32, Block)> = work
+            .into_iter()
+            .filter(|&block| cfg.is_reachable(block))
+            .map(|block| (dominators.depth(block), block))
+            .collect();
+        while let Some((depth, root)) = roots.pop() {
+            let mut below = vec![root];
+            while let Some(block) = below.pop() {
+                if visited[block].replace(variable) == Some(variable) {
+                    continue;
                 }
+                func.blocks[block].terminator.for_each_successor(|to| successors.push(to));
+                for to in successors.drain(..) {
+                    let is_join = dominators.immediate_dominator(to) != Some(block) && dominators.depth(to) <= depth;
+                    if is_join && needs[to] == Some(variable) {
+                        needs[to] = None;
+                        let param = func.add_block_param(to, ty);
+                        joins[to].push((variable, param));
+                        roots.push((dominators.depth(to), to));
+                    }
+                }
+                // Where it is not needed, nothing below needs it either but by a definition of its own.
+                below.extend(children[block].iter().copied().filter(|&child| needs[child] == Some(variable)));
             }
         }
     }
 
     rename(func, &dominators, &is_variable, &added, &joins, &undefines);
-}
-
-/// The dominance frontier of each block.
-fn frontiers(cfg: &ControlFlowGraph, dominators: &DominatorTree, blocks: usize) -> Vec<Vec<Block>> {
-    let mut frontiers: Vec<Vec<Block>> = vec![Vec::new(); blocks];
-    for &block in cfg.reverse_postorder() {
-        let predecessors = cfg.predecessors(block);
-        if predecessors.len() < 2 {
-            continue;
-        }
-        let stop = dominators.immediate_dominator(block);
-        for &predecessor in predecessors {
-            let mut runner = Some(predecessor);
-            while runner != stop {
-                let Some(at) = runner else { break };
-                if frontiers[at.index()].last() != Some(&block) {
-                    frontiers[at.index()].push(block);
-                }
-                runner = dominators.immediate_dominator(at);
-            }
-        }
-    }
-    frontiers
 }
 
 fn rename(

@@ -179,6 +179,11 @@ impl super::Store {
 }
 
 impl Kind {
+    /// Whether the frames' field for it can tell so many functions apart.
+    pub(super) fn can_name(self, functions: usize) -> bool {
+        !matches!(self, Kind::Memory(memory) if !memory.wide && functions > 1 << 16)
+    }
+
     /// What a reference to a continuation becomes.
     pub(super) fn continuation_type(&self, nullable: bool) -> ValType {
         let store = match self {

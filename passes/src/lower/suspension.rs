@@ -155,15 +155,12 @@ impl Lowering<'_> {
         block: Block,
         frame: SavedFrame<Value>,
     ) -> Result<(), Error> {
-        let saved = &copy.layout.points[point.index];
-        let helper = self.save_helper(copy.layout, saved, frame.kind(), copy.is_only)?;
         let b = &mut Builder::at(&mut copy.func, block);
         let mut args = vec![self.store.resume_function(b, point.first_slot)];
         if let SavedFrame::Marker { mask, matcher } = frame {
             args.extend([mask, matcher]);
         }
-        args.extend(saved.iter().map(|&(value, _)| value));
-        self.store.call(b, helper, &args, &[]);
+        self.save_new(b, copy.layout, &copy.layout.points[point.index], frame.kind(), args, copy.is_only)?;
         self.leave_fast_copy(copy, block)
     }
 

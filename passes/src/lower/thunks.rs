@@ -10,6 +10,8 @@ use wasmfx_ir::func::{Func, Terminator, Value};
 use wasmfx_ir::module::{FunctionId, TypeId};
 use wasmfx_ir::wasmparser::{Operator, ValType};
 
+/// The parameters and results of functions are limited to 1,000, of which helpers need a few for themselves.
+pub(super) const MOST_HELPER_VALUES: usize = 990;
 /// The slots of a frame that begins a continuation: call the function, or throw.
 pub(super) const ENTRY_SLOTS: u32 = 2;
 
@@ -355,6 +357,30 @@ impl Lowering<'_> {
         function
     }
 
+    /// Saves values in a new frame; `args` are its resume function and what else a marker says.
+    pub(super) fn save_new(
+        &mut self,
+        b: &mut Builder<'_>,
+        layout: &Layout,
+        saved: &[(Value, Slot)],
+        kind: SavedFrame<()>,
+        mut args: Vec<Value>,
+        many: bool,
+    ) -> Result<(), Error> {
+        if saved.len() <= MOST_HELPER_VALUES {
+            let helper = self.save_helper(layout, saved, kind, many)?;
+            args.extend(saved.iter().map(|&(value, _)| value));
+            self.store.call(b, helper, &args, &[]);
+        } else {
+            let helper = self.new_frame_helper(layout, kind);
+            let frame = self.store.call(b, helper, &args, &[self.frame_type_of(layout)])[0];
+            for &(value, slot) in saved {
+                self.save(b, layout, frame, slot, value);
+            }
+        }
+        Ok(())
+    }
+
     /// `(frame) -> values…`: loads what a frame holds. References leave their tables.
     pub(super) fn load_helper(&mut self, layout: &Layout, values: &[(Value, Slot)]) -> u32 {
         let slots: Vec<Slot> = values.iter().map(|&(_, slot)| slot).collect();
@@ -423,7 +449,15 @@ impl Lowering<'_> {
         let b = &mut Builder::new(&mut func);
         let zero = b.i32(0);
         b.set_global(store.items.unwinding, zero);
+        // Nested resumes are counted anew: what a trap left does not count.
+        let outer = self.analysis.escapes[function].starts().then(|| b.global(store.items.depth, ValType::I32));
+        if outer.is_some() {
+            b.set_global(store.items.depth, zero);
+        }
         let values = b.values(Operator::Call { function_index: function.as_u32() }, &args, &results);
+        if let Some(outer) = outer {
+            b.set_global(store.items.depth, outer);
+        }
         let status = b.global(store.items.unwinding, ValType::I32);
         let (unwinding, returned) = b.fork(status);
         b.switch_to(returned);

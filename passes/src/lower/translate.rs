@@ -27,15 +27,11 @@ impl Lowering<'_> {
         let is_continuation = |value: Value| continuations.get(value.as_u32() as usize).copied().unwrap_or(false);
         func.results = self.lowered_types(&func.results).into();
         for block in func.blocks.keys() {
-            let mut index = 0;
-            while index < func.blocks[block].insts.len() {
-                let inst = func.blocks[block].insts[index];
+            for inst in std::mem::take(&mut func.blocks[block].insts) {
                 let before = self.translate_inst(func, inst, &is_continuation)?;
-                for operator in before {
-                    func.blocks[block].insts.insert(index, operator);
-                    index += 1;
-                }
-                index += 1;
+                let translated = &mut func.blocks[block].insts;
+                translated.extend(before);
+                translated.push(inst);
             }
             let memory = matches!(self.store.kind, Kind::Memory(_));
             if let Terminator::BranchOnReference { operator, reference, taken, not_taken } =

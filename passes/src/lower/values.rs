@@ -9,6 +9,7 @@
 use super::builder::Builder;
 use super::store::Kind;
 use indexmap::IndexMap;
+use rustc_hash::FxHashSet;
 use wasmfx_ir::Module;
 use wasmfx_ir::func::Value;
 use wasmfx_ir::module::{ConstExpr, Global, GlobalId, Origin, TypeId, Types};
@@ -124,9 +125,12 @@ fn reference_classes(types: &Types) -> IndexMap<HeapType, HeapType> {
             }
         }
     }
-    let mut classes = IndexMap::new();
+    let mut hierarchies: IndexMap<AbstractHeapType, Vec<HeapType>> = IndexMap::new();
     for (&heap, &hierarchy) in &seen {
-        let alike: Vec<HeapType> = seen.iter().filter(|(_, top)| **top == hierarchy).map(|(&heap, _)| heap).collect();
+        hierarchies.entry(hierarchy).or_default().push(heap);
+    }
+    let mut classes = IndexMap::new();
+    for (hierarchy, alike) in hierarchies {
         // Types without declared relatives, and no abstract type that all of them belong to: each for itself.
         let unrelated = |heap: HeapType| {
             matches!(heap, HeapType::Concrete(_))
@@ -136,28 +140,25 @@ fn reference_classes(types: &Types) -> IndexMap<HeapType, HeapType> {
                 })
         };
         let alone = alike.len() == 1 || (alike.iter().all(|&heap| unrelated(heap)) && are_distinct(types, &alike));
-        let class = if alone { heap } else { HeapType::Abstract { shared: false, ty: hierarchy } };
-        classes.insert(heap, class);
+        for heap in alike {
+            classes.insert(heap, if alone { heap } else { HeapType::Abstract { shared: false, ty: hierarchy } });
+        }
     }
     classes
 }
 
 /// Whether types that have no relatives are certainly different from each other: equivalent definitions are too alike to tell cheaply.
 fn are_distinct(types: &Types, heaps: &[HeapType]) -> bool {
-    let mut shapes: Vec<String> = heaps
-        .iter()
-        .filter_map(|&heap| concrete_type(heap))
-        .map(|id| match &types.definitions[id].sub_type.composite_type.inner {
-            CompositeInnerType::Func(func) => format!("f{}-{}", func.params().len(), func.results().len()),
-            CompositeInnerType::Struct(fields) => format!("s{}", fields.fields.len()),
-            CompositeInnerType::Array(_) => "a".to_owned(),
-            CompositeInnerType::Cont(_) => "c".to_owned(),
+    // The kind, and the numbers of what is in it.
+    let mut seen: FxHashSet<(u8, usize, usize)> = FxHashSet::default();
+    heaps.iter().filter_map(|&heap| concrete_type(heap)).all(|id| {
+        seen.insert(match &types.definitions[id].sub_type.composite_type.inner {
+            CompositeInnerType::Func(func) => (0, func.params().len(), func.results().len()),
+            CompositeInnerType::Struct(fields) => (1, fields.fields.len(), 0),
+            CompositeInnerType::Array(_) => (2, 0, 0),
+            CompositeInnerType::Cont(_) => (3, 0, 0),
         })
-        .collect();
-    let count = shapes.len();
-    shapes.sort_unstable();
-    shapes.dedup();
-    shapes.len() == count
+    })
 }
 
 impl Values {

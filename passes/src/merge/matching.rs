@@ -70,7 +70,7 @@ impl<'a> Matching<'a> {
             && (!import.mutable || self.types.matches(wanted, given))
     }
 
-    /// Whether two imports of the same name can be one, whose type satisfies both: the type is left in `a`.
+    /// Whether two imports of the same name are of one type, but for limits.
     pub(super) fn is_same_type(&self, a: Item, b: Item) -> bool {
         let module = self.module;
         match (a, b) {

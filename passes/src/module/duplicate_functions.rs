@@ -13,7 +13,6 @@ use wasmfx_ir::entity::{Entity, SecondaryMap};
 use wasmfx_ir::func::{BlockCall, Func, Handler, OperatorId, Terminator, Value};
 use wasmfx_ir::module::{Body, FunctionId, Module};
 use wasmfx_ir::operator::hash_operator;
-use wasmfx_ir::references::IndexSpace;
 use wasmfx_ir::wasmparser::{Operator, ValType};
 
 /// Rounds until callers of merged functions are left as they are.
@@ -66,15 +65,7 @@ fn merge_round(module: &mut Module) -> Changed {
         }
     }
     if changed {
-        module.map_references(&mut |space, number| match space {
-            IndexSpace::Function => replacement[FunctionId::from_u32(number)].map_or(number, FunctionId::as_u32),
-            _ => number,
-        });
-        for id in module.functions.keys() {
-            if replacement[id].is_some() {
-                module.functions[id].body = Body::Removed;
-            }
-        }
+        super::replace_functions(module, &replacement);
     }
     Changed::from_flag(changed)
 }
@@ -122,6 +113,7 @@ fn describe(func: &Func, word: &mut impl FnMut(u32)) {
     };
     word(func.ty.as_u32());
     word(func.entry.as_u32());
+    word(func.blocks.len() as u32);
     for block in func.blocks.values() {
         word(block.params.len() as u32);
         for &param in &block.params {
@@ -193,6 +185,7 @@ fn describe_terminator(func: &Func, terminator: &Terminator, numbering: &mut Num
     }
     if let Terminator::Invoke(invoke) = terminator {
         word(u32::from(invoke.normal.is_some()));
+        word(invoke.handlers.len() as u32);
         for handler in &invoke.handlers {
             let (kind, tag) = match *handler {
                 Handler::Suspension { tag, .. } => (0, tag.as_u32()),
@@ -206,7 +199,12 @@ fn describe_terminator(func: &Func, terminator: &Terminator, numbering: &mut Num
             word(tag);
         }
     }
+    let (mut successors, mut values) = (0, 0);
+    terminator.for_each_successor(|_| successors += 1);
+    terminator.for_each_value(|_| values += 1);
+    word(successors);
     terminator.for_each_successor(|block| word(block.as_u32()));
     terminator.for_each_block_call(|call: &BlockCall| word(call.args.len() as u32));
+    word(values);
     terminator.for_each_value(|value| word(numbering.value(func, value)));
 }

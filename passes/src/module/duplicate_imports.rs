@@ -5,8 +5,7 @@ use crate::pass_table::Changed;
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 use wasmfx_ir::entity::SecondaryMap;
-use wasmfx_ir::module::{Body, FunctionId, Item, Module, TypeId};
-use wasmfx_ir::references::IndexSpace;
+use wasmfx_ir::module::{FunctionId, Item, Module, TypeId};
 
 /// Runs the pass.
 pub fn run(module: &mut Module, _options: &Options) -> Changed {
@@ -24,15 +23,7 @@ pub fn run(module: &mut Module, _options: &Options) -> Changed {
     }
     if changed {
         module.imports.retain(|import| !matches!(import.item, Item::Function(id) if replacement[id].is_some()));
-        module.map_references(&mut |space, number| match space {
-            IndexSpace::Function => replacement[FunctionId::from_u32(number)].map_or(number, FunctionId::as_u32),
-            _ => number,
-        });
-        for id in module.functions.keys() {
-            if replacement[id].is_some() {
-                module.functions[id].body = Body::Removed;
-            }
-        }
+        super::replace_functions(module, &replacement);
     }
     Changed::from_flag(changed)
 }

@@ -136,9 +136,8 @@ fn can_stand_for_reads(operator: &Operator<'static>) -> bool {
 fn rewrite(func: &mut Func, knowledge: &SecondaryMap<GlobalId, Knowledge>) -> bool {
     let mut changed = false;
     for block in func.blocks.keys() {
-        let mut at = 0;
-        while at < func.blocks[block].insts.len() {
-            let inst = func.blocks[block].insts[at];
+        let mut insts = std::mem::take(&mut func.blocks[block].insts);
+        insts.retain(|&inst| {
             match *func.operator(inst) {
                 Operator::GlobalGet { global_index } => {
                     if let Some(constant) = &knowledge[GlobalId::from_u32(global_index)].constant {
@@ -149,15 +148,15 @@ fn rewrite(func: &mut Func, knowledge: &SecondaryMap<GlobalId, Knowledge>) -> bo
                 Operator::GlobalSet { global_index } => {
                     let known = &knowledge[GlobalId::from_u32(global_index)];
                     if known.private && !known.read {
-                        func.blocks[block].insts.remove(at);
                         changed = true;
-                        continue;
+                        return false;
                     }
                 }
                 _ => {}
             }
-            at += 1;
-        }
+            true
+        });
+        func.blocks[block].insts = insts;
     }
     changed
 }

@@ -5,12 +5,12 @@
 //!
 //! Sound for every body that the IR models: a suspension or an exception leaves the inlined body as it left the callee, because calls are
 //! transparent to both; calls inside `try_table` (they end their block) are left alone, since the callee's calls would need the handlers.
-//! Stack depth is not semantics (ground rule 6 of the design).
+//! How deep the stack is is not observable (`wasmfx_ir::effects`).
 //!
 //! What a program's entry function calls in a loop stays a function of its own, unless it is small: engines that compile in tiers replace code only
 //! where it is called anew, so a loop in a function that runs once stays in their slowest code, with all that was inlined into it.
 
-use crate::inline_body::{direct_callee, inline_call, inline_tail_call};
+use crate::inline_body::{Inliner, direct_callee};
 use crate::options::{OptimizeLevel, Options, ShrinkLevel};
 use crate::pass_arguments::{INLINING_ALWAYS_SIZE, INLINING_CALLER_SIZE, INLINING_SPEED_SIZE};
 use crate::pass_table::Changed;
@@ -42,9 +42,14 @@ pub fn run(module: &mut Module, options: &Options) -> Changed {
     let size_first = options.shrink != ShrinkLevel::None;
     let mut loops = if size_first { FxHashMap::default() } else { loops_that_run_once(module, &order, &uses) };
     let mut changed = Changed::No;
+    // Of the functions that were visited already, which are all that can be inlined.
+    let mut sizes: SecondaryMap<FunctionId, usize> = SecondaryMap::new();
     for &function in &order {
         let in_loops = loops.remove(&function).unwrap_or_default();
-        changed |= inline_into(module, function, &uses, &position, &in_loops, options);
+        changed |= inline_into(module, function, &uses, &position, &in_loops, &sizes, options);
+        if let Body::Lifted(func) = &module.functions[function].body {
+            sizes[function] = size(func);
+        }
     }
     changed
 }
@@ -192,6 +197,7 @@ fn inline_into(
     uses: &SecondaryMap<FunctionId, Uses>,
     position: &SecondaryMap<FunctionId, u32>,
     in_loops: &FxHashSet<Block>,
+    sizes: &SecondaryMap<FunctionId, usize>,
     options: &Options,
 ) -> Changed {
     if !matches!(module.functions[function].body, Body::Lifted(_)) {
@@ -202,43 +208,40 @@ fn inline_into(
     };
     let mut changed = Changed::No;
     let mut caller_size = size(&caller);
-    let mut blocks: Vec<Block> = caller.blocks.keys().collect();
-    while let Some(block) = blocks.pop() {
+    let mut inliner = Inliner::new(&mut caller);
+    let blocks: Vec<Block> = inliner.caller.blocks.keys().collect();
+    for block in blocks.into_iter().rev() {
         let stays_cold = in_loops.contains(&block);
-        let mut at = 0;
+        let mut decide = |module: &Module, operator: &Operator<'static>| {
+            let callee = direct_callee(operator).filter(|&callee| position[callee] < position[function])?;
+            let callee_size = sizes[callee];
+            let inline = is_worthwhile(module, callee, callee_size, uses, caller_size, stays_cold, options);
+            caller_size += if inline { callee_size } else { 0 };
+            inline.then_some(callee)
+        };
+        let data = &mut inliner.caller.blocks[block];
+        let (insts, terminator) = (std::mem::take(&mut data.insts), std::mem::take(&mut data.terminator));
         let mut current = block;
-        while at < caller.blocks[current].insts.len() {
-            let inst = caller.blocks[current].insts[at];
-            let decision = direct_callee(caller.operator(inst))
-                .filter(|&callee| position[callee] < position[function])
-                .and_then(|callee| worthwhile(module, callee, uses, caller_size, stays_cold, options));
-            at += 1;
-            if let Some(callee) = decision {
-                let Body::Lifted(body) = &module.functions[callee].body else {
-                    unreachable!("only lifted bodies are worthwhile")
-                };
-                caller_size += size(body);
-                let results = |operator: &Operator<'static>| tail_call_results(module, operator);
-                current = inline_call(&mut caller, current, at - 1, body, &results);
-                empty_if_called_once(module, callee, uses);
-                at = 0;
-                changed = Changed::Yes;
-            }
+        for inst in insts {
+            let Some(callee) = decide(module, inliner.caller.operator(inst)) else {
+                inliner.caller.blocks[current].insts.push(inst);
+                continue;
+            };
+            let results = |operator: &Operator<'static>| tail_call_results(module, operator);
+            current = inliner.inline_call(current, inst, lifted(module, callee), &results);
+            empty_if_called_once(module, callee, uses);
+            changed = Changed::Yes;
         }
-        if let Terminator::TailCall { operator, .. } = caller.blocks[current].terminator {
-            let decision = direct_callee(&caller.operators[operator])
-                .filter(|&callee| position[callee] < position[function])
-                .and_then(|callee| worthwhile(module, callee, uses, caller_size, stays_cold, options));
-            if let Some(callee) = decision {
-                let Body::Lifted(body) = &module.functions[callee].body else {
-                    unreachable!("only lifted bodies are worthwhile")
-                };
-                caller_size += size(body);
-                let results = |operator: &Operator<'static>| tail_call_results(module, operator);
-                inline_tail_call(&mut caller, current, body, &results);
-                empty_if_called_once(module, callee, uses);
-                changed = Changed::Yes;
-            }
+        let tail_callee = match terminator {
+            Terminator::TailCall { operator, .. } => decide(module, &inliner.caller.operators[operator]),
+            _ => None,
+        };
+        inliner.caller.blocks[current].terminator = terminator;
+        if let Some(callee) = tail_callee {
+            let results = |operator: &Operator<'static>| tail_call_results(module, operator);
+            inliner.inline_tail_call(current, lifted(module, callee), &results);
+            empty_if_called_once(module, callee, uses);
+            changed = Changed::Yes;
         }
     }
     if changed.is_yes() {
@@ -246,6 +249,14 @@ fn inline_into(
     }
     module.functions[function].body = Body::Lifted(caller);
     changed
+}
+
+/// The body of what is worthwhile.
+fn lifted(module: &Module, callee: FunctionId) -> &Func {
+    match &module.functions[callee].body {
+        Body::Lifted(body) => body,
+        _ => unreachable!("only lifted bodies are worthwhile"),
+    }
 }
 
 fn is_called_once(uses: Uses) -> bool {
@@ -311,17 +322,17 @@ fn constant_bytes(operator: &Operator<'static>) -> usize {
     }
 }
 
-/// The callee, if its body should take the place of a call of it. Where that `stays_cold`, engines would never compile it well.
-fn worthwhile(
+/// Whether the callee's body should take the place of a call of it. Where that `stays_cold`, engines would never compile it well.
+fn is_worthwhile(
     module: &Module,
     callee: FunctionId,
+    size: usize,
     uses: &SecondaryMap<FunctionId, Uses>,
     caller_size: usize,
     stays_cold: bool,
     options: &Options,
-) -> Option<FunctionId> {
-    let Body::Lifted(body) = &module.functions[callee].body else { return None };
-    let size = size(body);
+) -> bool {
+    let Body::Lifted(body) = &module.functions[callee].body else { return false };
     let called_once = is_called_once(uses[callee]);
     let for_speed = options.optimize >= OptimizeLevel::O3 && options.shrink == ShrinkLevel::None;
     let size_first = options.shrink != ShrinkLevel::None;
@@ -331,12 +342,10 @@ fn worthwhile(
     let always = limits.get(&INLINING_ALWAYS_SIZE);
     let is_tiny = || always > INLINING_ALWAYS_SIZE.default || tiny_body_bytes(body).is_some_and(|size| size <= bytes);
     // Callers do not grow without bound: engines limit the size of functions, and their compile time is not linear in it.
-    let inline = (size <= always && is_tiny())
-        || (called_once
-            && !(stays_cold && size > KEPT_OUT_OF_COLD_LOOPS)
-            && caller_size.saturating_add(size) <= limits.get(&INLINING_CALLER_SIZE))
-        || (for_speed && size <= limits.get(&INLINING_SPEED_SIZE) && is_straight(body));
-    inline.then_some(callee)
+    let fits = caller_size.saturating_add(size) <= limits.get(&INLINING_CALLER_SIZE);
+    (size <= always && is_tiny())
+        || (fits && called_once && !(stays_cold && size > KEPT_OUT_OF_COLD_LOOPS))
+        || (fits && for_speed && size <= limits.get(&INLINING_SPEED_SIZE) && is_straight(body))
 }
 
 /// The results of what a tail call calls.

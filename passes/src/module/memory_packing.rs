@@ -79,7 +79,11 @@ fn pack(module: &mut Module, memory: MemoryId, named: &SecondaryMap<DataId, bool
         placed.push(Placed { id, start, len: segment.bytes.len() as u64 });
     }
     placed.sort_by_key(|segment| (segment.start, segment.len));
-    if placed.windows(2).any(|pair| pair[0].start + pair[0].len > pair[1].start) {
+    let ends_after =
+        |segment: &Placed, limit: u64| segment.start.checked_add(segment.len).is_none_or(|end| end > limit);
+    if placed.windows(2).any(|pair| ends_after(&pair[0], pair[1].start))
+        || placed.last().is_some_and(|last| ends_after(last, u64::MAX))
+    {
         return Changed::No;
     }
     let runs = nonzero_runs(module, &placed);

@@ -154,7 +154,7 @@ impl Simplifier<'_> {
         let c = u64::try_from(self.integer(c)?).ok()?;
         let mut folded = operator.clone();
         let memarg = memory_argument_mut(&mut folded)?;
-        if c >= LOW_MEMORY || memarg.offset + c >= LOW_MEMORY || !matches!(memarg.target, MemArgTarget::Memory(_)) {
+        if c >= LOW_MEMORY || memarg.offset + c >= LOW_MEMORY || !matches!(memarg.target, MemArgTarget::Memory(0)) {
             return None;
         }
         memarg.offset += c;
