@@ -13,7 +13,7 @@ use wasmfx_ir::entity::{Entity, SecondaryMap};
 use wasmfx_ir::module::FunctionId;
 use wasmfx_ir::parse::{ParseOptions, parse_module};
 use wasmfx_passes::lower::{self, Copies, RUNTIME_MODULE, Report, Runtime, lower_module, runtime_module};
-use wasmfx_passes::options::{Level, OptimizeLevel, Options};
+use wasmfx_passes::options::{Level, OptimizeLevel, Options, ShrinkLevel};
 use wasmfx_passes::parallel::Parallel;
 
 /// Where frames of suspended functions are kept.
@@ -60,7 +60,8 @@ pub struct LoweringDetails {
     /// a memory that somebody else grows: those of wasi-libc and Rust do, those of Emscripten do not
     #[arg(long)]
     pub no_multi_memory: bool,
-    /// How many copies a function that may suspend has. Two are fast; one is small, and slower in loops and when it is resumed
+    /// How many copies a function that may suspend has. Two are fast; one is small, and slower in loops and when it is resumed. -O3 takes two,
+    /// -Oz one; else it is one where a function suspends only as far as the types of indirect calls say
     #[arg(long, value_name = "HOW_MANY", value_enum, default_value_t)]
     pub copies: CopiesArgument,
     /// Imports from this module (or MODULE.NAME) are the host's and never suspend; '*' stands for anything. WASI is known. For --runtime shared
@@ -189,6 +190,7 @@ pub fn lower_binary_at(binary: &[u8], options: &lower::Options, level: Option<Le
 /// The copies that suit a level, where the user did not choose.
 fn copies_at(copies: Copies, level: Option<Level>) -> Copies {
     match level {
+        Some(Level { shrink: ShrinkLevel::Smallest, .. }) if copies == Copies::Auto => Copies::One,
         Some(Level { optimize: OptimizeLevel::O3 | OptimizeLevel::O4, .. }) if copies == Copies::Auto => Copies::Two,
         _ => copies,
     }

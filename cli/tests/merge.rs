@@ -87,6 +87,12 @@ fn a_name_is_what_is_no_file_even_if_it_looks_like_one() {
         ("b.wat", r#"(module (func (export "f")))"#),
     ]);
     assert!(!folder.merged(&["a.wat", "b.wat", "b.wasm"]).contains("(import"));
+    let output = folder.merge(&["a.wat", "b.wat", "b.wasm", "-o", "named.wasm"]);
+    assert!(
+        said(&output).contains("there is no file 'b.wasm': it is taken as the name of 'b.wat'"),
+        "{}",
+        said(&output)
+    );
     let message = folder.refused(&["a.wat", "first", "second", "-o", "out.wasm"], 2);
     assert!(
         message.contains("there is no file 'second'") && message.contains("already has the name 'first'"),

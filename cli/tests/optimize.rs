@@ -73,10 +73,9 @@ const USAGE_ERRORS: &[(&str, &str)] = &[
     ("in.wasm -O2", "nothing to do: give an output with -o"),
     ("-O2 -o out.wasm", "<IN>"),
     ("in.wasm --inlinign -o out.wasm", "--inlining"),
-    ("in.wasm --vacuum -o out.wasm", "what Binaryen calls 'vacuum' is done by --dead-code here"),
-    ("in.wasm --dce -o out.wasm", "--dead-code"),
-    ("in.wasm -O3 --precompute-propagate -o out.wasm", "--simplify"),
-    ("in.wasm --coalesce-locals -o out.wasm", "is not needed here"),
+    ("in.wasm --gufa -o out.wasm", "has no counterpart here"),
+    ("in.wasm -O2 --print -o -", "'-o -' writes the module to standard output"),
+    ("in.wasm -O2 --metrics -o -", "'-o -' writes the module to standard output"),
     ("in.wasm --optimize-level=2 -o out.wasm", "-O0 to -O4"),
     ("in.wasm --asyncify -o out.wasm", "wasmfx-lower"),
     ("in.wasm --enable-smid -o out.wasm", "--enable-simd"),
@@ -135,6 +134,9 @@ const SUCCESSES: &[&str] = &[
     "in.wasm -O2 --skip-pass inlining --skip-pass numbering -o out.wasm",
     "in.wasm -O2 --pass-arg=inlining-always-size@5 -pa inlining-speed-size@1 -o out.wasm",
     "in.wasm -O2 --strip-dwarf --strip-producers --strip-target-features --strip -o out.wasm",
+    "in.wasm --dce --vacuum --precompute-propagate --remove-unused-brs --inlining-optimizing --rse -o out.wasm --strip",
+    "in.wasm -O2 -cw -c -sp inlining -o out.wasm",
+    "in.wasm -O2 --coalesce-locals --reorder-functions -q -o out.wasm",
     "in.wasm -O2 --verify --verify-passes --verify-emission -q -o out.wasm",
 ];
 
@@ -206,6 +208,42 @@ fn verification_says_how_much_was_compared() {
     let run = run("in.wasm -O2 --verify --verify-seed 7 -o out.wasm", 0);
     assert!(run.stderr().contains("verified: 4 calls do the same before and after"), "{}", run.stderr());
     assert!(run.read("out.wasm").is_some());
+}
+
+#[test]
+fn what_binaryen_does_by_a_pass_and_happens_anyway_is_said() {
+    let run = run("in.wasm -O2 --coalesce-locals -o out.wasm", 0);
+    assert!(run.stderr().contains("note: Binaryen's 'coalesce-locals' is not needed here"), "{}", run.stderr());
+}
+
+/// The engine's interface has no values that are continuations.
+#[test]
+fn what_the_engine_cannot_pass_is_not_verified_and_no_panic() {
+    const INPUTS: [&str; 3] = [
+        r#"(module (type $f (func)) (type $c (cont $f)) (func (export "n") (result (ref null $c)) (ref.null $c)))"#,
+        r#"(module (type $f (func)) (type $c (cont $f)) (global (export "g") (mut (ref null $c)) (ref.null $c))
+             (func (export "f") (result i32) (ref.is_null (global.get 0))))"#,
+        r#"(module (type $f (func)) (type $c (cont $f)) (import "a" "f" (func $x (param (ref null $c))))
+             (func (export "f") (result i32) (call $x (ref.null $c)) (i32.const 1)))"#,
+    ];
+    for input in INPUTS {
+        let run = Run::new("- -O2 --verify -o out.wasm", Some(input.as_bytes()));
+        assert_eq!(run.output.status.code(), Some(0), "{input}\n{}", run.stderr());
+        assert!(run.stderr().contains("verified"), "{}", run.stderr());
+    }
+}
+
+/// Of two traps either may come first.
+#[test]
+fn verification_takes_two_traps_in_either_order() {
+    let input = r#"(module (memory 1)
+        (func (export "f") (param i32) (result i32) (local $x i32)
+          (local.set $x (i32.div_u (i32.const 1) (i32.and (local.get 0) (i32.const 0))))
+          (i32.sub (i32.load (i32.const -1)) (local.get $x))))"#;
+    for level in ["-O0", "-O1", "-O2", "-Oz"] {
+        let run = Run::new(&format!("- {level} --verify -o out.wasm"), Some(input.as_bytes()));
+        assert_eq!(run.output.status.code(), Some(0), "{level}\n{}", run.stderr());
+    }
 }
 
 #[test]

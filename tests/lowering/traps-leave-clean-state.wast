@@ -31,3 +31,22 @@
 (assert_return (invoke "finish") (i32.const 57))
 (assert_trap (invoke "finish") "continuation already consumed")
 (assert_return (invoke "run" (i32.const 9)) (i32.const 59))
+
+;; An indirect call that finds no function leaves nothing behind that the next suspension without a handler could take for a caller inside.
+(module
+    (type $ft (func (param i32) (result i32))) (type $ct (cont $ft))
+    (table $t (export "t") 4 funcref)
+    (tag $yield (param i32) (result i32))
+    (elem (table $t) (i32.const 3) func $suspends)
+    (func $suspends (export "suspends") (type $ft) (suspend $yield (local.get 0)))
+    (func $body (type $ft) (i32.add (i32.const 1) (call_indirect $t (type $ft) (local.get 0) (local.get 0))))
+    (elem declare func $body)
+    (func (export "is_null") (param i32) (result i32) (ref.is_null (table.get $t (local.get 0))))
+    (func (export "go") (param i32) (result i32) (resume $ct (local.get 0) (cont.new $ct (ref.func $body)))))
+(assert_trap (invoke "go" (i32.const 9)) "undefined element")
+(assert_trap (invoke "suspends" (i32.const 5)) "unhandled tag")
+(assert_return (invoke "is_null" (i32.const 1)) (i32.const 1))
+(assert_trap (invoke "go" (i32.const 1)) "uninitialized element")
+(assert_trap (invoke "suspends" (i32.const 5)) "unhandled tag")
+(assert_trap (invoke "go" (i32.const 3)) "unhandled tag")
+(assert_trap (invoke "suspends" (i32.const 5)) "unhandled tag")

@@ -261,3 +261,62 @@ fn what_exceptions_leave_is_no_longer_nested() {
         }
     }
 }
+
+/// Between two resumes there are as many calls as the second argument says.
+const NESTED_DEEPLY: &str = r#"(module
+    (type $ft (func (param i32) (result i32))) (type $ct (cont $ft)) (tag $yield (result i32)) (global $calls (mut i32) (i32.const 0))
+    (func $descend (param $calls i32) (param $n i32) (result i32)
+        (if (i32.eqz (local.get $calls))
+            (then
+                (if (i32.eqz (local.get $n)) (then (return (suspend $yield))))
+                (return (i32.add (i32.const 1)
+                    (resume $ct (i32.sub (local.get $n) (i32.const 1)) (cont.new $ct (ref.func $nest)))))))
+        (i32.add (call $descend (i32.sub (local.get $calls) (i32.const 1)) (local.get $n)) (local.get $calls)))
+    (func $nest (type $ft) (call $descend (global.get $calls) (local.get 0)))
+    (elem declare func $nest)
+    (func (export "run") (param i32 i32) (result i32) (local $k (ref null $ct))
+        (global.set $calls (local.get 1))
+        (block $on (result (ref $ct))
+            (return (resume $ct (on $yield $on) (local.get 0) (cont.new $ct (ref.func $nest)))))
+        (local.set $k)
+        (resume $ct (i32.const 5) (local.get $k))))"#;
+
+#[test]
+fn nested_resumes_leave_room_for_calls_between_them() {
+    for frames in [Frames::Memory, Frames::Gc] {
+        let mut lowered = lower(NESTED_DEEPLY, frames, unlimited());
+        for (levels, calls) in [(700, 10), (3000, 5)] {
+            let expected = (levels + 1) * (calls * (calls + 1) / 2) + levels + 5;
+            assert_eq!(lowered.call("run", &[levels, calls]).unwrap(), expected, "{levels} {calls} {frames:?}");
+        }
+    }
+}
+
+/// Throws to its host out of a continuation that was suspended.
+const THROWS_TO_THE_HOST: &str = r#"(module
+    (type $ft (func (param i32) (result i32))) (type $ct (cont $ft)) (type $fk (func (result i32))) (type $ck (cont $fk))
+    (tag $yield) (tag $exn)
+    (func $recurse (param i32) (result i32)
+        (if (i32.eqz (local.get 0)) (then (suspend $yield) (throw $exn)))
+        (i32.add (call $recurse (i32.sub (local.get 0) (i32.const 1))) (local.get 0)))
+    (func $body (type $ft) (call $recurse (local.get 0)))
+    (elem declare func $body)
+    (func (export "run") (param i32) (result i32) (local $k (ref null $ck))
+        (block $on (result (ref $ck))
+            (return (resume $ct (on $yield $on) (local.get 0) (cont.new $ct (ref.func $body)))))
+        (local.set $k)
+        (resume $ck (local.get $k))))"#;
+
+#[test]
+fn exceptions_that_leave_for_the_host_leave_no_frames_behind() {
+    let mut lowered = lower(THROWS_TO_THE_HOST, Frames::Memory, unlimited());
+    let mut size = 0;
+    for round in 0..3 {
+        for _ in 0..1000 {
+            assert!(lowered.call("run", &[20]).is_err());
+        }
+        let now = lowered.frames().data_size(&lowered.store);
+        assert!(round == 0 || now == size, "{now} bytes after {size}");
+        size = now;
+    }
+}

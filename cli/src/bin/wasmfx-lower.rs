@@ -1,6 +1,6 @@
 //! `wasmfx-lower IN -o OUT`: continuations become plain WebAssembly.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
@@ -48,6 +48,12 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
     let details = &arguments.lowering.details;
     if arguments.output.is_none() && details.report.is_none() {
         bail!(UsageError("nothing to do: give an output with -o, or --report".into()));
+    }
+    if [&arguments.output, &details.report]
+        .iter()
+        .all(|path| path.as_deref().is_some_and(|path| path == Path::new("-")))
+    {
+        bail!(UsageError("'-o -' and '--report -' both write to standard output".into()));
     }
     if arguments.emit_runtime {
         write(&arguments, &runtime_binary(arguments.lowering.frames)?)?;

@@ -69,6 +69,10 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
     let mut sources = Vec::new();
     let mut inputs = Vec::new();
     for file in named_files(&arguments.files)? {
+        if let Some(name) = file.name.filter(|name| !arguments.quiet && looks_like_a_file(Path::new(name))) {
+            let path = file.path.display();
+            tell(format_args!("wasmfx-merge: warning: there is no file '{name}': it is taken as the name of '{path}'"));
+        }
         let input = Input::read(file.path)?;
         let name = file.name.map_or_else(|| input.stem(), str::to_owned);
         let module = parse_module(input.to_binary()?, &options);
@@ -120,6 +124,11 @@ fn blame(inputs: &[Input], features: WasmFeatures, error: wasmfx_ir::Error) -> a
 struct NamedFile<'a> {
     path: &'a Path,
     name: Option<&'a str>,
+}
+
+/// Whether a name may have been meant as a file.
+fn looks_like_a_file(argument: &Path) -> bool {
+    argument.extension().is_some_and(|extension| extension == "wasm" || extension == "wat" || extension == "wast")
 }
 
 /// Tells files from names: a name follows a file, and is not a file itself.

@@ -11,7 +11,7 @@ use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
 use super::clock::{CallTime, timed};
 use super::failure::{CallFailure, FailureKind};
-use super::values::{display_value, parse_value};
+use super::values::{display_value, parse_value, refuse_impassable};
 use super::{WasmEngine, compile, engine_error, spectest};
 
 const WASI_MODULE: &str = "wasi_snapshot_preview1";
@@ -242,6 +242,7 @@ fn call(
         return Err(no_such_function(name, entry, &functions));
     };
     let ty = function.ty(&*store);
+    refuse_impassable(name, &ty)?;
     if ty.params().len() != arguments.len() {
         bail!("'{name}' takes {} arguments and {} are given; its type is {ty}", ty.params().len(), arguments.len());
     }

@@ -1,7 +1,7 @@
 //! Values from text and as text.
 
 use anyhow::{Context, Result, bail};
-use wasmtime::{AsContextMut, ExternRef, HeapType, Ref, Rooted, Store, V128, Val, ValType};
+use wasmtime::{AsContextMut, ExternRef, FuncType, HeapType, Ref, Rooted, Store, V128, Val, ValType};
 use wast::core::{V128Const, WastArgCore};
 use wast::parser::{Parse, ParseBuffer, Parser};
 
@@ -111,6 +111,24 @@ pub fn null_reference_of(heap: &HeapType) -> Option<Ref> {
         HeapType::Cont => return None,
         _ => Ref::Any(None),
     })
+}
+
+/// The first of these types whose values the engine cannot pass between a module and its host: its interface panics where one is a continuation.
+pub fn impassable(types: impl IntoIterator<Item = ValType>) -> Option<ValType> {
+    types
+        .into_iter()
+        .find(|ty| matches!(ty, ValType::Ref(reference) if matches!(reference.heap_type().top(), HeapType::Cont)))
+}
+
+/// Refuses a function whose values the engine cannot pass to its host or take from it.
+///
+/// # Errors
+/// If a parameter or result is a continuation.
+pub fn refuse_impassable(name: &str, ty: &FuncType) -> Result<()> {
+    if impassable(ty.params().chain(ty.results())).is_some() {
+        bail!("'{name}' takes or gives a continuation, which the engine cannot pass between a module and its host");
+    }
+    Ok(())
 }
 
 /// An `externref` that holds a number.

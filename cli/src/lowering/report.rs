@@ -68,6 +68,7 @@ pub fn text_report(report: &Report) -> String {
         "together {original} bytes before, {fast} after, {resumable} in resumable copies, {} in the runtime and its helpers\n",
         report.added_bytes
     );
+    text += &format!("all other functions together: {:+} bytes\n", report.other_growth);
     text
 }
 
@@ -97,6 +98,7 @@ pub fn json_report(report: &Report) -> serde_json::Value {
         "store_reason": report.store.as_ref().map(|choice| &choice.reason),
         "function_count": report.function_count,
         "added_bytes": report.added_bytes,
+        "other_growth": report.other_growth,
         "functions": functions,
     })
 }

@@ -1,4 +1,5 @@
-//! Names that Binaryen's users have in their fingers and that are called otherwise here: what to say instead of "unexpected argument".
+//! Names that Binaryen's users have in their fingers and that are called otherwise here: what has a counterpart is taken, and for the rest there is
+//! something to say instead of "unexpected argument".
 
 /// What stands in for something of Binaryen's.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -85,6 +86,19 @@ const NAMES: &[(&str, Instead)] = &[
     ("vacuum", Instead::Pass("dead-code")),
 ];
 
+/// What Binaryen calls a pass of ours.
+pub fn names_of(pass: &'static str) -> impl Iterator<Item = &'static str> {
+    NAMES
+        .iter()
+        .filter(move |(_, instead)| matches!(instead, Instead::Pass(ours) if *ours == pass))
+        .map(|&(name, _)| name)
+}
+
+/// What happens anyway, so that nothing is wrong with asking for it.
+pub fn unneeded() -> impl Iterator<Item = &'static str> {
+    NAMES.iter().filter(|(_, instead)| matches!(instead, Instead::Always(_))).map(|&(name, _)| name)
+}
+
 /// What to tell somebody who used a name of Binaryen's that is none of ours: for `--NAME` or `--NAME=VALUE`.
 pub fn explain(argument: &str) -> Option<String> {
     let name = argument.trim_start_matches('-').split('=').next()?;
@@ -115,7 +129,10 @@ mod tests {
 
     #[test]
     fn a_known_name_is_explained_and_others_are_not() {
-        assert_eq!(explain("--vacuum").unwrap(), "what Binaryen calls 'vacuum' is done by --dead-code here");
+        assert_eq!(
+            explain("--gufa").unwrap(),
+            "Binaryen's 'gufa' has no counterpart here (--list-passes prints all passes)"
+        );
         assert!(explain("--shrink-level=2").unwrap().contains("-Oz"));
         assert_eq!(explain("--vacum"), None);
     }

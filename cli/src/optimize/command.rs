@@ -1,5 +1,6 @@
 //! The program `wasmfx-opt`.
 
+use super::binaryen;
 use super::metrics::{self, Metrics};
 use super::progress::Bar;
 use super::sequence::PassSequence;
@@ -11,7 +12,7 @@ use crate::suggestions::did_you_mean;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 use wasmfx_passes::optimizer::{Optimizer, Remark, Stripping};
@@ -42,16 +43,16 @@ pub struct Arguments {
     #[command(flatten)]
     sequence: PassSequence,
     /// Leave this pass out wherever it would run
-    #[arg(long, value_name = "PASS")]
+    #[arg(long, value_name = "PASS", alias = "sp")]
     skip_pass: Vec<String>,
     /// Set an argument of a pass; --list-passes prints them too
     #[arg(long, value_name = "NAME@VALUE", aliases = ["pass-argument", "pa"])]
     pass_arg: Vec<String>,
     /// Run everything again until the module gets no smaller
-    #[arg(long)]
+    #[arg(long, short_alias = 'c')]
     converge: bool,
     /// Assume that no code outside the module makes or inspects values of its types: a reference of a private function type is to one of the module's functions
-    #[arg(long)]
+    #[arg(long, alias = "cw")]
     closed_world: bool,
     /// Assume that no instruction traps
     #[arg(long, alias = "tnh")]
@@ -120,6 +121,17 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     let prints = arguments.print || arguments.metrics || arguments.time_passes;
     if arguments.output.is_none() && !prints {
         bail!(UsageError("nothing to do: give an output with -o, or --print, --metrics or --time-passes".into()));
+    }
+    let to_standard_output = arguments.output.as_deref().is_some_and(|output| output == Path::new("-"));
+    if to_standard_output && prints {
+        bail!(UsageError(
+            "'-o -' writes the module to standard output, where --print, --metrics and --time-passes write too".into()
+        ));
+    }
+    if !arguments.quiet {
+        for name in &arguments.sequence.unneeded {
+            binaryen::explain(name).iter().for_each(|note| tell(format_args!("wasmfx-opt: note: {note}")));
+        }
     }
     if let Some(threads) = arguments.threads {
         rayon::ThreadPoolBuilder::new()

@@ -1,5 +1,6 @@
 //! Levels and passes on the command line, in any order and as often as the user likes: `-O2 --inlining -Oz`.
 
+use super::binaryen;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use wasmfx_passes::options::{Level, Options};
 use wasmfx_passes::pass_table::{PASSES, Pass};
@@ -19,6 +20,8 @@ pub enum Step {
 pub struct PassSequence {
     /// The steps.
     pub steps: Vec<Step>,
+    /// Binaryen's names of what happens anyway.
+    pub unneeded: Vec<&'static str>,
 }
 
 impl PassSequence {
@@ -96,6 +99,7 @@ impl Args for PassSequence {
         for pass in PASSES {
             let flag = Arg::new(pass.name)
                 .long(pass.name)
+                .aliases(binaryen::names_of(pass.name))
                 .num_args(0)
                 .default_missing_value("true")
                 .action(ArgAction::Append)
@@ -103,6 +107,9 @@ impl Args for PassSequence {
                 .help_heading("Passes")
                 .hide_short_help(true);
             command = command.arg(flag);
+        }
+        for name in binaryen::unneeded() {
+            command = command.arg(Arg::new(name).long(name).action(ArgAction::SetTrue).hide(true));
         }
         command
     }
@@ -120,7 +127,8 @@ impl FromArgMatches for PassSequence {
             steps.extend(indices.map(|index| (index, Step::Pass(pass))));
         }
         steps.sort_by_key(|(index, _)| *index);
-        Ok(Self { steps: steps.into_iter().map(|(_, step)| step).collect() })
+        let steps = steps.into_iter().map(|(_, step)| step).collect();
+        Ok(Self { steps, unneeded: binaryen::unneeded().filter(|name| matches.get_flag(name)).collect() })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -160,6 +168,14 @@ mod tests {
         assert_eq!(
             parse(&["--inlining", "-O2", "--globals", "-Oz", "--inlining"]),
             ["inlining", "O2 None", "globals", "O2 Smallest", "inlining"]
+        );
+    }
+
+    #[test]
+    fn what_binaryen_calls_a_pass_is_that_pass_and_what_happens_anyway_is_no_step() {
+        assert_eq!(
+            parse(&["--dce", "--coalesce-locals", "--vacuum", "--precompute-propagate"]),
+            ["dead-code", "dead-code", "simplify"]
         );
     }
 }

@@ -1,6 +1,6 @@
 //! Every operator in its class of effects.
 
-use super::{ElementClass, Location};
+use super::{EffectsEnvironment, ElementClass, Location};
 use crate::opcode::Opcode;
 use wasmparser::{MemArgTarget, Operator};
 
@@ -148,7 +148,7 @@ pub(super) const fn class_of(opcode: Opcode) -> Class {
 
 /// What a load or store accesses.
 #[rustfmt::skip]
-pub(super) fn accessed(operator: &Operator<'_>) -> Location {
+pub(super) fn accessed(operator: &Operator<'_>, environment: &impl EffectsEnvironment) -> Location {
     match operator {
         Operator::I32Load{ memarg } | Operator::I64Load{ memarg } | Operator::F32Load{ memarg } |
         Operator::F64Load{ memarg } | Operator::I32Load8S{ memarg } | Operator::I32Load8U{ memarg } |
@@ -167,7 +167,7 @@ pub(super) fn accessed(operator: &Operator<'_>) -> Location {
         Operator::I64Store32{ memarg } | Operator::V128Store{ memarg } | Operator::V128Store8Lane{ memarg, ..
         } | Operator::V128Store16Lane{ memarg, .. } | Operator::V128Store32Lane{ memarg, .. } |
         Operator::V128Store64Lane{ memarg, .. } => match memarg.target {
-            MemArgTarget::Memory(memory) => Location::Memory(memory),
+            MemArgTarget::Memory(memory) => Location::Memory(environment.memory(memory)),
             // Multi-byte accesses are defined for arrays of bytes.
             MemArgTarget::Array(_) => Location::Array(ElementClass::I8),
         },

@@ -13,7 +13,7 @@ mod classes;
 mod tests;
 
 use crate::func::{Func, Inst};
-use crate::module::{GlobalId, Module, TypeId};
+use crate::module::{GlobalId, MemoryId, Module, Origin, TableId, TypeId};
 use crate::opcode::Opcode;
 use classes::{Class, accessed, class_of};
 use wasmparser::{CompositeInnerType, Operator, StorageType, ValType};
@@ -23,19 +23,28 @@ use wasmparser::{CompositeInnerType, Operator, StorageType, ValType};
 #[derive(Copy, Clone, PartialEq, Eq, Default, Debug)]
 pub struct LocationSet(u128);
 
+/// Which memory, table or global it is. Whoever instantiates the module may give it one and the same for two imports.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Place {
+    /// The module's own, by number.
+    Defined(u32),
+    /// One of those that are imported.
+    Imported,
+}
+
 /// A place that operators read and write.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Location {
     /// The bytes of a memory.
-    Memory(u32),
+    Memory(Place),
     /// The size of a memory.
-    MemorySize(u32),
+    MemorySize(Place),
     /// A mutable global.
-    Global(u32),
+    Global(Place),
     /// The elements of a table.
-    Table(u32),
+    Table(Place),
     /// The size of a table.
-    TableSize(u32),
+    TableSize(Place),
     /// A mutable field, by number, of all structs: types that are subtypes of one another share their fields' numbers, no others share a place.
     Field(u32),
     /// The elements of all arrays whose elements are stored alike.
@@ -62,6 +71,16 @@ pub enum ElementClass {
     Reference,
 }
 
+impl Place {
+    /// One of so many bits; the first is for what is imported.
+    const fn bit(self, bits: u32) -> u32 {
+        match self {
+            Self::Imported => 0,
+            Self::Defined(number) => 1 + number % (bits - 1),
+        }
+    }
+}
+
 impl LocationSet {
     /// No place.
     pub const NONE: Self = Self(0);
@@ -72,11 +91,11 @@ impl LocationSet {
     #[inline]
     pub const fn of(location: Location) -> Self {
         let bit = match location {
-            Location::Memory(index) => index % 8,
-            Location::MemorySize(index) => 8 + index % 4,
-            Location::Global(index) => 12 + index % 64,
-            Location::Table(index) => 76 + index % 12,
-            Location::TableSize(index) => 88 + index % 4,
+            Location::Memory(place) => place.bit(8),
+            Location::MemorySize(place) => 8 + place.bit(4),
+            Location::Global(place) => 12 + place.bit(64),
+            Location::Table(place) => 76 + place.bit(12),
+            Location::TableSize(place) => 88 + place.bit(4),
             Location::Field(index) => 92 + index % 24,
             Location::Array(class) => 116 + class as u32,
             Location::Data => 124,
@@ -243,31 +262,62 @@ impl Effects {
     }
 }
 
-/// What the table of effects has to know of the module. The defaults assume nothing.
+/// What the table of effects has to know of the module.
 pub trait EffectsEnvironment {
-    /// Whether the global can change.
-    fn is_mutable_global(&self, _global: u32) -> bool {
-        true
-    }
+    /// Which memory it is.
+    fn memory(&self, memory: u32) -> Place;
+    /// Which table it is.
+    fn table(&self, table: u32) -> Place;
+    /// Which global it is; nothing if it cannot change.
+    fn mutable_global(&self, global: u32) -> Option<Place>;
     /// Whether the field of the struct type can change after the struct was made.
+    fn is_mutable_field(&self, struct_type: u32, field: u32) -> bool;
+    /// How the elements of the array type are stored and whether they can change; `None` if not known.
+    fn array_element(&self, array_type: u32) -> Option<(ElementClass, bool)>;
+}
+
+/// An environment in which everything can change, and nothing is imported.
+#[cfg(test)]
+pub(crate) struct UnknownEnvironment;
+
+#[cfg(test)]
+impl EffectsEnvironment for UnknownEnvironment {
+    fn memory(&self, memory: u32) -> Place {
+        Place::Defined(memory)
+    }
+    fn table(&self, table: u32) -> Place {
+        Place::Defined(table)
+    }
+    fn mutable_global(&self, global: u32) -> Option<Place> {
+        Some(Place::Defined(global))
+    }
     fn is_mutable_field(&self, _struct_type: u32, _field: u32) -> bool {
         true
     }
-    /// How the elements of the array type are stored and whether they can change; `None` if not known.
     fn array_element(&self, _array_type: u32) -> Option<(ElementClass, bool)> {
         None
     }
 }
 
-/// An environment of which nothing is known.
-#[cfg(test)]
-pub(crate) struct UnknownEnvironment;
-#[cfg(test)]
-impl EffectsEnvironment for UnknownEnvironment {}
+/// The place of an item; what the module does not have could be any that it imports.
+fn place(origin: Option<Origin>, number: u32) -> Place {
+    match origin {
+        None | Some(Origin::Import) => Place::Imported,
+        Some(Origin::Definition | Origin::Removed) => Place::Defined(number),
+    }
+}
 
 impl EffectsEnvironment for Module {
-    fn is_mutable_global(&self, global: u32) -> bool {
-        self.globals.get(GlobalId::from_u32(global)).is_none_or(|global| global.ty.mutable)
+    fn memory(&self, memory: u32) -> Place {
+        place(self.memories.get(MemoryId::from_u32(memory)).map(|memory| memory.origin), memory)
+    }
+    fn table(&self, table: u32) -> Place {
+        place(self.tables.get(TableId::from_u32(table)).map(|table| table.origin), table)
+    }
+    fn mutable_global(&self, global: u32) -> Option<Place> {
+        let definition = self.globals.get(GlobalId::from_u32(global));
+        let is_mutable = definition.is_none_or(|global| global.ty.mutable);
+        is_mutable.then(|| place(definition.map(|global| global.origin), global))
     }
     fn is_mutable_field(&self, struct_type: u32, field: u32) -> bool {
         let definition = self.types.definitions.get(TypeId::from_u32(struct_type));
@@ -301,8 +351,8 @@ pub fn effects(operator: &Operator<'_>, environment: &impl EffectsEnvironment) -
         Class::Pure => Effects::NONE,
         Class::Relaxed => Effects::flagged(EffectFlags::IMPLEMENTATION_DEFINED),
         Class::Traps => TRAPS,
-        Class::Load => TRAPS.reading(accessed(operator)),
-        Class::Store => TRAPS.writing(accessed(operator)),
+        Class::Load => TRAPS.reading(accessed(operator, environment)),
+        Class::Store => TRAPS.writing(accessed(operator, environment)),
         Class::Atomic => Effects { reads: LocationSet::ALL, writes: LocationSet::ALL, flags: EffectFlags::TRAPS },
         Class::Allocation => Effects::flagged(EffectFlags::GENERATIVE),
         Class::TrappingAllocation => Effects::flagged(EffectFlags::GENERATIVE.union(EffectFlags::TRAPS)),
@@ -381,25 +431,36 @@ fn located_effects(operator: &Operator<'_>, environment: &impl EffectsEnvironmen
         None => ALL_CLASSES.into_iter().fold(effects, |effects, class| access(effects, L::Array(class))),
     };
     match *operator {
-        O::GlobalGet { global_index } if environment.is_mutable_global(global_index) => {
-            Effects::NONE.reading(L::Global(global_index))
+        O::GlobalGet { global_index } => match environment.mutable_global(global_index) {
+            Some(place) => Effects::NONE.reading(L::Global(place)),
+            None => Effects::NONE,
+        },
+        O::GlobalSet { global_index } => {
+            let place = environment.mutable_global(global_index).unwrap_or(Place::Defined(global_index));
+            Effects::NONE.writing(L::Global(place))
         }
-        O::GlobalGet { .. } => Effects::NONE,
-        O::GlobalSet { global_index } => Effects::NONE.writing(L::Global(global_index)),
-        O::MemorySize { mem } => Effects::NONE.reading(L::MemorySize(mem)),
-        O::MemoryGrow { mem } => Effects::NONE.reading(L::MemorySize(mem)).writing(L::MemorySize(mem)),
-        O::MemoryInit { mem, .. } => TRAPS.reading(L::Data).writing(L::Memory(mem)),
-        O::MemoryCopy { dst_mem, src_mem } => TRAPS.reading(L::Memory(src_mem)).writing(L::Memory(dst_mem)),
-        O::MemoryFill { mem } | O::MemoryDiscard { mem } => TRAPS.writing(L::Memory(mem)),
+        O::MemorySize { mem } => Effects::NONE.reading(L::MemorySize(environment.memory(mem))),
+        O::MemoryGrow { mem } => {
+            let size = L::MemorySize(environment.memory(mem));
+            Effects::NONE.reading(size).writing(size)
+        }
+        O::MemoryInit { mem, .. } => TRAPS.reading(L::Data).writing(L::Memory(environment.memory(mem))),
+        O::MemoryCopy { dst_mem, src_mem } => {
+            TRAPS.reading(L::Memory(environment.memory(src_mem))).writing(L::Memory(environment.memory(dst_mem)))
+        }
+        O::MemoryFill { mem } | O::MemoryDiscard { mem } => TRAPS.writing(L::Memory(environment.memory(mem))),
         O::DataDrop { .. } => Effects::NONE.writing(L::Data),
-        O::TableGet { table } => TRAPS.reading(L::Table(table)),
-        O::TableSet { table } | O::TableFill { table } => TRAPS.writing(L::Table(table)),
-        O::TableSize { table } => Effects::NONE.reading(L::TableSize(table)),
+        O::TableGet { table } => TRAPS.reading(L::Table(environment.table(table))),
+        O::TableSet { table } | O::TableFill { table } => TRAPS.writing(L::Table(environment.table(table))),
+        O::TableSize { table } => Effects::NONE.reading(L::TableSize(environment.table(table))),
         O::TableGrow { table } => {
-            Effects::NONE.reading(L::TableSize(table)).writing(L::TableSize(table)).writing(L::Table(table))
+            let place = environment.table(table);
+            Effects::NONE.reading(L::TableSize(place)).writing(L::TableSize(place)).writing(L::Table(place))
         }
-        O::TableInit { table, .. } => TRAPS.reading(L::Element).writing(L::Table(table)),
-        O::TableCopy { dst_table, src_table } => TRAPS.reading(L::Table(src_table)).writing(L::Table(dst_table)),
+        O::TableInit { table, .. } => TRAPS.reading(L::Element).writing(L::Table(environment.table(table))),
+        O::TableCopy { dst_table, src_table } => {
+            TRAPS.reading(L::Table(environment.table(src_table))).writing(L::Table(environment.table(dst_table)))
+        }
         O::ElemDrop { .. } => Effects::NONE.writing(L::Element),
         O::StructGet { struct_type_index, field_index }
         | O::StructGetS { struct_type_index, field_index }

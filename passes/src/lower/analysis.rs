@@ -570,20 +570,18 @@ impl Analysis {
             self.exceptions_cross = true;
             return;
         }
-        if !catches {
-            return;
-        }
-        // Whatever a continuation reaches: a throw, or a host that may throw.
+        // Whatever a continuation reaches: a throw, or a host that may throw. Where nothing is caught a throw ends at the host, and leaves stacks
+        // behind that are to be given back.
         let mut reached = self.reached_by_continuations(module, summaries);
         while let Some(id) = reached.next() {
             let summary = &summaries[id];
-            if summary.throws || matches!(module.functions[id].body, Body::Import) {
+            if summary.throws || (catches && matches!(module.functions[id].body, Body::Import)) {
                 self.exceptions_cross = true;
                 return;
             }
             for &callee in &summary.calls {
                 // A function of the host, whose reference came in.
-                if self.crossing && matches!(callee, Callee::Typed(_)) {
+                if catches && self.crossing && matches!(callee, Callee::Typed(_)) {
                     self.exceptions_cross = true;
                     return;
                 }

@@ -11,14 +11,15 @@
 //! nothing but a function of the host is ever entered with the global set.
 //!
 //! What stays open: a host function that is called indirectly, and itself calls back a function that suspends with nobody to handle it, hands the
-//! suspension on to its own caller.
+//! suspension on to its own caller. And where such a call ends with a trap or goes to the host with an exception, the global stays set until the next
+//! such call: an unhandled suspension in the very next function that the host calls then returns zeros instead of trapping.
 
 use super::builder::Builder;
 use super::{Error, Lowering};
 use rustc_hash::FxHashMap;
 use wasmfx_ir::Module;
 use wasmfx_ir::entity::SecondaryMap;
-use wasmfx_ir::func::{Func, Terminator, Value};
+use wasmfx_ir::func::{Func, Handler, Terminator, Value};
 use wasmfx_ir::module::{Body, FunctionId, Item, TypeId};
 use wasmfx_ir::wasmparser::{
     AbstractHeapType, CompositeInnerType, HeapType, Operator, RefType, StorageType, UnpackedIndex, ValType,
@@ -107,6 +108,8 @@ pub(super) struct Boundary {
     tail_calls: bool,
     /// Whether casts of references are known: then an indirect call is checked before `inside` is set, not after.
     casts: bool,
+    /// Whether references are known: then at least what has no function traps before.
+    references: bool,
 }
 
 impl Lowering<'_> {
@@ -119,6 +122,7 @@ impl Lowering<'_> {
                 inside,
                 tail_calls: used.contains(WasmFeatures::TAIL_CALL),
                 casts: used.contains(WasmFeatures::GC),
+                references: used.contains(WasmFeatures::REFERENCE_TYPES),
             });
         }
     }
@@ -163,7 +167,16 @@ impl Lowering<'_> {
                     args.push(reference);
                 }
             }
-            Operator::CallIndirect { .. } | Operator::ReturnCallIndirect { .. } => {}
+            Operator::CallIndirect { table_index, .. } | Operator::ReturnCallIndirect { table_index, .. } => {
+                if boundary.references {
+                    let table = wasmfx_ir::module::TableId::from_u32(table_index);
+                    let element = ValType::Ref(self.module.tables[table].ty.element_type);
+                    let &index = args.last().expect("an indirect call has an index");
+                    let element = b.value(Operator::TableGet { table: table_index }, &[index], element);
+                    let is_null = b.value(Operator::RefIsNull, &[element], ValType::I32);
+                    b.trap_if(is_null);
+                }
+            }
             _ => return (operator, args),
         }
         let one = b.i32(1);
@@ -171,9 +184,41 @@ impl Lowering<'_> {
         (operator, args)
     }
 
-    /// After an indirect call: what was called may have been a function of the host, which takes nothing back.
+    /// Whether `inside` may be set when a call comes back: what was called may have been a function of the host, which takes nothing back, or have
+    /// ended with a tail call of one.
+    fn may_stay_inside(&self, operator: &Operator<'static>) -> Option<Boundary> {
+        let boundary = self.boundary?;
+        let is_indirect = matches!(operator, Operator::CallIndirect { .. } | Operator::CallRef { .. });
+        (is_indirect || boundary.tail_calls).then_some(boundary)
+    }
+
+    /// After a call that may suspend, takes back what the callee has not.
     pub(super) fn called_from_inside(&self, b: &mut Builder<'_>, operator: &Operator<'static>) {
-        if let (Some(boundary), Operator::CallIndirect { .. } | Operator::CallRef { .. }) = (self.boundary, operator) {
+        if let Some(boundary) = self.may_stay_inside(operator) {
+            let zero = b.i32(0);
+            b.set_global(boundary.inside, zero);
+        }
+    }
+
+    /// The same where such a call ends with an exception.
+    pub(super) fn catches_from_inside(
+        &self,
+        b: &mut Builder<'_>,
+        operator: &Operator<'static>,
+        catches: Vec<Handler>,
+    ) -> Vec<Handler> {
+        match self.may_stay_inside(operator) {
+            Some(boundary) if !catches.is_empty() => {
+                let zero = b.i32(0);
+                b.setting_global(&catches, boundary.inside, zero)
+            }
+            _ => catches,
+        }
+    }
+
+    /// Where the host's call of a function that may suspend comes back.
+    pub(super) fn back_to_host(&self, b: &mut Builder<'_>) {
+        if let Some(boundary) = self.boundary {
             let zero = b.i32(0);
             b.set_global(boundary.inside, zero);
         }

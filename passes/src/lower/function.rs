@@ -537,8 +537,12 @@ impl Lowering<'_> {
     pub(super) fn expand_point(&mut self, copy: &mut Copy<'_>, point: &Point) -> Result<(), Error> {
         match point.operator {
             Operator::Suspend { .. } | Operator::Switch { .. } if !point.suspends => {
+                let b = &mut Builder::at(&mut copy.func, point.block);
+                if let (Operator::Switch { .. }, Some(&continuation)) = (&point.operator, point.args.last()) {
+                    self.store.consume(b, continuation);
+                }
                 // Outside of all continuations nobody handles it.
-                Builder::at(&mut copy.func, point.block).end(Terminator::Unreachable);
+                b.end(Terminator::Unreachable);
                 Ok(())
             }
             Operator::Suspend { tag_index } => {
@@ -606,6 +610,7 @@ impl Lowering<'_> {
             let depth = b.global(self.store.items.depth, ValType::I32);
             catches = b.setting_global(&catches, self.store.items.depth, depth);
         }
+        catches = self.catches_from_inside(b, &point.operator, catches);
         let (operator, args) = self.call_from_inside(b, point.operator.clone(), &point.args);
         let results = b.call(operator.clone(), &args, &types, &catches);
         self.called_from_inside(b, &operator);

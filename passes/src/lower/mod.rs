@@ -270,8 +270,10 @@ pub fn lower_module(module: &mut Module, options: &Options) -> Result<Report, Er
         false => None,
     };
     let options = Options { store: choice.store, ..options.clone() };
+    let function_count = module.functions.len();
     let mut lowering = setup::set_up(module, &options, mentions, analysis, slot_bound > NARROW_SLOTS)?;
     lowering.report.store = Some(choice);
+    lowering.report.function_count = function_count;
     lowering.drives_out_of_line = grown;
     if let Some(used) = used {
         lowering.prepare_boundary(used);

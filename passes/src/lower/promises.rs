@@ -47,9 +47,11 @@ impl Promises {
             for function in functions_called(module, pattern)? {
                 let summary = &summaries[function];
                 if !(summary.suspends.is_empty() && summary.switches.is_empty() && summary.resumes.is_empty()) {
-                    return Err(Error::input("is said never to suspend, but has instructions that do")
-                        .in_function(function.as_u32(), module.functions[function].name.as_deref())
-                        .with_help(format!("make the pattern `{pattern}` match less")));
+                    return Err(Error::input(
+                        "is said never to suspend, but has instructions that may (`suspend`, `switch`, `resume`)",
+                    )
+                    .in_function(function.as_u32(), module.functions[function].name.as_deref())
+                    .with_help(format!("make the pattern `{pattern}` match less")));
                 }
                 promises.never[function] = true;
             }

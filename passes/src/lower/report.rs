@@ -19,6 +19,8 @@ pub struct Report {
     pub store: Option<Choice>,
     /// The bytes of the functions that were added besides the copies: the runtime, what begins continuations, what saves frames.
     pub added_bytes: u64,
+    /// How many bytes the functions have grown by that may not suspend: those that resume, above all.
+    pub other_growth: i64,
 }
 
 /// The bytes of a function's bodies. A body that is not there any more (it was inlined, or nothing called it) has none.
@@ -68,7 +70,6 @@ impl Report {
         analysis: &Analysis,
         summaries: &SecondaryMap<FunctionId, Summary>,
     ) {
-        self.function_count = module.functions.len();
         let reasons = reasons(module, analysis, summaries);
         for (id, function) in module.functions.iter() {
             let escapes = &analysis.escapes[id];
@@ -120,6 +121,8 @@ impl Report {
             }
         }
         self.added_bytes = added;
+        let others = (0..self.function_count).map(FunctionId::from_index).filter(|&id| self.of(id).is_none());
+        self.other_growth = others.map(|id| lowered[id].cast_signed() - original(id).cast_signed()).sum();
     }
 
     /// A function has another id now.

@@ -4,7 +4,7 @@ use super::builder::{Builder, build_before, memory_argument};
 use super::store::{Kind, MemoryStore};
 use super::{Error, Lowering, Runtime};
 use wasmfx_ir::func::{Func, Inst, Value};
-use wasmfx_ir::module::{ConstExpr, ElementItems, GlobalId, TableId, TypeId};
+use wasmfx_ir::module::{ConstExpr, ElementId, ElementItems, ElementKind, GlobalId, TableId, TypeId};
 use wasmfx_ir::wasmparser::{Operator, RefType, ValType};
 
 /// What a table instruction does.
@@ -128,9 +128,11 @@ impl Lowering<'_> {
             return Some(global);
         }
         let items = &self.original_elements[segment as usize];
-        let length = match items {
-            ElementItems::Functions(functions) => functions.len(),
-            ElementItems::Expressions(_, expressions) => expressions.len(),
+        let length = match (&self.module.elements[ElementId::from_u32(segment)].kind, items) {
+            // Instantiation drops them.
+            (ElementKind::Active { .. } | ElementKind::Declared, _) => 0,
+            (ElementKind::Passive, ElementItems::Functions(functions)) => functions.len(),
+            (ElementKind::Passive, ElementItems::Expressions(_, expressions)) => expressions.len(),
         };
         let length = u32::try_from(length).expect("segments are shorter than 2^32");
         let global = self.add_i32_global_with(format!("wasmfx.segment.{segment}.length"), length);

@@ -458,6 +458,7 @@ impl Lowering<'_> {
         if let Some(outer) = outer {
             b.set_global(store.items.depth, outer);
         }
+        self.back_to_host(b);
         let status = b.global(store.items.unwinding, ValType::I32);
         let (unwinding, returned) = b.fork(status);
         b.switch_to(returned);

@@ -12,7 +12,7 @@ use wasmtime::{
 use super::observe::bits_without_nan_payload;
 use super::random::{Random, combine, hash_text};
 use crate::engine::engine_error;
-use crate::engine::values::{host_reference, null_of, null_reference_of};
+use crate::engine::values::{host_reference, null_of, null_reference_of, refuse_impassable};
 
 /// Calls of imports kept one by one for each call of an export; of the rest, only their number and hash.
 const CALLS_KEPT: usize = 1000;
@@ -130,7 +130,10 @@ pub fn define_imports(linker: &mut Linker<Host>, store: &mut Store<Host>, module
 
 fn definition(store: &mut Store<Host>, name: &str, ty: &ExternType, hash: u64) -> Result<Extern> {
     Ok(match ty {
-        ExternType::Func(ty) => Extern::Func(function(store, name, ty, hash)),
+        ExternType::Func(ty) => {
+            refuse_impassable(name, ty)?;
+            Extern::Func(function(store, name, ty, hash))
+        }
         ExternType::Global(ty) => {
             let value = match (ty.content(), ty.mutability()) {
                 // Where compilers import numbers they are addresses: of data (constant) or of the stack (mutable). Others fit nothing.

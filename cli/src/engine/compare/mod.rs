@@ -24,6 +24,7 @@ use self::host::Host;
 use self::observe::{Observed, State};
 use self::random::Random;
 use super::failure::{CallFailure, FailureKind};
+use super::values::refuse_impassable;
 use super::{EngineOptions, WasmEngine, compile, engine_error};
 
 /// How thoroughly to compare, and within which bounds.
@@ -41,7 +42,8 @@ pub struct CompareOptions {
     pub timeout: Duration,
     /// Bytes that a memory may grow to.
     pub memory_limit: usize,
-    /// Whether traps must be of the same kind. A lowered module traps where it should, but on other instructions.
+    /// Whether traps must be of the same kind. A lowered module traps where it should, but on other instructions, and of two traps the optimiser may
+    /// take either first.
     pub compare_trap_kinds: bool,
     /// Whether a call that traps may do anything at all in the second version.
     pub traps_never_happen: bool,
@@ -311,6 +313,10 @@ impl Comparing<'_> {
                 return Ok(Verdict::Different);
             };
             let ty = function.ty(&side.store);
+            if let Err(reason) = refuse_impassable(name, &ty) {
+                self.comparison.not_tried.push(reason.to_string());
+                return Ok(Verdict::NotTried);
+            }
             let mut argument_random = Random::new(argument_seed);
             let mut arguments = Vec::new();
             for parameter in ty.params() {

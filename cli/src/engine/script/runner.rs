@@ -11,7 +11,7 @@ use wast::{QuoteWat, Wast, WastArg, WastDirective, WastExecute, WastInvoke, Wast
 
 use super::{DirectiveOutcome, DirectiveReport, ScriptOptions, expectation, trap_message};
 use crate::engine::failure::{CallFailure, FailureKind};
-use crate::engine::values::{display_value, host_reference, null_of, number_from};
+use crate::engine::values::{display_value, host_reference, impassable, null_of, number_from, refuse_impassable};
 use crate::engine::{self, WasmEngine, engine_error, spectest};
 use crate::validate;
 
@@ -357,6 +357,13 @@ impl<'scope, 'env> Runner<'scope, 'env> {
             WastExecute::Get { module, global, .. } => match self.module(module)?.get(global) {
                 Some(Extern::Global(found)) => {
                     let found = *found;
+                    let content = found.ty(&self.store).content().clone();
+                    if impassable([content]).is_some() {
+                        let reason = format!(
+                            "the global '{global}' holds a continuation, which the engine cannot show its host"
+                        );
+                        return Err(Unavailable::Failed(reason));
+                    }
                     Ok(Action::Returned(vec![found.get(&mut self.store)]))
                 }
                 _ => Err(Unavailable::Failed(format!("there is no exported global '{global}'"))),
@@ -370,6 +377,7 @@ impl<'scope, 'env> Runner<'scope, 'env> {
         };
         let function = *function;
         let ty = function.ty(&self.store);
+        refuse_impassable(invoke.name, &ty).map_err(|error| Unavailable::Failed(error.to_string()))?;
         if ty.params().len() != invoke.args.len() {
             return Err(Unavailable::Failed(format!("'{}' takes {} arguments", invoke.name, ty.params().len())));
         }
