@@ -61,7 +61,7 @@ pub struct LoweringDetails {
     #[arg(long)]
     pub no_multi_memory: bool,
     /// How many copies a function that may suspend has. Two are fast; one is small, and slower in loops and when it is resumed. -O3 takes two,
-    /// -Oz one; else it is one where a function suspends only as far as the types of indirect calls say
+    /// -Oz what is smaller; else it is one where a function suspends only as far as the types of indirect calls say
     #[arg(long, value_name = "HOW_MANY", value_enum, default_value_t)]
     pub copies: CopiesArgument,
     /// Imports from this module (or MODULE.NAME) are the host's and never suspend; '*' stands for anything. WASI is known. For --runtime shared
@@ -143,7 +143,18 @@ pub fn lower_binary(binary: &[u8], options: &lower::Options) -> Result<(Vec<u8>,
 }
 
 /// Lowers a binary module. At a level it is optimised before, while continuations are still visible, and after, which is when the pieces can be.
+/// Where size is all that counts and the user did not choose how many copies functions have, it is lowered in both ways.
 pub fn lower_binary_at(binary: &[u8], options: &lower::Options, level: Option<Level>) -> Result<(Vec<u8>, Report)> {
+    let lowered = lower_binary_once(binary, options, level)?;
+    if options.copies != Copies::Auto || level.is_none_or(|level| level.shrink != ShrinkLevel::Smallest) {
+        return Ok(lowered);
+    }
+    let one_copy = lower::Options { copies: Copies::One, ..options.clone() };
+    let other = lower_binary_once(binary, &one_copy, level)?;
+    Ok(if other.0.len() < lowered.0.len() { other } else { lowered })
+}
+
+fn lower_binary_once(binary: &[u8], options: &lower::Options, level: Option<Level>) -> Result<(Vec<u8>, Report)> {
     let optimizer = level.map(optimizer_at);
     let optimized;
     let binary = match level {
@@ -190,7 +201,6 @@ pub fn lower_binary_at(binary: &[u8], options: &lower::Options, level: Option<Le
 /// The copies that suit a level, where the user did not choose.
 fn copies_at(copies: Copies, level: Option<Level>) -> Copies {
     match level {
-        Some(Level { shrink: ShrinkLevel::Smallest, .. }) if copies == Copies::Auto => Copies::One,
         Some(Level { optimize: OptimizeLevel::O3 | OptimizeLevel::O4, .. }) if copies == Copies::Auto => Copies::Two,
         _ => copies,
     }

@@ -88,3 +88,10 @@ fn auto_keeps_frames_in_gc_structs_where_no_memory_can_hold_them() {
     let text = succeed(LOWER, &[input.to_str().unwrap(), "--no-multi-memory", "--report", "-"]);
     assert!(text.contains("GC structs") && text.contains("64-bit addresses"), "{text}");
 }
+
+#[test]
+fn one_standard_output_does_not_take_two_things() {
+    let output = call(LOWER, &["-", "-o", "-", "--report", "-"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("both write to standard output"));
+}
