@@ -288,10 +288,10 @@ fn run_function_passes(
     };
     let run_all = |id: FunctionId, func: &mut Func, quiet: &mut Quiet| -> Result<Changed> {
         let mut changed = Changed::No;
-        for index in 0..passes.len() {
-            if !quiet.contains(passes[index]) {
+        for (index, pass) in passes.iter().enumerate() {
+            if !quiet.contains(pass) {
                 let pass_changed = run_pass(index, id, func)?;
-                quiet.ran(passes[index], pass_changed);
+                quiet.ran(pass, pass_changed);
                 changed |= pass_changed;
             }
         }

@@ -282,9 +282,8 @@ fn large_text() -> Vec<(&'static str, String)> {
             const BRANCHES: usize = 20_000;
             let labels: String = (0..BRANCHES).map(|n| format!("{n} ")).collect();
             let blocks = "(block ".repeat(BRANCHES);
-            let branch = format!(") (br_if {{}} (local.get 0))");
             let branches: String =
-                (0..BRANCHES).map(|n| branch.replace("{}", &(BRANCHES - 1 - n).to_string())).collect();
+                (0..BRANCHES).map(|n| format!(") (br_if {} (local.get 0))", BRANCHES - 1 - n)).collect();
             format!(
                 "(module (func (param i32) (block {blocks} (br_table {labels} {BRANCHES} (local.get 0)) {branches})))"
             )
