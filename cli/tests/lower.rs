@@ -95,3 +95,36 @@ fn one_standard_output_does_not_take_two_things() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("both write to standard output"));
 }
+
+/// Inputs that are more than the lowering takes, and what it says.
+fn too_much() -> Vec<(String, &'static str)> {
+    let imports: String = (0..501).map(|n| format!("(import \"m\" \"t{n}\" (tag))")).collect();
+    let suspensions: String = (0..501).map(|n| format!("(suspend {n})")).collect();
+    let tags = format!("(module (type $f (func)) (type $c (cont $f)) {imports} (func {suspensions}))");
+    let params = "(param i32)".repeat(1000);
+    let args = "(i32.const 1)".repeat(1000);
+    let bound = format!(
+        "(module (type $f (func {params})) (type $c (cont $f)) (type $g (func)) (type $d (cont $g)) (tag $t)
+           (func $b (type $f) (suspend $t)) (elem declare func $b)
+           (func (export \"run\") (resume $d (cont.bind $c $d {args} (cont.new $c (ref.func $b))))))"
+    );
+    vec![
+        (tags, "501 imported tags of one type may be the same tag"),
+        (bound, "`cont.bind` binds 1000 arguments at once"),
+    ]
+}
+
+#[test]
+fn what_is_too_much_is_refused_in_words() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("in.wat");
+    let out = directory.path().join("out.wasm");
+    for (text, words) in too_much() {
+        std::fs::write(&path, text).unwrap();
+        let output = call(LOWER, &[path.to_str().unwrap(), "-o", out.to_str().unwrap(), "--frames", "memory"]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(words), "{said}");
+        assert!(!out.exists());
+    }
+}

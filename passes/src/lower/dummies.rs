@@ -133,7 +133,7 @@ fn concrete_type(ty: ValType) -> Option<TypeId> {
 
 fn no_value(ty: ValType) -> Error {
     Error::input(format!(
-        "a function that may suspend returns `{ty}`, of which there can be no value to return while it is suspended"
+        "a function that may suspend returns `{ty}`, of which no constant expression makes a value to return while it is suspended"
     ))
     .with_help("let the function return a nullable reference")
 }

@@ -281,7 +281,7 @@ pub fn lower_module(module: &mut Module, options: &Options) -> Result<Report, Er
     lowering.report.analysed(lowering.module, &lowering.analysis, &summaries);
     if !shared {
         let tags = tag_identity::tags_of_suspensions(lowering.module, &summaries);
-        lowering.find_equal_tags(&tags);
+        lowering.find_equal_tags(&tags)?;
     }
     let sharing = lowering.sharing(&summaries);
     let mut prepared = Vec::with_capacity(touched.len());

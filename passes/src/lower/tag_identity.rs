@@ -28,9 +28,15 @@ pub(super) fn tags_of_suspensions(module: &Module, summaries: &SecondaryMap<Func
     tags
 }
 
+/// How many imported tags of one type are told apart: each is compared with all before it.
+const MOST_EQUAL_TAGS: usize = 500;
+
 impl Lowering<'_> {
     /// Gives numbers that are found at run time to imported tags that may be the same as another.
-    pub(super) fn find_equal_tags(&mut self, tags: &FxHashSet<TagId>) {
+    ///
+    /// # Errors
+    /// If they are too many.
+    pub(super) fn find_equal_tags(&mut self, tags: &FxHashSet<TagId>) -> Result<(), Error> {
         let imported: Vec<TagId> = self
             .module
             .imports
@@ -48,12 +54,20 @@ impl Lowering<'_> {
             }
         }
         groups.retain(|group| group.len() > 1);
+        if let Some(group) = groups.iter().find(|group| group.len() > MOST_EQUAL_TAGS) {
+            return Err(Error::input(format!(
+                "{} imported tags of one type may be the same tag, and {MOST_EQUAL_TAGS} at most can be told apart",
+                group.len()
+            ))
+            .with_help("merge the module with those that define the tags first (wasmfx-merge)"));
+        }
         for &tag in groups.iter().flatten() {
             let number = self.static_status(tag, false).expect("the world is closed");
             let name = format!("wasmfx.tag:{tag}");
             self.tag_numbers[tag] = Some(self.add_i32_global_with(name, number));
         }
         self.equal_tags = groups;
+        Ok(())
     }
 
     /// Equal tags have equal types, and those have as many parameters and results of each kind.

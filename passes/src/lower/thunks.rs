@@ -222,6 +222,13 @@ impl Lowering<'_> {
         let all = self.original_params(self.original_continuation(from));
         let rest = self.original_params(self.original_continuation(to));
         let bound: Vec<ValType> = all[..all.len() - rest.len()].to_vec();
+        if bound.len() > MOST_HELPER_VALUES {
+            return Err(Error::input(format!(
+                "`cont.bind` binds {} arguments at once, and the lowering takes {MOST_HELPER_VALUES} at most",
+                bound.len()
+            ))
+            .with_help("bind them in two steps"));
+        }
         let lowered = self.lowered_types(&bound);
         let (layout, slots) = Layout::of_types(self, &lowered);
         let number = self.reserve_resume_slots(ENTRY_SLOTS);
