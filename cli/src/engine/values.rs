@@ -113,11 +113,9 @@ pub fn null_reference_of(heap: &HeapType) -> Option<Ref> {
     })
 }
 
-/// The first of these types whose values the engine cannot pass between a module and its host: its interface panics where one is a continuation.
-pub fn impassable(types: impl IntoIterator<Item = ValType>) -> Option<ValType> {
-    types
-        .into_iter()
-        .find(|ty| matches!(ty, ValType::Ref(reference) if matches!(reference.heap_type().top(), HeapType::Cont)))
+/// Whether the engine cannot pass values of this type between a module and its host: its interface panics where one is a continuation.
+pub fn is_impassable(ty: &ValType) -> bool {
+    matches!(ty, ValType::Ref(reference) if reference.heap_type().top().is_cont())
 }
 
 /// Refuses a function whose values the engine cannot pass to its host or take from it.
@@ -125,7 +123,7 @@ pub fn impassable(types: impl IntoIterator<Item = ValType>) -> Option<ValType> {
 /// # Errors
 /// If a parameter or result is a continuation.
 pub fn refuse_impassable(name: &str, ty: &FuncType) -> Result<()> {
-    if impassable(ty.params().chain(ty.results())).is_some() {
+    if ty.params().chain(ty.results()).any(|ty| is_impassable(&ty)) {
         bail!("'{name}' takes or gives a continuation, which the engine cannot pass between a module and its host");
     }
     Ok(())

@@ -35,35 +35,24 @@ pub fn large() -> Vec<(&'static str, String)> {
         ("many calls in a row that may suspend", {
             const CALLS: usize = 30_000;
             let call = "(local.set 1 (i32.add (local.get 1) (call_indirect (type $f) (local.get 1) (local.get 0))))";
-            format!(
-                "(module (type $f (func (param i32) (result i32))) (type $c (cont $f)) (tag $t (param i32) (result i32))
-                   (table funcref (elem $same $ask)) (elem declare func $many)
-                   (func $same (type $f) (local.get 0))
-                   (func $ask (type $f) (suspend $t (local.get 0)))
-                   (func $many (type $f) (local i32) {} (local.get 1))
-                   (func (export \"run\")
-                     (block $on (result i32 (ref $c))
-                       (drop (resume $c (on $t $on) (i32.const 0) (cont.new $c (ref.func $many))))
-                       (return))
-                     (drop) (drop)))",
+            continuation(&format!(
+                "(table funcref (elem $same $ask))
+                 (func $same (type $f) (local.get 0))
+                 (func $ask (type $f) (suspend $t (local.get 0)))
+                 (func $f (type $f) (local i32) {} (local.get 1))",
                 call.repeat(CALLS)
-            )
+            ))
         }),
         ("a long chain of calls that may suspend", {
             const FUNCTIONS: usize = 8_000;
             let chain: String = (1..FUNCTIONS)
-                .map(|n| format!("(func $f{n} (type $f) (i32.add (call $f{} (local.get 0)) (i32.const 1)))\n", n - 1))
+                .map(|n| format!("(func $g{n} (type $f) (i32.add (call $g{} (local.get 0)) (i32.const 1)))\n", n - 1))
                 .collect();
-            format!(
-                "(module (type $f (func (param i32) (result i32))) (type $c (cont $f)) (tag $t (param i32) (result i32))
-                   (elem declare func $f{last}) (func $f0 (type $f) (suspend $t (local.get 0))) {chain}
-                   (func (export \"run\")
-                     (block $on (result i32 (ref $c))
-                       (drop (resume $c (on $t $on) (i32.const 0) (cont.new $c (ref.func $f{last}))))
-                       (return))
-                     (drop) (drop)))",
-                last = FUNCTIONS - 1
-            )
+            continuation(&format!(
+                "(func $g0 (type $f) (suspend $t (local.get 0))) {chain}
+                 (func $f (type $f) (i32.add (call $g{} (local.get 0)) (i32.const 1)))",
+                FUNCTIONS - 1
+            ))
         }),
         ("many types that only continuations tell apart", {
             const TYPES: usize = 20_000;

@@ -20,7 +20,7 @@ use rustc_hash::FxHashMap;
 use wasmfx_ir::Module;
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::{Func, Handler, Terminator, Value};
-use wasmfx_ir::module::{Body, FunctionId, Item, TypeId};
+use wasmfx_ir::module::{Body, FunctionId, Item, TableId, TypeId};
 use wasmfx_ir::wasmparser::{
     AbstractHeapType, CompositeInnerType, HeapType, Operator, RefType, StorageType, UnpackedIndex, ValType,
     WasmFeatures,
@@ -144,8 +144,7 @@ impl Lowering<'_> {
                 if boundary.casts =>
             {
                 let index = args.pop().expect("an indirect call has an index");
-                let element =
-                    ValType::Ref(self.module.tables[wasmfx_ir::module::TableId::from_u32(table_index)].ty.element_type);
+                let element = ValType::Ref(self.module.tables[TableId::from_u32(table_index)].ty.element_type);
                 let element = b.value(Operator::TableGet { table: table_index }, &[index], element);
                 let hty = HeapType::Concrete(UnpackedIndex::Module(type_index));
                 let ty = RefType::new(false, hty).expect("types are below wasm's limit");
@@ -169,7 +168,7 @@ impl Lowering<'_> {
             }
             Operator::CallIndirect { table_index, .. } | Operator::ReturnCallIndirect { table_index, .. } => {
                 if boundary.references {
-                    let table = wasmfx_ir::module::TableId::from_u32(table_index);
+                    let table = TableId::from_u32(table_index);
                     let element = ValType::Ref(self.module.tables[table].ty.element_type);
                     let &index = args.last().expect("an indirect call has an index");
                     let element = b.value(Operator::TableGet { table: table_index }, &[index], element);

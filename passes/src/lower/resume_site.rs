@@ -12,8 +12,8 @@ use wasmfx_ir::func::{Block, Handler, Terminator, Value};
 use wasmfx_ir::module::TypeId;
 use wasmfx_ir::wasmparser::{Operator, ValType};
 
-/// How many resume sites may be nested on the engine's stack before a site leaves it to an outer driver to start its continuation. Unwinding
-/// them costs a chain of so many about half its time; but the fewer, the more of the stack (half a megabyte in wasmtime) is left for the calls of each.
+/// How many resume sites may be nested on the engine's stack before a site leaves it to an outer driver to start its continuation. A longer chain
+/// pays for being unwound; but the fewer, the more of the stack (half a megabyte in wasmtime) is left for the calls of each.
 const DEPTH_LIMIT: u32 = 400;
 
 /// A resume instruction while it is expanded, and the blocks between its parts.

@@ -11,7 +11,7 @@ use wast::{QuoteWat, Wast, WastArg, WastDirective, WastExecute, WastInvoke, Wast
 
 use super::{DirectiveOutcome, DirectiveReport, ScriptOptions, expectation, trap_message};
 use crate::engine::failure::{CallFailure, FailureKind};
-use crate::engine::values::{display_value, host_reference, impassable, null_of, number_from, refuse_impassable};
+use crate::engine::values::{display_value, host_reference, is_impassable, null_of, number_from, refuse_impassable};
 use crate::engine::{self, WasmEngine, engine_error, spectest};
 use crate::validate;
 
@@ -357,8 +357,7 @@ impl<'scope, 'env> Runner<'scope, 'env> {
             WastExecute::Get { module, global, .. } => match self.module(module)?.get(global) {
                 Some(Extern::Global(found)) => {
                     let found = *found;
-                    let content = found.ty(&self.store).content().clone();
-                    if impassable([content]).is_some() {
+                    if is_impassable(found.ty(&self.store).content()) {
                         let reason = format!(
                             "the global '{global}' holds a continuation, which the engine cannot show its host"
                         );
