@@ -2,6 +2,7 @@
 #![warn(missing_docs)]
 
 pub mod declarations;
+mod encoded_length;
 pub mod environment;
 pub mod function;
 mod inline_body;

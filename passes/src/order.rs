@@ -6,7 +6,7 @@ use wasmfx_ir::module::{Body, FunctionId, GlobalId, Module};
 use wasmfx_ir::references::IndexSpace;
 
 /// Indices below this take one byte.
-const ONE_BYTE: usize = 128;
+pub(crate) const ONE_BYTE: usize = 128;
 
 /// The order of functions and globals by how often code refers to them; ties stay in the order of the module.
 ///

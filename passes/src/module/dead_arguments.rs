@@ -3,9 +3,13 @@
 //! The type of a function can be changed if every reference to it is a direct call: nothing that is exported, started, put in a table or
 //! given to `ref.func` (and so to `cont.new`) is touched. Arguments are computed as before; what they are computed with goes, if nothing
 //! else needs it, by the dead code pass. Results stay where a tail call is involved on either side, as its results are its caller's.
+//!
+//! Up to `-O2` what would make the module larger stays (`bytes.rs`).
+
+mod bytes;
 
 use crate::inline_body::direct_callee;
-use crate::options::Options;
+use crate::options::{OptimizeLevel, Options, ShrinkLevel};
 use crate::pass_table::Changed;
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
@@ -21,7 +25,7 @@ use wasmfx_ir::{Func, Value};
 const MAX_ROUNDS: usize = 4;
 
 /// Runs the pass.
-pub fn run(module: &mut Module, _options: &Options) -> Changed {
+pub fn run(module: &mut Module, options: &Options) -> Changed {
     // Bytes that are not looked into may call anything.
     if module.functions.values().any(|function| matches!(function.body, Body::Lazy(_))) {
         return Changed::No;
@@ -33,7 +37,7 @@ pub fn run(module: &mut Module, _options: &Options) -> Changed {
     });
     let mut changed = Changed::No;
     for _ in 0..MAX_ROUNDS {
-        let round = remove_dead(module);
+        let round = remove_dead(module, options);
         changed |= round;
         if !round.is_yes() {
             break;
@@ -42,19 +46,25 @@ pub fn run(module: &mut Module, _options: &Options) -> Changed {
     changed
 }
 
-fn remove_dead(module: &mut Module) -> Changed {
-    let plans = plans(module);
-    if module.functions.keys().all(|id| plans[id].is_none()) {
+fn remove_dead(module: &mut Module, options: &Options) -> Changed {
+    let mut plans = plans(module);
+    let nothing_to_do = |plans: &Plans| module.functions.keys().all(|id| plans[id].is_none());
+    if nothing_to_do(&plans) {
         return Changed::No;
     }
     let mut types = PlainTypes::of(module);
+    let speed_first = options.optimize >= OptimizeLevel::O3 && options.shrink == ShrinkLevel::None;
+    if !speed_first {
+        bytes::retain_worthwhile(module, options, &types, &mut plans);
+        if nothing_to_do(&plans) {
+            return Changed::No;
+        }
+    }
     for id in module.functions.keys() {
         let Some(plan) = &plans[id] else { continue };
         let Body::Lifted(func) = &mut module.functions[id].body else { unreachable!("only lifted bodies have a plan") };
+        let ty = types.find_or_add(&mut module.types, SubType::func(plan.new_type(func), false));
         apply_to_callee(func, plan);
-        let params: Vec<_> = func.blocks[func.entry].params.iter().map(|&param| func.value_type(param)).collect();
-        let ty = FuncType::new(params, func.results.iter().copied());
-        let ty = types.find_or_add(&mut module.types, SubType::func(ty, false));
         let function = &mut module.functions[id];
         let Body::Lifted(func) = &mut function.body else { unreachable!("as above") };
         func.ty = ty;
@@ -78,6 +88,10 @@ impl PlainTypes {
         Self(ids.map(|id| (module.types.definitions[id].sub_type.clone(), id)).collect())
     }
 
+    fn contains(&self, ty: &SubType) -> bool {
+        self.0.contains_key(ty)
+    }
+
     fn find_or_add(&mut self, types: &mut wasmfx_ir::module::Types, ty: SubType) -> TypeId {
         *self.0.entry(ty.clone()).or_insert_with(|| {
             let id = types.definitions.push(TypeDefinition { sub_type: ty, name: None, field_names: Vec::new() });
@@ -86,6 +100,9 @@ impl PlainTypes {
         })
     }
 }
+
+/// What becomes of each function.
+type Plans = SecondaryMap<FunctionId, Option<Plan>>;
 
 /// What becomes of a function.
 #[derive(Clone)]
@@ -104,6 +121,14 @@ enum Gone {
 impl Plan {
     fn keeps(&self, index: usize) -> bool {
         self.params[index].is_none()
+    }
+
+    /// The type that the function gets.
+    fn new_type(&self, func: &Func) -> FuncType {
+        let params = func.blocks[func.entry].params.iter().enumerate().filter(|&(index, _)| self.keeps(index));
+        let params: Vec<_> = params.map(|(_, &param)| func.value_type(param)).collect();
+        let results: &[_] = if self.drop_results { &[] } else { &func.results };
+        FuncType::new(params, results.iter().copied())
     }
 }
 
@@ -134,7 +159,7 @@ struct Site {
     is_tail_call: bool,
 }
 
-fn plans(module: &Module) -> SecondaryMap<FunctionId, Option<Plan>> {
+fn plans(module: &Module) -> Plans {
     let calls = calls(module);
     let found: Vec<Option<Plan>> = module
         .functions
@@ -322,7 +347,7 @@ fn apply_to_callee(func: &mut Func, plan: &Plan) {
     }
 }
 
-fn apply_to_callers(func: &mut Func, plans: &SecondaryMap<FunctionId, Option<Plan>>) {
+fn apply_to_callers(func: &mut Func, plans: &Plans) {
     let plan_of = |operator: &Operator<'static>| plans[direct_callee(operator)?].as_ref();
     let kept = |plan: &Plan, args: &[Value]| -> ValueVec {
         args.iter().enumerate().filter(|&(index, _)| plan.keeps(index)).map(|(_, &value)| value).collect()

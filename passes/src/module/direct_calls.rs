@@ -5,10 +5,11 @@
 //! Its entries are known only as far as it is certain that all segments up to there were written. The type that the instruction expects must be met by the function, else the instruction traps and stays.
 //!
 //! In a closed world ([`Options::closed_world`]) a reference of a type that no import or export mentions is to one of the functions of that type, or
-//! of a subtype, that the module refers to. If that is a single one, the call is of it, once the reference is known not to be null.
+//! of a subtype, that the module refers to. If that is a single one, the call is of it, once the reference is known not to be null. To test that takes
+//! more bytes than the call saves, so where size comes first a reference that may be null keeps its call.
 
 use super::types::reached;
-use crate::options::Options;
+use crate::options::{Options, ShrinkLevel};
 use crate::pass_table::Changed;
 use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -29,12 +30,13 @@ pub fn run(module: &mut Module, options: &Options) -> Changed {
     let tables = constant_tables(module);
     let only_targets = if options.closed_world { only_targets(module) } else { FxHashMap::default() };
     let types: Vec<TypeId> = module.functions.values().map(|function| function.ty).collect();
+    let size_first = options.shrink != ShrinkLevel::None;
     let changed = module
         .functions
         .as_mut_slice()
         .par_iter_mut()
         .map(|function| match &mut function.body {
-            Body::Lifted(func) => rewrite(func, &tables, &types, &only_targets),
+            Body::Lifted(func) => rewrite(func, &tables, &types, &only_targets, size_first),
             Body::Import | Body::Lazy(_) | Body::Detached | Body::Removed => false,
         })
         .reduce(|| false, |a, b| a | b);
@@ -174,7 +176,13 @@ struct Target {
     checks_null: bool,
 }
 
-fn rewrite(func: &mut Func, tables: &ConstantTables, types: &[TypeId], only_targets: &OnlyTargets) -> bool {
+fn rewrite(
+    func: &mut Func,
+    tables: &ConstantTables,
+    types: &[TypeId],
+    only_targets: &OnlyTargets,
+    size_first: bool,
+) -> bool {
     let resolve = |func: &Func, operator: &Operator<'static>, callee: Value| -> Option<Target> {
         let always = |function| Target { function, checks_null: false };
         let target = match *operator {
@@ -193,7 +201,7 @@ fn rewrite(func: &mut Func, tables: &ConstantTables, types: &[TypeId], only_targ
                         let function = *only_targets.get(&TypeId::from_u32(type_index))?;
                         let checks_null =
                             matches!(func.value_type(callee), ValType::Ref(reference) if reference.is_nullable());
-                        Target { function, checks_null }
+                        (!(checks_null && size_first)).then_some(Target { function, checks_null })?
                     }
                 }
             }

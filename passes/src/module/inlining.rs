@@ -10,8 +10,10 @@
 //! What a program's entry function calls in a loop stays a function of its own, unless it is small: engines that compile in tiers replace code only
 //! where it is called anew, so a loop in a function that runs once stays in their slowest code, with all that was inlined into it.
 
+use crate::encoded_length;
 use crate::inline_body::{Inliner, direct_callee};
 use crate::options::{OptimizeLevel, Options, ShrinkLevel};
+use crate::order::ONE_BYTE;
 use crate::pass_arguments::{INLINING_ALWAYS_SIZE, INLINING_CALLER_SIZE, INLINING_SPEED_SIZE};
 use crate::pass_table::Changed;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -19,13 +21,10 @@ use wasmfx_ir::analysis::{ControlFlowGraph, DominatorTree, LoopForest};
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::{Block, Func, Terminator, Value};
 use wasmfx_ir::module::{Body, Export, FunctionId, Item, Module, TypeId};
-use wasmfx_ir::opcode::Opcode;
 use wasmfx_ir::references::IndexSpace;
 use wasmfx_ir::wasmparser::{CompositeInnerType, Operator, ValType};
 
-/// The bytes of a call: its operator, and the index of one of many functions.
-const CALL_BYTES: usize = 3;
-/// How many bytes more than a call a body may have that is inlined everywhere, unless size comes first.
+/// How many bytes longer than a call a body may be that is inlined everywhere, unless size comes first.
 const SPEED_FOR_BYTES: usize = 1;
 
 /// A larger body stays out of loops that run once.
@@ -41,12 +40,13 @@ pub fn run(module: &mut Module, options: &Options) -> Changed {
     }
     let size_first = options.shrink != ShrinkLevel::None;
     let mut loops = if size_first { FxHashMap::default() } else { loops_that_run_once(module, &order, &uses) };
+    let facts = Facts { short_index_uses: short_index_uses(module, &uses), uses, position, options };
     let mut changed = Changed::No;
     // Of the functions that were visited already, which are all that can be inlined.
     let mut sizes: SecondaryMap<FunctionId, usize> = SecondaryMap::new();
     for &function in &order {
         let in_loops = loops.remove(&function).unwrap_or_default();
-        changed |= inline_into(module, function, &uses, &position, &in_loops, &sizes, options);
+        changed |= inline_into(module, function, &facts, &in_loops, &sizes);
         if let Body::Lifted(func) = &module.functions[function].body {
             sizes[function] = size(func);
         }
@@ -133,6 +133,33 @@ fn count_uses(module: &Module) -> SecondaryMap<FunctionId, Uses> {
     uses
 }
 
+/// How often a function is used at least whose index takes one byte: the most used ones get the lowest indices ([`crate::order`]), after imports.
+fn short_index_uses(module: &Module, uses: &SecondaryMap<FunctionId, Uses>) -> u32 {
+    let imports = module.functions.values().filter(|function| matches!(function.body, Body::Import)).count();
+    let is_definition = |body: &Body| !matches!(body, Body::Import | Body::Removed);
+    let definitions = module.functions.iter().filter(|(_, function)| is_definition(&function.body));
+    let mut counts: Vec<u32> = definitions.map(|(id, _)| uses[id].all).collect();
+    if imports + counts.len() <= ONE_BYTE {
+        return 0;
+    }
+    counts.sort_unstable_by_key(|&count| std::cmp::Reverse(count));
+    ONE_BYTE.checked_sub(imports + 1).map_or(u32::MAX, |last| counts[last])
+}
+
+/// What decisions rest on, as it is before the first one.
+struct Facts<'a> {
+    uses: SecondaryMap<FunctionId, Uses>,
+    position: SecondaryMap<FunctionId, u32>,
+    short_index_uses: u32,
+    options: &'a Options,
+}
+
+impl Facts<'_> {
+    fn call_bytes(&self, callee: FunctionId) -> usize {
+        if self.uses[callee].all >= self.short_index_uses { 2 } else { 3 }
+    }
+}
+
 /// Postorder of the call graph, roots in the order of the module. Iterative: call chains are as long as the user likes.
 fn callees_first(module: &Module) -> Vec<FunctionId> {
     let callees: Vec<Vec<FunctionId>> =
@@ -194,12 +221,11 @@ fn is_straight(func: &Func) -> bool {
 fn inline_into(
     module: &mut Module,
     function: FunctionId,
-    uses: &SecondaryMap<FunctionId, Uses>,
-    position: &SecondaryMap<FunctionId, u32>,
+    facts: &Facts<'_>,
     in_loops: &FxHashSet<Block>,
     sizes: &SecondaryMap<FunctionId, usize>,
-    options: &Options,
 ) -> Changed {
+    let Facts { uses, position, .. } = facts;
     if !matches!(module.functions[function].body, Body::Lifted(_)) {
         return Changed::No;
     }
@@ -215,7 +241,7 @@ fn inline_into(
         let mut decide = |module: &Module, operator: &Operator<'static>| {
             let callee = direct_callee(operator).filter(|&callee| position[callee] < position[function])?;
             let callee_size = sizes[callee];
-            let inline = is_worthwhile(module, callee, callee_size, uses, caller_size, stays_cold, options);
+            let inline = is_worthwhile(module, callee, callee_size, facts, caller_size, stays_cold);
             caller_size += if inline { callee_size } else { 0 };
             inline.then_some(callee)
         };
@@ -275,51 +301,62 @@ fn empty_if_called_once(module: &mut Module, callee: FunctionId, uses: &Secondar
     **body = empty;
 }
 
-/// About how many bytes a body of one block takes in place of a call of it; nothing for a body that is certainly longer than that.
-fn tiny_body_bytes(func: &Func) -> Option<usize> {
+/// The bytes of a body of one block.
+struct TinyBody {
+    /// About how many there are in place of a call.
+    in_place: usize,
+    /// How many go with the function, if nobody calls it any more.
+    alone: usize,
+}
+
+/// The bytes of a body that may be tiny; nothing for one that is certainly not.
+fn tiny_body(func: &Func, facts: &Facts<'_>) -> Option<TinyBody> {
     const MOST_INSTS: usize = 4;
+    /// Of a function: its type's index, the length of its body, the number of its locals, and `end`.
+    const FUNCTION_BYTES: usize = 4;
+    const LOCAL_BYTES: usize = 2;
     let data = &func.blocks[func.entry];
     let (Terminator::Return(results), true) = (&data.terminator, data.insts.len() <= MOST_INSTS) else { return None };
-    let mut bytes = 0;
-    let mut uses: Vec<Value> = results.to_vec();
+    let mut operators = 0;
+    let mut uses: Vec<Value> = results.iter().map(|&result| func.resolve(result)).collect();
     for &inst in &data.insts {
         uses.extend(func.operands(inst).iter().map(|&operand| func.resolve(operand)));
-        bytes += match func.operator(inst) {
-            operator if Opcode::of(operator).is_const() => constant_bytes(operator),
-            Operator::GlobalGet { .. } | Operator::GlobalSet { .. } => 2,
-            Operator::Call { .. } => CALL_BYTES,
-            operator => match Opcode::of(operator).without_immediates() {
-                Some(_) => 1,
-                None => 3,
-            },
+        operators += match *func.operator(inst) {
+            Operator::Call { function_index } => facts.call_bytes(FunctionId::from_u32(function_index)),
+            ref operator => encoded_length::operator(operator)?,
         };
     }
-    // An argument that is used once and in order stays on the stack; one that is not used must be dropped, and more uses need a local.
+    // An argument that is used once and in order stays on the stack; one that is not used must be dropped, and more uses need a local, which may
+    // have to be declared.
     let mut next = 0;
+    let mut arguments = 0;
     for &param in &data.params {
-        bytes += match uses.iter().filter(|&&value| value == param).count() {
+        arguments += match uses.iter().filter(|&&value| value == param).count() {
             0 => 1,
             1 => match uses[next..].iter().position(|&value| value == param) {
                 Some(at) => {
                     next += at;
                     0
                 }
-                None => 4,
+                None => 3 * LOCAL_BYTES,
             },
-            count => 2 * count,
+            count => (count + 1) * LOCAL_BYTES,
         };
     }
-    Some(bytes)
+    let param_uses = uses.iter().filter(|value| data.params.contains(value)).count();
+    Some(TinyBody { in_place: operators + arguments, alone: operators + param_uses * LOCAL_BYTES + FUNCTION_BYTES })
 }
 
-fn constant_bytes(operator: &Operator<'static>) -> usize {
-    match *operator {
-        Operator::I32Const { value: -64..64 } | Operator::I64Const { value: -64..64 } => 2,
-        Operator::I32Const { .. } | Operator::I64Const { .. } => 4,
-        Operator::F32Const { .. } => 5,
-        Operator::F64Const { .. } => 9,
-        _ => 18,
-    }
+/// Whether the code gets no larger (or hardly so, unless size comes first) by a body in place of every call of it.
+fn is_tiny(callee: FunctionId, body: &Func, facts: &Facts<'_>) -> bool {
+    let Some(tiny) = tiny_body(body, facts) else { return false };
+    let call = facts.call_bytes(callee);
+    let limit = call + if facts.options.shrink == ShrinkLevel::None { SPEED_FOR_BYTES } else { 0 };
+    // What calls nothing is in no cycle, so each of its calls is replaced.
+    let uses = facts.uses[callee];
+    let goes = || uses.all == uses.inlinable_calls && is_straight(body);
+    let calls = uses.all as usize;
+    tiny.in_place <= limit || (goes() && calls * tiny.in_place <= calls * call + tiny.alone)
 }
 
 /// Whether the callee's body should take the place of a call of it. Where that `stays_cold`, engines would never compile it well.
@@ -327,20 +364,18 @@ fn is_worthwhile(
     module: &Module,
     callee: FunctionId,
     size: usize,
-    uses: &SecondaryMap<FunctionId, Uses>,
+    facts: &Facts<'_>,
     caller_size: usize,
     stays_cold: bool,
-    options: &Options,
 ) -> bool {
     let Body::Lifted(body) = &module.functions[callee].body else { return false };
-    let called_once = is_called_once(uses[callee]);
+    let options = facts.options;
+    let called_once = is_called_once(facts.uses[callee]);
     let for_speed = options.optimize >= OptimizeLevel::O3 && options.shrink == ShrinkLevel::None;
-    let size_first = options.shrink != ShrinkLevel::None;
-    let bytes = CALL_BYTES + if size_first { 0 } else { SPEED_FOR_BYTES };
     let limits = &options.pass_arguments;
     // A limit that was raised is meant; else the bytes count too.
     let always = limits.get(&INLINING_ALWAYS_SIZE);
-    let is_tiny = || always > INLINING_ALWAYS_SIZE.default || tiny_body_bytes(body).is_some_and(|size| size <= bytes);
+    let is_tiny = || always > INLINING_ALWAYS_SIZE.default || is_tiny(callee, body, facts);
     // Callers do not grow without bound: engines limit the size of functions, and their compile time is not linear in it.
     let fits = caller_size.saturating_add(size) <= limits.get(&INLINING_CALLER_SIZE);
     (size <= always && is_tiny())

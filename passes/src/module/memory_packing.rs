@@ -4,6 +4,7 @@
 //! bounds (an instantiation that traps must go on to trap) and do not overlap (a zero may overwrite), and for segments that no `memory.init` and
 //! no `data.drop` names. Segments that nearly touch become one where the zeros between them cost less than another segment.
 
+use crate::encoded_length;
 use crate::options::Options;
 use crate::pass_table::Changed;
 use wasmfx_ir::entity::SecondaryMap;
@@ -14,10 +15,35 @@ use wasmfx_ir::wasmparser::Operator;
 /// Engines refuse modules with more data segments (the JS API's implementation limit).
 const MAX_SEGMENTS: usize = 100_000;
 
-/// The bytes that a segment costs besides its contents: flags, `i32.const` with an offset, `end`, and the length.
-fn segment_overhead(offset: u64) -> usize {
-    let offset_bytes = (70 - offset.leading_zeros() as usize) / 7;
-    offset_bytes.max(1) + 4
+/// What the segments of one memory cost besides their contents.
+struct SegmentCost {
+    /// The bytes of the memory's index, which is not written where it is 0.
+    memory_index: usize,
+    memory64: bool,
+}
+
+impl SegmentCost {
+    fn of(module: &Module, memory: MemoryId) -> Self {
+        let memories = || module.memories.iter();
+        let imports = memories().filter(|(_, other)| other.origin == Origin::Import).count();
+        let before = memories().filter(|&(id, other)| other.origin == Origin::Definition && id < memory).count();
+        let memory_index = match imports + before {
+            0 => 0,
+            index => encoded_length::unsigned(index as u64),
+        };
+        Self { memory_index, memory64: module.memories[memory].ty.memory64 }
+    }
+
+    /// Flags, the memory, and the offset, which is a constant and `end`.
+    fn head(&self, start: u64) -> usize {
+        let offset = if self.memory64 { start.cast_signed() } else { i64::from((start as u32).cast_signed()) };
+        3 + self.memory_index + encoded_length::signed(offset)
+    }
+
+    /// All of a segment.
+    fn segment(&self, start: u64, len: usize) -> usize {
+        self.head(start) + encoded_length::unsigned(len as u64) + len
+    }
 }
 
 /// Runs the pass.
@@ -68,7 +94,7 @@ fn pack(module: &mut Module, memory: MemoryId, named: &SecondaryMap<DataId, bool
     if definition.origin != Origin::Definition {
         return Changed::No;
     }
-    let memory64 = definition.ty.memory64;
+    let cost = SegmentCost::of(module, memory);
     let mut placed = Vec::new();
     for (id, segment) in module.data.iter().filter(|(_, segment)| !segment.removed) {
         let Some((_, offset)) = segment.active.as_ref().filter(|(target, _)| *target == memory) else { continue };
@@ -86,11 +112,11 @@ fn pack(module: &mut Module, memory: MemoryId, named: &SecondaryMap<DataId, bool
     {
         return Changed::No;
     }
-    let runs = nonzero_runs(module, &placed);
-    if runs.len() + module.data.len() > MAX_SEGMENTS || !is_smaller(module, &placed, &runs) {
+    let runs = nonzero_runs(module, &placed, &cost);
+    if runs.len() + module.data.len() > MAX_SEGMENTS || !is_smaller(module, &placed, &runs, &cost) {
         return Changed::No;
     }
-    write_runs(module, memory, memory64, &placed, runs);
+    write_runs(module, memory, cost.memory64, &placed, runs);
     Changed::Yes
 }
 
@@ -101,40 +127,37 @@ struct Run {
     name: Option<String>,
 }
 
-fn nonzero_runs(module: &Module, placed: &[Placed]) -> Vec<Run> {
+fn nonzero_runs(module: &Module, placed: &[Placed], cost: &SegmentCost) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     for segment in placed {
         let data = &module.data[segment.id];
         let mut name = data.name.clone();
         let bytes: &[u8] = &data.bytes;
+        let next_nonzero = |at: usize| Some(at + bytes[at..].iter().position(|&byte| byte != 0)?);
+        let next_zero = |at: usize| bytes[at..].iter().position(|&byte| byte == 0).map_or(bytes.len(), |len| at + len);
         let mut at = 0;
-        while let Some(skipped) = bytes[at..].iter().position(|&byte| byte != 0) {
-            let start = at + skipped;
-            // A run ends where more zeros follow than a segment of its own costs, or at the end.
-            let (mut end, mut zeros) = (start, 0);
-            for (index, &byte) in bytes.iter().enumerate().skip(start) {
-                if byte == 0 {
-                    zeros += 1;
-                    if zeros > segment_overhead(segment.start + index as u64) {
-                        break;
-                    }
-                } else {
-                    zeros = 0;
-                    end = index + 1;
-                }
+        while let Some(start) = next_nonzero(at) {
+            let mut end = next_zero(start);
+            // So few zeros are never worth another segment, whatever its length.
+            let is_near = |end: usize, next: usize| next - end <= cost.head(segment.start + next as u64);
+            while let Some(next) = next_nonzero(end).filter(|&next| is_near(end, next)) {
+                end = next_zero(next);
             }
-            append(&mut runs, segment.start + start as u64, &bytes[start..end], name.take());
+            append(&mut runs, segment.start + start as u64, &bytes[start..end], name.take(), cost);
             at = end;
         }
     }
     runs
 }
 
-/// Adds a run, joined to the last one if the gap costs less than a segment.
-fn append(runs: &mut Vec<Run>, start: u64, bytes: &[u8], name: Option<String>) {
+/// Adds a run, joined to the last one if the gap costs no more than a segment.
+fn append(runs: &mut Vec<Run>, start: u64, bytes: &[u8], name: Option<String>, cost: &SegmentCost) {
     if let Some(last) = runs.last_mut() {
-        let gap = start - (last.start + last.bytes.len() as u64);
-        if gap <= segment_overhead(start) as u64 {
+        let (last_len, len) = (last.bytes.len() as u64, bytes.len() as u64);
+        let gap = start - (last.start + last_len);
+        let joined = gap.saturating_add(encoded_length::unsigned(last_len + gap + len) as u64);
+        let apart = cost.head(start) + encoded_length::unsigned(last_len) + encoded_length::unsigned(len);
+        if joined <= apart as u64 {
             last.bytes.resize(last.bytes.len() + gap as usize, 0);
             last.bytes.extend_from_slice(bytes);
             return;
@@ -143,11 +166,13 @@ fn append(runs: &mut Vec<Run>, start: u64, bytes: &[u8], name: Option<String>) {
     runs.push(Run { start, bytes: bytes.to_vec(), name });
 }
 
-fn is_smaller(module: &Module, placed: &[Placed], runs: &[Run]) -> bool {
-    let before: usize =
-        placed.iter().map(|segment| module.data[segment.id].bytes.len() + segment_overhead(segment.start)).sum();
-    let after: usize = runs.iter().map(|run| run.bytes.len() + segment_overhead(run.start)).sum();
-    after < before
+fn is_smaller(module: &Module, placed: &[Placed], runs: &[Run], cost: &SegmentCost) -> bool {
+    let segments = module.data.values().filter(|segment| !segment.removed).count();
+    // The data section begins with their number, and the data count section is it once more.
+    let count = |segments: usize| encoded_length::unsigned(segments as u64) * if module.has_data_count { 2 } else { 1 };
+    let before: usize = placed.iter().map(|segment| cost.segment(segment.start, segment.len as usize)).sum();
+    let after: usize = runs.iter().map(|run| cost.segment(run.start, run.bytes.len())).sum();
+    after + count(segments - placed.len() + runs.len()) < before + count(segments)
 }
 
 fn write_runs(module: &mut Module, memory: MemoryId, memory64: bool, placed: &[Placed], runs: Vec<Run>) {

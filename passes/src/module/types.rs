@@ -12,7 +12,7 @@ use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::Func;
 use wasmfx_ir::module::{Body, ElementItems, Module, Origin, RecursionGroup, TypeDefinition, TypeId, Types};
 use wasmfx_ir::references::{IndexSpace, map_sub_type, map_val_type, visit_const_expr, visit_sub_type};
-use wasmfx_ir::wasmparser::{SubType, ValType};
+use wasmfx_ir::wasmparser::{BlockType, CompositeInnerType, Operator, SubType, ValType};
 
 /// Numbers from here down stand for the members of the group being compared, while keys are made. Real type numbers are below, as the
 /// implementation limit of type definitions is one million.
@@ -31,7 +31,16 @@ pub fn run(module: &mut Module, _options: &Options) -> Changed {
         IndexSpace::Type => canonical[TypeId::from_u32(number)].as_u32(),
         _ => number,
     });
-    let uses = count_uses(module);
+    let mut uses = count_uses(module);
+    let is_unused_function_type = |group: &RecursionGroup| {
+        let id = TypeId::from_u32(group.range.start);
+        !group.range.is_empty()
+            && uses[id] == 0
+            && matches!(module.types.definitions[id].sub_type.composite_type.inner, CompositeInnerType::Func(_))
+    };
+    if module.types.groups.iter().any(is_unused_function_type) {
+        count_types_of_blocks(module, &mut uses);
+    }
     let order = order_groups(&module.types, &uses);
     let unchanged = order.len() == module.types.groups.len() && order.is_sorted();
     if unchanged {
@@ -71,7 +80,7 @@ fn canonical_types(types: &Types) -> SecondaryMap<TypeId, TypeId> {
 }
 
 /// How often each type is mentioned by anything but types.
-fn count_uses(module: &Module) -> SecondaryMap<TypeId, u32> {
+pub(super) fn count_uses(module: &Module) -> SecondaryMap<TypeId, u32> {
     let mut uses: SecondaryMap<TypeId, u32> = SecondaryMap::with_default_and_len(0, module.types.definitions.len());
     let mut count = |space: IndexSpace, number: u32| {
         if space == IndexSpace::Type {
@@ -113,6 +122,27 @@ fn count_uses(module: &Module) -> SecondaryMap<TypeId, u32> {
         }
     }
     uses
+}
+
+/// Counts the function types of blocks in the bytes that bodies come from: where those are smaller than what would be emitted they are written again,
+/// and what is emitted may need the same types.
+fn count_types_of_blocks(module: &Module, uses: &mut SecondaryMap<TypeId, u32>) {
+    for function in module.functions.values() {
+        let Body::Lifted(func) = &function.body else { continue };
+        let Some(original) = &func.original else { continue };
+        let Ok(mut operators) = original.reader().get_operators_reader() else { continue };
+        while let Ok(operator) = operators.read() {
+            let (Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty }) = operator else {
+                continue;
+            };
+            let BlockType::FuncType(number) = blockty else { continue };
+            let id = match &original.renumbering {
+                None => Some(number),
+                Some(renumbering) => renumbering.types.get(number as usize).map(|id| id.as_u32()),
+            };
+            id.into_iter().for_each(|id| uses[TypeId::from_u32(id)] += 1);
+        }
+    }
 }
 
 /// The types of all values: a local may have a type that no operator mentions.

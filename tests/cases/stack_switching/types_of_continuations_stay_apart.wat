@@ -57,15 +57,13 @@
 ;;     i32.mul
 ;;   )
 ;;   (func (;2;) (type 4) (result i32)
-;;     (local (ref $kr))
-;;     block (type 8) (result i32 (ref $kr)) ;; label = @1
+;;     block $on (type 8) (result i32 (ref $kr))
 ;;       i32.const 21
 ;;       ref.func $fa
 ;;       cont.new $ka
-;;       resume $ka (on $t 0 (;@1;))
+;;       resume $ka (on $t $on)
 ;;       return
 ;;     end
-;;     local.tee 0
 ;;     resume $kr
 ;;     drop
 ;;     i32.const 21
