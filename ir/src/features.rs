@@ -259,6 +259,8 @@ impl Used {
     }
 
     fn operator(&mut self, operator: &Operator<'_>) {
+        // A `switch` leaves as many values as the continuation that comes back takes, though no function and no block may have so many results.
+        self.add_if(matches!(operator, Operator::Switch { .. }), WasmFeatures::MULTI_VALUE);
         self.0 |= proposal(operator);
         // It belongs to typed references, but is a tail call all the same: one whose callee becomes known is a `return_call`.
         self.add_if(matches!(operator, Operator::ReturnCallRef { .. }), WasmFeatures::TAIL_CALL);

@@ -11,7 +11,7 @@
 
 mod compact;
 
-use crate::entity::{PrimaryMap, SecondaryMap};
+use crate::entity::{Entity, PrimaryMap, SecondaryMap};
 use crate::module::{LazyBody, TagId, TypeId};
 use crate::operator::OperatorPool;
 use crate::packed_type::PackedType;
@@ -98,6 +98,9 @@ pub enum ValueDefinition {
     Result(Inst),
     /// Another name of this value. No instruction or terminator refers to an alias once [`Func::resolve_aliases`] has run.
     Alias(Value),
+    /// Nowhere: it is any value of its type, another one at each use perhaps. Made by [`Func::undefined`], for the parameters that nothing looks at when
+    /// their block is entered that way; emission then leaves out the copy.
+    Undefined,
 }
 
 impl ValueDefinition {
@@ -107,6 +110,7 @@ impl ValueDefinition {
             Self::Parameter(block) => (0, block.as_u32()),
             Self::Result(inst) => (1, inst.as_u32()),
             Self::Alias(value) => (2, value.as_u32()),
+            Self::Undefined => (3, 0),
         };
         assert!(index < 1 << Self::INDEX_BITS, "more than 2^30 entities in one function");
         kind << Self::INDEX_BITS | index
@@ -116,7 +120,8 @@ impl ValueDefinition {
         match bits >> Self::INDEX_BITS {
             0 => Self::Parameter(Block::from_u32(index)),
             1 => Self::Result(Inst::from_u32(index)),
-            _ => Self::Alias(Value::from_u32(index)),
+            2 => Self::Alias(Value::from_u32(index)),
+            _ => Self::Undefined,
         }
     }
 }
@@ -486,6 +491,21 @@ impl Func {
         value
     }
 
+    /// A value that may be anything, for arguments that make no difference. It is in scope everywhere.
+    ///
+    /// # Panics
+    /// If the type is one of references: what a local of such a type holds is neither known to be of the type, nor free to be kept alive.
+    pub fn undefined(&mut self, ty: ValType) -> Value {
+        assert!(!matches!(ty, ValType::Ref(_)), "there are no undefined references");
+        self.values.push(ValueData { ty: ty.into(), definition: ValueDefinition::Undefined.pack() })
+    }
+
+    /// Whether a value may be anything.
+    #[inline]
+    pub fn is_undefined(&self, value: Value) -> bool {
+        matches!(self.definition(value), ValueDefinition::Undefined)
+    }
+
     /// Makes an instruction that is in no block yet. Prefer [`Self::append`].
     pub fn create_inst(&mut self, operator: OperatorId, operands: &[Value], results: &[ValType]) -> Inst {
         let inst = self.insts.next_key();
@@ -642,6 +662,16 @@ impl Func {
         self.values[value].ty = ty.into();
     }
 
+    /// One more than the highest source local that a value or a name of this body has.
+    pub fn source_local_count(&self) -> u32 {
+        let hinted = (0..self.source_locals.len())
+            .filter_map(|index| self.source_locals[Value::from_index(index)])
+            .map(|local| local.as_u32() + 1)
+            .max()
+            .unwrap_or(0);
+        hinted.max(self.local_names.len() as u32)
+    }
+
     /// Where a value is defined.
     #[inline]
     pub fn definition(&self, value: Value) -> ValueDefinition {
@@ -653,7 +683,7 @@ impl Func {
     pub fn defining_inst(&self, value: Value) -> Option<Inst> {
         match self.definition(self.resolve(value)) {
             ValueDefinition::Result(inst) => Some(inst),
-            ValueDefinition::Parameter(_) | ValueDefinition::Alias(_) => None,
+            ValueDefinition::Parameter(_) | ValueDefinition::Alias(_) | ValueDefinition::Undefined => None,
         }
     }
 

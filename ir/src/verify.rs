@@ -4,7 +4,7 @@
 //!
 //!  1. It ends with a terminator, and that leads to blocks that exist.
 //!  2. An instruction is in one block, once; it exists, and its results say that they are its results. The same holds for parameters.
-//!  3. Each use of a value (aliases followed) is dominated by its definition.
+//!  3. Each use of a value (aliases followed) is dominated by its definition, unless it is undefined.
 //!  4. The entry has no predecessors, and its parameters are the function's.
 //!  5. An edge with arguments has one for each parameter of its target, of a type that matches.
 //!  6. An edge on which an instruction defines values ([`Terminator::Invoke`], [`Terminator::BranchOnReference`]) is the only one to its target,
@@ -243,6 +243,9 @@ impl Verifier<'_> {
                 return Err(format!("{value} does not exist"));
             }
             let value = func.resolve(value);
+            if func.is_undefined(value) {
+                return Ok(());
+            }
             let Some((defined_in, defined_at)) = self.definitions[value.index()] else {
                 return Err(format!("{value} is used, but no block that is reached defines it"));
             };

@@ -1,6 +1,6 @@
 //! Copying one function's body into another, in place of a call.
 
-use wasmfx_ir::entity::{Entity, SecondaryMap};
+use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::{Block, BlockCall, Func, Inst, Invoke, OperatorId, SourceLocal, Terminator, Value, ValueVec};
 use wasmfx_ir::module::FunctionId;
 use wasmfx_ir::wasmparser::{Operator, ValType};
@@ -28,7 +28,7 @@ pub type TailCallResults<'a> = &'a dyn Fn(&Operator<'static>) -> Box<[ValType]>;
 impl<'a> Inliner<'a> {
     /// Begins with a function as it is.
     pub fn new(caller: &'a mut Func) -> Self {
-        let local_count = source_local_count(caller);
+        let local_count = caller.source_local_count();
         Self { caller, local_count }
     }
 
@@ -77,7 +77,7 @@ impl<'a> Inliner<'a> {
         };
         copy.caller.local_names.resize(self.local_count as usize, None);
         copy.caller.local_names.extend(callee.local_names.iter().cloned());
-        self.local_count += source_local_count(callee);
+        self.local_count += callee.source_local_count();
         copy.copy(exit, results)
     }
 }
@@ -156,8 +156,12 @@ impl BodyCopy<'_> {
         }
     }
 
-    fn value(&self, old: Value) -> Value {
-        self.values[self.callee.resolve(old)]
+    fn value(&mut self, old: Value) -> Value {
+        let old = self.callee.resolve(old);
+        match self.callee.is_undefined(old) {
+            true => self.caller.undefined(self.callee.value_type(old)),
+            false => self.values[old],
+        }
     }
 
     fn copy_terminator(
@@ -204,16 +208,6 @@ impl BodyCopy<'_> {
         };
         self.caller.blocks[target].terminator = copy;
     }
-}
-
-/// One more than the highest source local that a value or a name of this body has.
-fn source_local_count(func: &Func) -> u32 {
-    let hinted = (0..func.source_locals.len())
-        .filter_map(|index| func.source_locals[Value::from_index(index)])
-        .map(|local| local.as_u32() + 1)
-        .max()
-        .unwrap_or(0);
-    hinted.max(func.local_names.len() as u32)
 }
 
 /// The callee of a direct call instruction.

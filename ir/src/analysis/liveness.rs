@@ -32,17 +32,18 @@ impl DefinitionBlocks {
         match func.definition(value) {
             ValueDefinition::Parameter(block) => Some(block),
             ValueDefinition::Result(_) | ValueDefinition::Alias(_) => self.of_results[value],
+            ValueDefinition::Undefined => None,
         }
     }
 }
 
-/// Which blocks use each value that another block defines: the value first, ascending, and each pair once. So one value can be walked at a time.
+/// Which blocks use each value that another block defines (undefined ones are nowhere to be had from): the value first, ascending, and each pair once. So one value can be walked at a time.
 pub fn uses_elsewhere(func: &Func, cfg: &ControlFlowGraph, definitions: &DefinitionBlocks) -> Vec<(Value, Block)> {
     let mut uses: Vec<(Value, Block)> = Vec::new();
     for &block in cfg.reverse_postorder() {
         let data = &func.blocks[block];
         let mut add = |value: Value| {
-            if definitions.of(func, value) != Some(block) {
+            if definitions.of(func, value) != Some(block) && !func.is_undefined(value) {
                 uses.push((value, block));
             }
         };

@@ -2,7 +2,7 @@
 
 use super::ControlFlowGraph;
 use crate::entity::{Entity, SecondaryMap};
-use crate::func::{Func, Inst, Terminator, Value, ValueDefinition};
+use crate::func::{Block, Func, Inst, Terminator, Value, ValueDefinition};
 
 /// The arguments that edges give each block parameter, once for each edge.
 #[derive(Clone, Debug)]
@@ -54,7 +54,17 @@ pub struct Needed {
 impl Needed {
     /// Marks what is needed, backwards from the exits of blocks and from the instructions of which `is_needed` says so. Cycles of parameters that
     /// only feed each other are not.
-    pub fn new(func: &Func, cfg: &ControlFlowGraph, mut is_needed: impl FnMut(Inst) -> bool) -> Self {
+    pub fn new(func: &Func, cfg: &ControlFlowGraph, is_needed: impl FnMut(Inst) -> bool) -> Self {
+        Self::with_choices(func, cfg, is_needed, |_| true)
+    }
+
+    /// The same, where what a block branches on is needed only if `chooses` says that the branch makes a difference.
+    pub fn with_choices(
+        func: &Func,
+        cfg: &ControlFlowGraph,
+        mut is_needed: impl FnMut(Inst) -> bool,
+        mut chooses: impl FnMut(Block) -> bool,
+    ) -> Self {
         let incoming = Incoming::new(func, cfg);
         let mut insts = SecondaryMap::with_default_and_len(false, func.inst_count());
         let mut values = SecondaryMap::with_default_and_len(false, func.value_count());
@@ -67,6 +77,7 @@ impl Needed {
             }
             match &data.terminator {
                 Terminator::Missing | Terminator::Unreachable | Terminator::Jump(_) => {}
+                Terminator::Branch { .. } | Terminator::Switch { .. } if !chooses(block) => {}
                 Terminator::Branch { condition: value, .. }
                 | Terminator::Switch { index: value, .. }
                 | Terminator::BranchOnReference { reference: value, .. } => work.push(*value),
@@ -88,6 +99,7 @@ impl Needed {
                         work.extend_from_slice(func.operands(inst));
                     }
                 }
+                ValueDefinition::Undefined => {}
                 ValueDefinition::Alias(_) => unreachable!("resolved above"),
             }
         }

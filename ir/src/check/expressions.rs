@@ -2,7 +2,7 @@
 
 use super::function::Facts;
 use crate::effects::Effects;
-use crate::entity::SecondaryMap;
+use crate::entity::{Entity, SecondaryMap};
 use crate::func::{Block, Func, OperatorId, Value};
 use crate::opcode::Opcode;
 use crate::operator::OperatorPool;
@@ -110,6 +110,9 @@ impl Expressions {
             operators: func.operators.clone(),
             renamed: FxHashMap::default(),
         };
+        for value in (0..func.value_count()).map(Value::from_index).filter(|&value| func.is_undefined(value)) {
+            this.of_value[value] = this.intern(Node::Name(value), Blocks::none(), false);
+        }
         // A parameter that only one edge gives an argument to is that argument.
         let mut argument_of: SecondaryMap<Value, Option<Value>> =
             SecondaryMap::with_default_and_len(None, func.value_count());

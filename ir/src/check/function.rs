@@ -126,18 +126,43 @@ pub(super) struct Function<'a> {
 }
 
 impl<'a> Function<'a> {
-    pub(super) fn new(func: &'a Func, facts: Facts, expressions: &Expressions) -> Self {
+    pub(super) fn new(func: &'a Func, facts: Facts, expressions: &Expressions, choices_are_left_out: bool) -> Self {
         let only_way = SecondaryMap::with_default_and_len(OnlyWay::None, func.blocks.len());
         let may_be_made = SecondaryMap::with_default_and_len(false, func.blocks.len());
         let mut this = Self { func, facts, only_way, may_be_made };
+        this.find_ways(expressions);
+        // What decides nothing is not needed, and so more makes no difference. Rarely more than once.
+        const MOST_ROUNDS: usize = 4;
+        let rounds = if choices_are_left_out { MOST_ROUNDS } else { 0 };
+        for _ in 0..rounds {
+            let facts = &this.facts;
+            let must_execute = |inst: Inst| !facts.is_removable_operator[func.operator_id(inst).index()];
+            let chooses = |block: Block| this.only_way[block] == OnlyWay::None;
+            let needed = Needed::with_choices(func, &facts.cfg, must_execute, chooses);
+            this.facts.needed = needed;
+            if !this.find_ways(expressions) {
+                break;
+            }
+        }
+        this
+    }
+
+    /// Finds where each block leads. Says whether that is news.
+    fn find_ways(&mut self, expressions: &Expressions) -> bool {
+        let this = self;
+        let mut is_news = false;
         // What follows a block is known before the block, except around loops.
         for index in (0..this.facts.cfg.reverse_postorder().len()).rev() {
             let block = this.facts.cfg.reverse_postorder()[index];
+            if this.only_way[block] != OnlyWay::None {
+                continue;
+            }
             let mut may_be_made = false;
             let way = this.find_only_way(block, expressions, &mut may_be_made);
+            is_news |= this.only_way[block] != way;
             (this.only_way[block], this.may_be_made[block]) = (way, may_be_made);
         }
-        this
+        is_news
     }
 
     /// The blocks that an edge leads to, one after the other, as long as they do nothing but go on; each with its arguments.

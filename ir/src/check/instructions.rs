@@ -112,6 +112,23 @@ impl Simulation<'_> {
 
     /// Executes an operator with effects, if it is an instruction of the block that may come now.
     fn try_instruction(&mut self, thread: &mut Thread, operator: OperatorId, passed_over: usize) -> Checked<bool> {
+        let mut before_passing = None;
+        let found = self.find_instruction(thread, operator, passed_over, &mut before_passing)?;
+        // What was passed over in vain may come yet.
+        if let (false, Some(before)) = (found, before_passing) {
+            *thread = before;
+        }
+        Ok(found)
+    }
+
+    /// Does it, and keeps the thread as it was before what nobody would miss was passed over.
+    fn find_instruction(
+        &mut self,
+        thread: &mut Thread,
+        operator: OperatorId,
+        passed_over: usize,
+        before_passing: &mut Option<Thread>,
+    ) -> Checked<bool> {
         loop {
             let candidates = self.candidates(thread, operator);
             if let Some(&inst) = candidates.get(passed_over).or(candidates.last()) {
@@ -130,6 +147,7 @@ impl Simulation<'_> {
             if is_done || !self.is_at_end(thread) {
                 return Ok(false);
             }
+            before_passing.get_or_insert_with(|| thread.clone());
             thread.position.pending.clear();
             thread.position.next = self.function.func.blocks[thread.position.block].insts.len();
             let before = thread.position.clone();

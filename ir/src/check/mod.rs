@@ -74,11 +74,22 @@ pub fn check_emission(
     body: &EmittedBody,
     environment: &impl EffectsEnvironment,
 ) -> Result<(), CheckError> {
+    // What a choice without difference looks at may be left out or not: both are tried.
+    let Err(first_error) = check_with(func, body, environment, false) else { return Ok(()) };
+    check_with(func, body, environment, true).map_err(|_| first_error)
+}
+
+fn check_with(
+    func: &Func,
+    body: &EmittedBody,
+    environment: &impl EffectsEnvironment,
+    choices_are_left_out: bool,
+) -> Result<(), CheckError> {
     // Ways that emission's own labels tell apart are mixed at first; if that does not work, they are kept apart.
     let mut selectors: Vec<u32> = Vec::new();
     let mut first_error = None;
     loop {
-        let mut simulation = simulation::Simulation::new(func, body, environment, &selectors)?;
+        let mut simulation = simulation::Simulation::new(func, body, environment, &selectors, choices_are_left_out)?;
         let Err(error) = simulation.run() else { return Ok(()) };
         let first_error = first_error.get_or_insert(error);
         let suspects = simulation.suspects.iter().copied().filter(|local| !selectors.contains(local));

@@ -7,7 +7,7 @@ use super::function::{Facts, Function, Position};
 use super::state::{Known, State, only};
 use crate::effects::EffectsEnvironment;
 use crate::emit::{CodeItem, EmittedBody};
-use crate::entity::SecondaryMap;
+use crate::entity::{Entity, SecondaryMap};
 use crate::func::{Block, BlockCall, Func, Value};
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
@@ -89,6 +89,7 @@ impl<'a> Simulation<'a> {
         body: &'a EmittedBody,
         environment: &impl EffectsEnvironment,
         selectors: &'a [u32],
+        choices_are_left_out: bool,
     ) -> Checked<Self> {
         let facts = Facts::new(func, environment);
         let expressions = Expressions::new(func, &facts);
@@ -98,7 +99,7 @@ impl<'a> Simulation<'a> {
             message,
         })?;
         Ok(Self {
-            function: Function::new(func, facts, &expressions),
+            function: Function::new(func, facts, &expressions, choices_are_left_out),
             heights: vec![0; frames.frames.len()],
             body,
             expressions,
@@ -127,11 +128,13 @@ impl<'a> Simulation<'a> {
             let initial = initial_value(ty).map_or_else(Known::new, |value| only(self.expressions.constant(value)));
             locals.extend((0..count).map(|_| initial.clone()));
         }
+        let undefined = (0..func.value_count()).map(Value::from_index).filter(|&value| func.is_undefined(value));
+        let undefined = undefined.map(|value| self.expressions.of(func, value));
         let mut thread = Thread {
             at: 0,
             frame: 0,
             position: Position::start_of(func.entry),
-            state: State::new(&locals),
+            state: State::new(&locals, undefined),
             origin: None,
             has_moved: false,
             passed_over: 0,
@@ -321,15 +324,17 @@ impl<'a> Simulation<'a> {
         }
     }
 
-    /// Whether one of the known expressions is that of the value.
-    pub(super) fn is_value(&self, known: &Known, value: Value) -> bool {
-        known.contains(&self.expressions.of(self.function.func, value))
+    /// Whether one of the known expressions is that of the value, or the value is one that may be anything.
+    pub(super) fn is_value(&self, thread: &Thread, known: &Known, value: Value) -> bool {
+        let func = self.function.func;
+        let expression = self.expressions.of(func, value);
+        known.contains(&expression) || thread.state.is_undefined(expression)
     }
 
     /// Whether the values on top of the stack are these.
     pub(super) fn are_values(&self, thread: &Thread, values: &[Value]) -> bool {
         let Some(start) = thread.state.stack.len().checked_sub(values.len()) else { return false };
-        thread.state.stack[start..].iter().zip(values).all(|(known, &value)| self.is_value(known, value))
+        thread.state.stack[start..].iter().zip(values).all(|(known, &value)| self.is_value(thread, known, value))
     }
 
     /// What is known of the values on top of the stack, for a message.

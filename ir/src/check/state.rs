@@ -49,14 +49,14 @@ impl Locals {
     }
 
     /// Keeps what is known in both. Says whether that is less than before.
-    fn intersect(&mut self, other: &Self) -> bool {
+    fn intersect(&mut self, other: &Self, anything: &Undefined<'_>) -> bool {
         let mut shrunk = false;
         for (chunk, other) in self.chunks.iter_mut().zip(&other.chunks) {
             if Rc::ptr_eq(chunk, other) {
                 continue;
             }
             for index in 0..chunk.len() {
-                if let Some(known) = intersection(&chunk[index], &other[index]) {
+                if let Some(known) = intersection(&chunk[index], &other[index], anything) {
                     Rc::make_mut(chunk)[index] = known;
                     shrunk = true;
                 }
@@ -66,12 +66,23 @@ impl Locals {
     }
 }
 
+/// What may be anything in two states that meet, and so is known to be in every place.
+struct Undefined<'a> {
+    here: &'a [Expression],
+    there: &'a [Expression],
+}
+
 /// What is in both sets; `None` if that is the first one.
-fn intersection(known: &Known, other: &Known) -> Option<Known> {
-    if known.iter().all(|expression| other.contains(expression)) {
+fn intersection(known: &Known, other: &Known, anything: &Undefined<'_>) -> Option<Known> {
+    let is_there = |expression: &Expression| other.contains(expression) || anything.there.contains(expression);
+    let is_new = |expression: &Expression| anything.here.contains(expression) && !known.contains(expression);
+    if known.iter().all(is_there) && !other.iter().any(is_new) {
         return None;
     }
-    Some(known.iter().copied().filter(|expression| other.contains(expression)).collect())
+    let mut both: Known = known.iter().copied().filter(is_there).collect();
+    both.extend(other.iter().copied().filter(is_new));
+    both.sort_unstable();
+    Some(both)
 }
 
 /// What is known at a point of the emitted code.
@@ -83,11 +94,20 @@ pub(super) struct State {
     given: SmallVec<[(Expression, Expression); 4]>,
     /// Whether some expression may be about what a name meant before.
     remembers: bool,
+    /// Names of values that may be anything, ascending.
+    undefined: SmallVec<[Expression; 4]>,
 }
 
 impl State {
-    pub(super) fn new(locals: &[Known]) -> Self {
-        Self { locals: Locals::new(locals), stack: Vec::new(), given: SmallVec::new(), remembers: false }
+    pub(super) fn new(locals: &[Known], undefined: impl Iterator<Item = Expression>) -> Self {
+        let mut undefined: SmallVec<[Expression; 4]> = undefined.collect();
+        undefined.sort_unstable();
+        Self { locals: Locals::new(locals), stack: Vec::new(), given: SmallVec::new(), remembers: false, undefined }
+    }
+
+    /// Whether what the expression stands for may be anything.
+    pub(super) fn is_undefined(&self, expression: Expression) -> bool {
+        self.undefined.binary_search(&expression).is_ok()
     }
 
     pub(super) fn local(&self, local: u32) -> Option<&Known> {
@@ -113,9 +133,10 @@ impl State {
 
     /// Keeps what is known in both states, whose stacks are equally high. Says whether that is less than before.
     pub(super) fn intersect(&mut self, other: &Self) -> bool {
-        let mut shrunk = self.locals.intersect(&other.locals);
+        let anything = Undefined { here: &self.undefined, there: &other.undefined };
+        let mut shrunk = self.locals.intersect(&other.locals, &anything);
         for (known, other) in self.stack.iter_mut().zip(&other.stack) {
-            if let Some(both) = intersection(known, other) {
+            if let Some(both) = intersection(known, other, &anything) {
                 *known = both;
                 shrunk = true;
             }
@@ -123,7 +144,9 @@ impl State {
         let given = self.given.len();
         self.given.retain(|fact| other.given.contains(fact));
         self.remembers |= other.remembers;
-        shrunk || self.given.len() != given
+        let undefined = self.undefined.len();
+        self.undefined.retain(|expression| other.is_undefined(*expression));
+        shrunk || self.given.len() != given || self.undefined.len() != undefined
     }
 
     /// The function has waited for the emitted code, which has therefore computed what it needs of what was before.
@@ -154,6 +177,16 @@ impl State {
     ) {
         if !is_entered_again && arguments.is_empty() {
             return;
+        }
+        if !self.undefined.is_empty() {
+            let given = arguments.iter().filter(|(argument, _)| self.is_undefined(*argument)).map(|&(_, param)| param);
+            let mut undefined: SmallVec<[Expression; 4]> = given.collect();
+            // Of what had this name until now nothing is said.
+            let stays = |expression: &Expression| !is_entered_again || !expressions.is_renamed(*expression, block);
+            undefined.extend(self.undefined.iter().copied().filter(stays));
+            undefined.sort_unstable();
+            undefined.dedup();
+            self.undefined = undefined;
         }
         if is_entered_again {
             arguments.retain_mut(|(argument, _)| match expressions.rename(*argument, block) {

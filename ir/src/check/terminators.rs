@@ -40,6 +40,10 @@ impl<'a> Simulation<'a> {
         condition: &Known,
     ) -> Checked<(Option<Thread>, Option<Thread>)> {
         let func = self.function.func;
+        // The function has a branch on a constant behind it. A parameter that was given the same constant is branched on as what it is kept in.
+        if let Some(holds) = self.literal_before(&thread) {
+            return Ok(if holds { (Some(thread), None) } else { (None, Some(thread)) });
+        }
         let decides = |&expression: &Expression| self.expressions.truth(expression).0;
         let passed = thread.passed_choices.iter().position(|passed| condition.iter().any(|it| decides(it) == *passed));
         if let Some(passed) = passed {
@@ -83,6 +87,24 @@ impl<'a> Simulation<'a> {
         }
     }
 
+    /// Whether the constant that the code has just made is not zero, if it was one.
+    fn literal_before(&self, thread: &Thread) -> Option<bool> {
+        let mut at = thread.at.checked_sub(1)?;
+        let is_inverted = matches!(self.body.code[at], CodeItem::I32Eqz);
+        if is_inverted {
+            at = at.checked_sub(1)?;
+        }
+        let value = match self.body.code[at] {
+            CodeItem::I32Const(value) => value,
+            CodeItem::Operator(id) => match self.function.func.operators[id] {
+                Operator::I32Const { value } => value,
+                _ => return None,
+            },
+            _ => return None,
+        };
+        Some((value != 0) != is_inverted)
+    }
+
     /// The code branches on a value of which nothing is known. If it comes from a local, that may have been known before ways met.
     fn suspect(&mut self, thread: &Thread) {
         let mut at = thread.at;
@@ -107,7 +129,7 @@ impl<'a> Simulation<'a> {
         let index = self.pop(&mut thread)?;
         if let Terminator::Switch { index: expected, targets, .. } = &func.blocks[thread.position.block].terminator
             && self.is_at_end(&thread)
-            && self.is_value(&index, *expected)
+            && self.is_value(&thread, &index, *expected)
         {
             let mut pairs: Vec<(u32, u32)> = Vec::new();
             for entry in 0..=entries.len().max(targets.len()) {
@@ -241,7 +263,7 @@ impl<'a> Simulation<'a> {
         else {
             return self.error(thread, "the block does not end with a branch on a reference");
         };
-        if !self.is_value(&reference, *expected) {
+        if !self.is_value(thread, &reference, *expected) {
             return self.error(thread, "the reference is not that of the block's branch");
         }
         let (expected, found) = (&func.operators[*operator], &func.operators[labelled.operator]);

@@ -53,7 +53,7 @@ fn store_default(context: &Context<'_>, graph: &mut Graph, node: NodeId, param: 
         // Reading a global that changes is the same operator and another value each time.
         Origin::Result(inst) if !graph.effects[func.operator_id(inst).index()].is_pure() => None,
         Origin::Result(inst) => constant_length(func.operator(inst)).map(|length| (func.operator_id(inst), length)),
-        Origin::I32Const(_) | Origin::Param => None,
+        Origin::I32Const(_) | Origin::Param | Origin::Undefined => None,
     };
     let argument = |edge: u32| {
         let copies = &graph.edges[edge as usize].copies;

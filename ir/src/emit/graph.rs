@@ -76,6 +76,8 @@ pub(super) struct Edge {
     pub to: NodeId,
     /// Which parameters get which values on the way, all at once.
     pub copies: SmallVec<[(Value, Value); 2]>,
+    /// Which parameters may hold anything after it.
+    pub undefined: SmallVec<[Value; 2]>,
 }
 
 /// What a value that is not of the function is.
@@ -91,6 +93,8 @@ pub(super) enum Origin {
     Result(Inst),
     Param,
     I32Const(i32),
+    /// Nowhere: it may be anything.
+    Undefined,
 }
 
 /// The graph.
@@ -149,7 +153,7 @@ impl Graph {
     /// Adds an edge; the caller enters it in the exit of `from`.
     pub fn add_edge(&mut self, from: NodeId, to: NodeId) -> EdgeId {
         let id = index_u32(self.edges.len());
-        self.edges.push(Edge { from, to, copies: SmallVec::new() });
+        self.edges.push(Edge { from, to, copies: SmallVec::new(), undefined: SmallVec::new() });
         id
     }
 
@@ -165,6 +169,7 @@ impl Graph {
             None => match func.definition(value) {
                 ValueDefinition::Result(inst) => Origin::Result(inst),
                 ValueDefinition::Parameter(_) => Origin::Param,
+                ValueDefinition::Undefined => Origin::Undefined,
                 ValueDefinition::Alias(_) => unreachable!("aliases are resolved before emission"),
             },
             Some(added) => match self.added[added] {
@@ -416,6 +421,7 @@ impl<'a> Builder<'a> {
                         }
                     }
                 }
+                ValueDefinition::Undefined => {}
                 ValueDefinition::Alias(_) => unreachable!("aliases are resolved before emission"),
             }
         }
@@ -474,7 +480,11 @@ impl<'a> Builder<'a> {
         let mut names: Vec<Value> = (0..func.value_count()).map(Value::from_index).collect();
         let mut graph = Graph {
             entry: func.entry.as_u32(),
-            edges: self.raw.iter().map(|edge| Edge { from: edge.from, to: edge.to, copies: SmallVec::new() }).collect(),
+            edges: self
+                .raw
+                .iter()
+                .map(|edge| Edge { from: edge.from, to: edge.to, copies: SmallVec::new(), undefined: SmallVec::new() })
+                .collect(),
             nodes: self.nodes,
             names: Vec::new(),
             uses: vec![0; func.value_count()],
@@ -528,10 +538,26 @@ impl<'a> Builder<'a> {
             }
         }
         graph.names = names;
+        leave_out_undefined(func, &mut graph);
         simplify_branches(&mut graph);
         split_table_edges(&mut graph);
         count_uses(func, &mut graph);
         graph
+    }
+}
+
+/// What may be anything is not copied.
+fn leave_out_undefined(func: &Func, graph: &mut Graph) {
+    let Graph { edges, names, .. } = graph;
+    for edge in edges {
+        let undefined = &mut edge.undefined;
+        edge.copies.retain(|&mut (param, argument)| {
+            let is_undefined = func.is_undefined(names[argument.index()]);
+            if is_undefined {
+                undefined.push(param);
+            }
+            !is_undefined
+        });
     }
 }
 
@@ -587,6 +613,7 @@ pub(super) fn split_edge(graph: &mut Graph, edge: EdgeId) {
     let middle = graph.add_node(Exit::Dead, if to_key > from_key { to_key - 1 } else { from_key + 1 });
     let onward = graph.add_edge(middle, to);
     graph.edges[onward as usize].copies = std::mem::take(&mut graph.edges[edge as usize].copies);
+    graph.edges[onward as usize].undefined = std::mem::take(&mut graph.edges[edge as usize].undefined);
     graph.edges[edge as usize].to = middle;
     graph.nodes[middle as usize].exit = Exit::Jump(onward);
 }

@@ -169,6 +169,7 @@ struct Variables {
     of_value: Vec<u32>,
     values: Vec<Value>,
     /// Reads (even) and writes (odd) of each variable as `position * 2 + is_write`, ascending; those of variable `v` are `accesses[starts[v]..starts[v + 1]]`.
+    /// Where a variable may hold anything from is like a write that writes nothing.
     starts: Vec<u32>,
     accesses: Vec<u32>,
 }
@@ -184,6 +185,7 @@ fn variables(schedule: &Schedule) -> Variables {
     let access = |code: &Code| match *code {
         Code::Get(value) => Some((value, 0)),
         Code::Set(value) | Code::Tee(value) => Some((value, 1)),
+        Code::Undefine(value) if schedule.has_local[value.index()] => Some((value, 1)),
         _ => None,
     };
     for (value, _) in schedule.code.iter().filter_map(access) {
@@ -231,7 +233,9 @@ fn liveness(code: &[Code], structure: &Structure, blocks: &CodeBlocks, variables
             let (owner, previous) = last_access[block as usize];
             last_access[block as usize] = (variable, position);
             if is_write {
-                segments.push((position, position + 1));
+                if !matches!(code[position as usize], Code::Undefine(_)) {
+                    segments.push((position, position + 1));
+                }
             } else if owner == variable {
                 segments.push((previous, position + 1));
             } else {
@@ -397,6 +401,7 @@ pub(super) fn assign(
     let mut local_of: Vec<u32> = class_of.iter().map(|&class| local_of_class.local[class as usize]).collect();
     let elided = elide(code, &schedule.copies, &pair_variables, &local_of, &variables);
     // A `tee` whose copy is left out stays as a `set`.
+    let counts = |access: u32| !matches!(code[access as usize / 2], Code::Undefine(_));
     let is_elided: rustc_hash::FxHashSet<u32> = elided
         .iter()
         .flat_map(|pair| [pair.source, pair.set])
@@ -406,7 +411,8 @@ pub(super) fn assign(
     for (variable, &local) in local_of.iter().enumerate() {
         let accesses =
             &variables.accesses[variables.starts[variable] as usize..variables.starts[variable + 1] as usize];
-        weight[local as usize] += accesses.iter().filter(|&&access| !is_elided.contains(&(access / 2))).count() as u64;
+        weight[local as usize] +=
+            accesses.iter().filter(|&&access| counts(access) && !is_elided.contains(&(access / 2))).count() as u64;
     }
     let renumbering = number_locals(params.len(), &local_of_class.types, &weight);
     local_of.iter_mut().for_each(|local| *local = renumbering.number[*local as usize]);

@@ -32,7 +32,9 @@ pub use body::{BlockTypeId, CodeItem, EmittedBlockType, EmittedBody, EmittedTryT
 pub use options::Options;
 
 use crate::effects::EffectsEnvironment;
-use crate::func::Func;
+use crate::entity::{Entity, SecondaryMap};
+use crate::func::{Func, Value};
+use wasmparser::{Operator, ValType};
 
 /// Emits a function.
 ///
@@ -46,7 +48,34 @@ pub fn emit(func: &mut Func, environment: &impl EffectsEnvironment) -> EmittedBo
 pub fn emit_with(func: &mut Func, environment: &impl EffectsEnvironment, options: &Options) -> EmittedBody {
     func.resolve_aliases();
     let inversions = shape::Inversions::new(func);
+    intern_zeros(func);
     let func = &*func;
+    let Assigned { graph, structure, schedule, locals } = assign_locals(func, environment, options);
+    shape::shape(func, &graph, &structure, &schedule, &locals, &inversions)
+}
+
+/// Which local emission would put each value in, if any; none of two values that are alive at once have the same, unless they are equal.
+pub fn local_assignment(func: &mut Func, environment: &impl EffectsEnvironment) -> SecondaryMap<Value, Option<u32>> {
+    func.resolve_aliases();
+    intern_zeros(func);
+    let Assigned { graph, locals, .. } = assign_locals(func, environment, &Options::default());
+    let mut assignment = SecondaryMap::with_default_and_len(None, func.value_count());
+    for value in (0..func.value_count()).map(Value::from_index) {
+        let local = locals.of_value[graph.name(value).index()];
+        assignment[value] = (local != graph::NONE).then_some(local);
+    }
+    assignment
+}
+
+/// A function whose values have locals.
+struct Assigned {
+    graph: graph::Graph,
+    structure: structure::Structure,
+    schedule: schedule::Schedule,
+    locals: locals::Locals,
+}
+
+fn assign_locals(func: &Func, environment: &impl EffectsEnvironment, options: &Options) -> Assigned {
     let mut graph = graph::build(func, environment);
     let dominance = irreducible::make_reducible(&mut graph);
     if options.defaults {
@@ -55,5 +84,29 @@ pub fn emit_with(func: &mut Func, environment: &impl EffectsEnvironment, options
     let structure = structure::structure(func, &graph, dominance, options);
     let schedule = schedule::schedule(func, &graph, &structure, options);
     let locals = locals::assign(func, &graph, &structure, &schedule, options);
-    shape::shape(func, &graph, &structure, &schedule, &locals, &inversions)
+    Assigned { graph, structure, schedule, locals }
+}
+
+/// Where an undefined value is an operand it is zero.
+fn intern_zeros(func: &mut Func) {
+    let mut types: Vec<ValType> = Vec::new();
+    for value in (0..func.value_count()).map(Value::from_index) {
+        if func.is_undefined(value) && !types.contains(&func.value_type(value)) {
+            types.push(func.value_type(value));
+        }
+    }
+    for ty in types {
+        func.operators.intern(zero_operator(ty));
+    }
+}
+
+fn zero_operator(ty: ValType) -> Operator<'static> {
+    match ty {
+        ValType::I32 => Operator::I32Const { value: 0 },
+        ValType::I64 => Operator::I64Const { value: 0 },
+        ValType::F32 => Operator::F32Const { value: 0.0.into() },
+        ValType::F64 => Operator::F64Const { value: 0.0.into() },
+        ValType::V128 => Operator::V128Const { value: 0i128.into() },
+        ValType::Ref(_) => unreachable!("no reference is undefined"),
+    }
 }

@@ -44,6 +44,8 @@ pub(super) enum Code {
     Drop,
     I32Const(i32),
     I32Eqz,
+    /// From here on the value may be anything. Becomes no instruction.
+    Undefine(Value),
     /// Was removed.
     Nothing,
 }
@@ -302,7 +304,7 @@ impl Scheduler<'_> {
     /// Where a value is defined.
     fn definition_position(&self, value: Value) -> u32 {
         match self.graph.origin(self.func, value) {
-            Origin::I32Const(_) => 0,
+            Origin::I32Const(_) | Origin::Undefined => 0,
             Origin::Param => self.param_node(value).map_or(0, |node| self.structure.places.start[node as usize]),
             Origin::Result(inst) => {
                 if self.repeats(value, inst) {
@@ -368,6 +370,7 @@ impl Scheduler<'_> {
     /// The copies of an edge: all sources are pushed before anything is stored, as they are made all at once.
     fn edge_copies(&mut self, edge: EdgeId) {
         let data = &self.graph.edges[edge as usize];
+        self.code.extend(data.undefined.iter().map(|&param| Code::Undefine(param)));
         // Defaults are stored in locals, whatever they are for.
         let is_default = self.graph.nodes[data.from as usize].defaults == edge;
         let on_stack = self.stack_param[data.to as usize].filter(|_| !is_default);
@@ -388,7 +391,11 @@ impl Scheduler<'_> {
         let stack_argument = data.copies.iter().find(|&&(param, _)| Some(param) == on_stack);
         let stack_argument = stack_argument.map(|&(_, arg)| self.graph.name(arg));
         // What an instruction left on the stack stays below the copies, as they could only be made before that instruction otherwise.
-        let is_below = stack_argument.is_some_and(|value| self.is_left_on_stack(value));
+        // So does what is computed behind all that is copied: copied before it, something would be alive twice while it is computed.
+        let is_below = stack_argument.is_some_and(|value| {
+            let at = self.definition_position(value);
+            self.is_left_on_stack(value) || (at > 0 && copies.last().is_some_and(|&(position, ..)| position < at))
+        });
         let mut left = 0;
         if let Some(value) = stack_argument.filter(|_| is_below) {
             self.tasks.push(Task::Operand { value, left, copy: NONE });
@@ -419,6 +426,12 @@ impl Scheduler<'_> {
         let is_used_from_stack = match self.graph.origin(self.func, value) {
             Origin::I32Const(constant) => {
                 self.code.push(Code::I32Const(constant));
+                true
+            }
+            Origin::Undefined => {
+                let zero = super::zero_operator(self.func.value_type(value));
+                let zero = self.func.operators.find(&zero).expect("zeros of undefined values are interned at first");
+                self.code.push(Code::Operator(zero));
                 true
             }
             Origin::Result(inst) => {
@@ -681,7 +694,7 @@ impl Scheduler<'_> {
 
     fn is_repeated(&self, value: Value) -> bool {
         match self.graph.origin(self.func, value) {
-            Origin::I32Const(_) => true,
+            Origin::I32Const(_) | Origin::Undefined => true,
             Origin::Result(inst) => self.repeats(value, inst),
             Origin::Param => false,
         }

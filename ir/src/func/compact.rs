@@ -69,6 +69,19 @@ impl Func {
         let inst_count = order.iter().map(|&block| self.blocks[block].insts.len()).sum();
         let mut values_map = vec![NONE; self.values.len()];
         let mut values: PrimaryMap<Value, ValueData> = PrimaryMap::with_capacity(inst_count);
+        // One of each type is enough.
+        let mut undefined: Vec<Value> = Vec::new();
+        for (old, data) in self.values.iter() {
+            if ValueDefinition::unpack(data.definition) != ValueDefinition::Undefined {
+                continue;
+            }
+            let same = undefined.iter().copied().find(|&value| values[value].ty == data.ty);
+            let value = same.unwrap_or_else(|| {
+                undefined.push(values.push(*data));
+                undefined[undefined.len() - 1]
+            });
+            values_map[old.index()] = value.as_u32();
+        }
         let mut insts: PrimaryMap<Inst, InstData> = PrimaryMap::with_capacity(inst_count);
         let mut blocks: PrimaryMap<Block, BlockData> = PrimaryMap::with_capacity(order.len());
         for &old_block in order {

@@ -384,7 +384,7 @@ impl Numbering<'_> {
         }
         let expression = self.expression(self.func.operator_id(inst), self.func.operands(inst));
         match self.table.get(&expression) {
-            Some(known) if !self.written.since(known.reads, known.time) => {
+            Some(known) if !self.written.since(known.reads, known.time) && self.have_types_of(inst, known.results) => {
                 match known.results {
                     Results::Of(earlier) => {
                         for (result, same) in self.func.inst_results(inst).zip(self.func.inst_results(earlier)) {
@@ -402,6 +402,16 @@ impl Numbering<'_> {
                 self.enter_known(expression, Results::Of(inst), effects.reads);
                 true
             }
+        }
+    }
+
+    /// Whether these values have the types of an instruction's results. `ref.as_non_null` and the conversions between `any` and `extern` give what their
+    /// operand was declared as, so that one value may be computed as two types. A value that was written has the type of what is read there.
+    fn have_types_of(&self, inst: Inst, results: Results) -> bool {
+        let ty = |value: Value| self.func.value_type(value);
+        match results {
+            Results::Of(earlier) => self.func.inst_results(inst).map(ty).eq(self.func.inst_results(earlier).map(ty)),
+            Results::Value(_) => true,
         }
     }
 

@@ -19,6 +19,7 @@ pub(super) fn blocks_with_private_values(func: &Func, cfg: &ControlFlowGraph) ->
             let definition = match func.definition(value) {
                 ValueDefinition::Parameter(at) => Some(at),
                 ValueDefinition::Result(_) | ValueDefinition::Alias(_) => home[value],
+                ValueDefinition::Undefined => None,
             };
             if let Some(definition) = definition
                 && definition != block

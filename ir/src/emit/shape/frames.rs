@@ -1,9 +1,12 @@
 //! The smallest forms of frames: `if`, `br_if`, or nothing at all.
 
-use super::Shaper;
+use super::{Shaper, Target};
 use crate::emit::graph::{NONE, index_u32};
-use crate::emit::schedule::Code;
+use crate::emit::schedule::{Code, constant_length};
 use crate::emit::structure::{FrameId, FrameKind};
+use crate::func::OperatorId;
+use crate::opcode::Opcode;
+use wasmparser::Operator;
 
 impl Shaper<'_> {
     /// Rewrites frames, inner ones first.
@@ -85,6 +88,9 @@ impl Shaper<'_> {
             self.become_branch(frame, target);
             return;
         }
+        if self.carry_value(frame) {
+            return;
+        }
         // A `br_if` is a byte smaller where the block that the `if` ends at has a label anyway.
         let after = self.next_of(end);
         if after != NONE
@@ -98,6 +104,56 @@ impl Shaper<'_> {
             self.references[outer as usize] += 1;
             self.become_branch(frame, outer);
         }
+    }
+
+    /// `condition if value br end` is smaller as `value condition br_if drop`, where the value can come before the condition.
+    fn carry_value(&mut self, frame: FrameId) -> bool {
+        let (open, end) = (self.open[frame as usize], self.end[frame as usize]);
+        let value = self.next_of(open);
+        let branch = self.next_of(value);
+        let Some(&Code::Br(target)) = self.code.get(branch as usize) else { return false };
+        if self.next_of(branch) != end || self.target_types(Target::Label(target)).len() != 1 {
+            return false;
+        }
+        let carried = self.code[value as usize];
+        let is_simple = match carried {
+            Code::Get(_) | Code::I32Const(_) => true,
+            Code::Operator(id) => self.is_constant(id),
+            _ => false,
+        };
+        let Some(start) = self.start_of_condition(open, carried).filter(|_| is_simple) else { return false };
+        self.remove(value);
+        self.insert_before(start, carried);
+        self.code[branch as usize] = Code::Drop;
+        self.become_branch(frame, target);
+        true
+    }
+
+    fn is_constant(&self, id: OperatorId) -> bool {
+        let operator = &self.func.operators[id];
+        constant_length(operator).is_some() && !matches!(operator, Operator::GlobalGet { .. })
+    }
+
+    /// Where the code of an `if`'s condition begins, if it is short and does not write the local that `carried` reads.
+    fn start_of_condition(&self, open: u32, carried: Code) -> Option<u32> {
+        const LONGEST: usize = 16;
+        let mut wanted = 1;
+        let mut at = open;
+        for _ in 0..LONGEST {
+            at = self.previous[at as usize];
+            let (operands, results) = match self.code[at as usize] {
+                Code::Get(_) | Code::I32Const(_) => (0, 1),
+                Code::Tee(local) if carried != Code::Get(local) => (1, 1),
+                Code::I32Eqz => (1, 1),
+                Code::Operator(id) => Opcode::of(&self.func.operators[id]).fixed_arity()?,
+                _ => return None,
+            };
+            wanted = usize::checked_sub(wanted, results)? + operands;
+            if wanted == 0 {
+                return Some(at);
+            }
+        }
+        None
     }
 
     fn shape_block(&mut self, frame: FrameId) {

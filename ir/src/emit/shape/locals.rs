@@ -23,7 +23,7 @@ impl Shaper<'_> {
         let local = |value: Value| Value::from_u32(locals.of_value[value.index()]);
         for code in source {
             let code = match code {
-                Code::Nothing => continue,
+                Code::Nothing | Code::Undefine(_) => continue,
                 Code::Get(value) => Code::Get(local(value)),
                 Code::Set(value) => Code::Set(local(value)),
                 Code::Tee(value) => Code::Tee(local(value)),

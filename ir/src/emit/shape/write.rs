@@ -136,7 +136,7 @@ impl Writer<'_> {
     fn write(&mut self, code: Code) {
         let shaper = self.shaper;
         let item = match code {
-            Code::Nothing => return,
+            Code::Nothing | Code::Undefine(_) => return,
             Code::Operator(id) => CodeItem::Operator(id),
             // Frames that vanished bring these together.
             Code::Get(local) if self.body.code.last() == Some(&CodeItem::LocalSet(local.as_u32())) => {
