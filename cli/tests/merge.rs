@@ -103,6 +103,56 @@ fn a_name_is_what_is_no_file_even_if_it_looks_like_one() {
 }
 
 #[test]
+fn a_name_may_be_that_of_a_file_which_is_no_module() {
+    let folder = Folder::new(&[
+        ("a.wat", r#"(module (import "b" "f" (func)))"#),
+        ("b.wat", r#"(module (func (export "f")))"#),
+        ("a", "#!/bin/sh\n"),
+        ("b", ""),
+        ("module", "(module)"),
+        ("c.txt", "no module"),
+    ]);
+    let output = folder.merge(&["a.wat", "a", "b.wat", "b", "-S", "-o", "-"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && !text.contains("(import"), "{text}{}", said(&output));
+    assert!(
+        said(&output).contains("'a' is a file, but no WebAssembly module: it is taken as the name of 'a.wat'"),
+        "{}",
+        said(&output)
+    );
+    let quiet = folder.merge(&["-q", "a.wat", "a", "b.wat", "b", "-o", "-"]);
+    assert!(quiet.status.success() && said(&quiet).is_empty(), "{}", said(&quiet));
+    // A module is one, whatever it is called.
+    let output = folder.merge(&["b.wat", "module", "-v", "-o", "-"]);
+    assert!(said(&output).contains("module is 'module'"), "{}", said(&output));
+    for no_name in [&["a", "b.wat"][..], &["b.wat", "./a"], &["b.wat", "c.txt"], &["b.wat", "first", "a"]] {
+        let message = folder.refused(&[no_name, &["-o", "out.wasm"]].concat(), 1);
+        assert!(message.contains("is neither a WebAssembly binary"), "{message}");
+    }
+}
+
+#[test]
+fn several_memories_have_to_be_enabled() {
+    let memory = "(module (memory 1))";
+    let folder = Folder::new(&[("a.wat", memory), ("b.wat", memory)]);
+    let message = folder.refused(&["--mvp-features", "a.wat", "b.wat", "-o", "out.wasm"], 1);
+    assert!(message.contains("--enable-multimemory") && !message.contains("internal error"), "{message}");
+    folder.merged(&["--mvp-features", "--enable-multimemory", "a.wat", "b.wat"]);
+}
+
+#[test]
+fn exports_to_keep_that_nobody_has_are_warned_about() {
+    let folder = Folder::new(&[LIBRARY]);
+    let output = folder.merge(&["lib/library.wat", "--keep-export", "nope", "-o", "out.wasm"]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(
+        said(&output).contains("wasmfx-merge: warning: ") && said(&output).contains("\"nope\""),
+        "{}",
+        said(&output)
+    );
+}
+
+#[test]
 fn usage_errors_are_exit_2() {
     let folder = Folder::new(&[LIBRARY, BY_STEM]);
     folder.refused(&[], 2);

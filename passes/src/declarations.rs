@@ -11,8 +11,7 @@ use wasmfx_ir::module::{
 use wasmfx_ir::references::{IndexSpace, visit_const_expr};
 use wasmfx_ir::wasmparser::{GlobalType, Operator, RefType, ValType, WasmFeatures};
 
-/// Adds a declarative segment for the functions that bodies refer to and nothing declares, if there are any. Such segments came with bulk memory; where the
-/// module does without that, constant globals declare them.
+/// Declares the functions that bodies refer to and nothing declares, if there are any.
 pub fn declare_function_references(module: &mut Module) {
     let declared = declared_functions(module);
     let mut referenced: SecondaryMap<FunctionId, bool> = SecondaryMap::new();
@@ -24,7 +23,13 @@ pub fn declare_function_references(module: &mut Module) {
             }
         });
     }
-    let missing: Vec<FunctionId> = module.functions.keys().filter(|&id| referenced[id] && !declared[id]).collect();
+    let missing = module.functions.keys().filter(|&id| referenced[id] && !declared[id]).collect();
+    declare(module, missing);
+}
+
+/// Adds a declarative segment for functions, if there are any. Such segments came with bulk memory; where the module does without that, constant
+/// globals declare them.
+pub(crate) fn declare(module: &mut Module, missing: Vec<FunctionId>) {
     if !module.features.contains(WasmFeatures::BULK_MEMORY) {
         for function in missing {
             let operator = Operator::RefFunc { function_index: function.as_u32() };
@@ -45,7 +50,8 @@ pub fn declare_function_references(module: &mut Module) {
     }
 }
 
-fn declared_functions(module: &Module) -> SecondaryMap<FunctionId, bool> {
+/// The functions that are mentioned outside of bodies.
+pub(crate) fn declared_functions(module: &Module) -> SecondaryMap<FunctionId, bool> {
     let mut declared: SecondaryMap<FunctionId, bool> = SecondaryMap::new();
     let mut visit = |expression: &ConstExpr| {
         visit_const_expr(expression, &mut |space, number| {

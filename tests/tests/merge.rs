@@ -255,6 +255,39 @@ fn imports_that_are_exported_again_and_references_to_functions_of_others_work() 
 }
 
 #[test]
+fn imports_that_are_exported_again_may_be_imported_with_the_type_of_the_definition() {
+    let types = "(type $s (sub (func (param i32) (result anyref))))
+        (type $t (sub final $s (func (param i32) (result (ref i31)))))";
+    let narrow = format!(
+        "(module {types} (memory (export \"m\") 2 3) (table (export \"t\") 10 20 funcref)
+            (func (export \"f\") (type $t) (ref.i31 (local.get 0)))
+            (global (export \"g\") (ref i31) (ref.i31 (i32.const 7))))"
+    );
+    let wide = format!(
+        "(module {types}
+            (import \"c\" \"m\" (memory 1)) (import \"c\" \"t\" (table 1 funcref))
+            (import \"c\" \"f\" (func $f (type $s))) (import \"c\" \"g\" (global $g anyref))
+            (export \"m2\" (memory 0)) (export \"t2\" (table 0)) (export \"f2\" (func $f)) (export \"g2\" (global $g))
+            (func (export \"is_null\") (param i32) (result i32) (ref.is_null (call $f (local.get 0)))))"
+    );
+    let user = format!(
+        "(module {types}
+            (import \"b\" \"m2\" (memory 2 3)) (import \"b\" \"t2\" (table 10 20 funcref))
+            (import \"b\" \"f2\" (func $f (type $t))) (import \"b\" \"g2\" (global $g (ref i31)))
+            (global $copy (ref i31) (global.get $g))
+            (func (export \"run\") (param i32) (result i32)
+                (i32.store (i32.const 0) (local.get 0))
+                (i32.add (i31.get_u (call $f (local.get 0))) (i31.get_u (global.get $copy))))
+            (func (export \"sizes\") (param i32) (result i32)
+                (i32.add (i32.mul (table.size 0) (i32.const 100)) (memory.grow (local.get 0)))))"
+    );
+    let modules = [("c", narrow.leak() as &str), ("b", wide.leak() as &str), ("a", user.leak() as &str)];
+    let calls = &[("run", 5), ("is_null", 0), ("sizes", 1), ("sizes", 1)];
+    let events = check(&Case { modules: Vec::from(modules).leak(), calls });
+    assert!(events[1].starts_with("run(5) = i32:12") && events[3].starts_with("sizes(1) = i32:1002"), "{events:?}");
+}
+
+#[test]
 fn objects_keep_their_identity_across_modules() {
     let events = check(&Case {
         modules: &[

@@ -7,7 +7,7 @@ use anyhow::{Result, anyhow, bail};
 use clap::Parser;
 use wasmfx::arguments::{Positionals, UsageError, run_tool};
 use wasmfx::features::FeatureArguments;
-use wasmfx::input_output::{Input, Output, tell};
+use wasmfx::input_output::{Input, Output, recognize, tell};
 use wasmfx::validate::diagnose;
 use wasmfx_ir::encode::{EncodeOptions, encode_module_with};
 use wasmfx_ir::parse::{ParseOptions, parse_module};
@@ -69,9 +69,8 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
     let mut sources = Vec::new();
     let mut inputs = Vec::new();
     for file in named_files(&arguments.files)? {
-        if let Some(name) = file.name.filter(|name| !arguments.quiet && looks_like_a_file(Path::new(name))) {
-            let path = file.path.display();
-            tell(format_args!("wasmfx-merge: warning: there is no file '{name}': it is taken as the name of '{path}'"));
+        if let Some(name) = file.name.filter(|_| !arguments.quiet) {
+            warn_of_doubtful_name(name, file.path);
         }
         let input = Input::read(file.path)?;
         let name = file.name.map_or_else(|| input.stem(), str::to_owned);
@@ -131,11 +130,33 @@ fn looks_like_a_file(argument: &Path) -> bool {
     argument.extension().is_some_and(|extension| extension == "wasm" || extension == "wat" || extension == "wast")
 }
 
-/// Tells files from names: a name follows a file, and is not a file itself.
+/// Whether what could be a name is the name of a file too, by accident: Binaryen's users name each module, and next to `main.wasm` there may well be a
+/// program `main`. A file with an extension, or in another directory, is meant as a module even if it is none.
+fn is_file_by_accident(argument: &Path) -> bool {
+    let bare = argument.components().count() == 1 && argument.extension().is_none();
+    // Nothing but a regular file can be read twice.
+    bare && argument.is_file()
+        && std::fs::read(argument).is_ok_and(|bytes| !bytes.starts_with(b"\0asm") && recognize(&bytes).is_err())
+}
+
+/// Tells the user if a name may have been meant as a file.
+fn warn_of_doubtful_name(name: &str, file: &Path) {
+    let reason = match Path::new(name) {
+        path if path.is_file() => format!("'{name}' is a file, but no WebAssembly module"),
+        path if looks_like_a_file(path) => format!("there is no file '{name}'"),
+        _ => return,
+    };
+    tell(format_args!("wasmfx-merge: warning: {reason}: it is taken as the name of '{}'", file.display()));
+}
+
+/// Tells files from names: a name follows a file, and is not a module itself.
 fn named_files(arguments: &[PathBuf]) -> Result<Vec<NamedFile<'_>>> {
     let mut files: Vec<NamedFile<'_>> = Vec::new();
     for argument in arguments {
-        if argument == Path::new("-") || (argument.exists() && !argument.is_dir()) {
+        let may_be_name = matches!(files.last(), Some(NamedFile { name: None, .. }));
+        if argument == Path::new("-")
+            || (argument.exists() && !argument.is_dir() && !(may_be_name && is_file_by_accident(argument)))
+        {
             files.push(NamedFile { path: argument, name: None });
             continue;
         }

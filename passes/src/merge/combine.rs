@@ -2,6 +2,7 @@
 
 use super::{Input, MergeError, custom_sections};
 use indexmap::IndexMap;
+use std::ops::Range;
 use wasmfx_ir::Module;
 use wasmfx_ir::entity::{Entity, PrimaryMap};
 use wasmfx_ir::module::{FunctionId, GlobalId, Import, Item, MemoryId, RecursionGroup, TableId, TagId};
@@ -26,6 +27,10 @@ pub(super) struct Part {
     pub(super) imports: Vec<Import>,
     pub(super) exports: IndexMap<String, Item>,
     pub(super) start: Option<FunctionId>,
+    /// Where its memories are among those of all inputs.
+    pub(super) memories: Range<usize>,
+    /// Where its tables are among those of all inputs.
+    pub(super) tables: Range<usize>,
 }
 
 /// Combines the inputs.
@@ -50,6 +55,7 @@ impl Combined {
         let Input { name, module: mut part } = input;
         let merged = &mut self.module;
         let first_types = merged.types.definitions.len();
+        let (first_memory, first_table) = (merged.memories.len(), merged.tables.len());
         if first_types + part.types.definitions.len() > MAX_TYPES {
             return Err(MergeError::new(format!("with '{name}' there are more than {MAX_TYPES} types")));
         }
@@ -106,6 +112,8 @@ impl Combined {
             imports: part.imports,
             exports: part.exports.into_iter().map(|export| (export.name, export.item)).collect(),
             start: part.start,
+            memories: first_memory..merged.memories.len(),
+            tables: first_table..merged.tables.len(),
         });
         Ok(())
     }

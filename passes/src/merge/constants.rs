@@ -6,42 +6,50 @@ use wasmfx_ir::Module;
 use wasmfx_ir::entity::{Entity, PrimaryMap};
 use wasmfx_ir::module::{ConstExpr, ElementItems, ElementKind, Global, GlobalId, Item, Origin};
 use wasmfx_ir::references::IndexSpace;
-use wasmfx_ir::wasmparser::Operator;
+use wasmfx_ir::wasmparser::{Operator, WasmFeatures};
 
-/// Values of more operators than this are read from their global rather than repeated: sums of sums would grow without bound.
+/// Values of more operators than this are read from their global rather than repeated, where that is possible: sums of sums would grow without bound.
 const MAX_REPEATED: usize = 8;
+
+/// How many operators values that are longer than that may come to, all together, where they have to be repeated.
+const MAX_REPEATED_LONG: usize = 1 << 20;
 
 /// Replaces reads of imported globals in constant expressions by the values of the globals that they are now, wherever the value may be repeated.
 ///
 /// A module that read an imported global must not need another feature after merging: before garbage collection, constant expressions could read
-/// imported globals only.
+/// imported globals only. What tables start with never can read others.
 pub(super) fn resolve(module: &mut Module, targets: &Targets) -> Result<(), MergeError> {
     let target = |id: GlobalId| match targets.get(Item::Global(id)) {
         Item::Global(id) => id,
         _ => unreachable!("an import's target is of its kind"),
     };
+    let may_read = module.features.contains(WasmFeatures::GC);
+    let mut left = MAX_REPEATED_LONG;
     for id in in_dependency_order(module, &target)? {
         let global = &module.globals[id];
         if let (Origin::Definition, Some(init)) = (global.origin, &global.init) {
-            let init = expand(init, &module.globals, &target);
+            let init = expand(init, &module.globals, &target, may_read, &mut left)?;
             module.globals[id].init = Some(init);
         }
     }
     let globals = &module.globals;
-    let replace = |expression: &mut ConstExpr| *expression = expand(expression, globals, &target);
+    let mut replace = |expression: &mut ConstExpr, may_read: bool| -> Result<(), MergeError> {
+        *expression = expand(expression, globals, &target, may_read, &mut left)?;
+        Ok(())
+    };
     for table in module.tables.values_mut() {
-        table.init.iter_mut().for_each(replace);
+        table.init.iter_mut().try_for_each(|init| replace(init, false))?;
     }
     for segment in module.elements.values_mut() {
         if let ElementKind::Active { offset, .. } = &mut segment.kind {
-            replace(offset);
+            replace(offset, may_read)?;
         }
         if let ElementItems::Expressions(_, expressions) = &mut segment.items {
-            expressions.iter_mut().for_each(replace);
+            expressions.iter_mut().try_for_each(|expression| replace(expression, may_read))?;
         }
     }
     for segment in module.data.values_mut() {
-        segment.active.iter_mut().for_each(|(_, offset)| replace(offset));
+        segment.active.iter_mut().try_for_each(|(_, offset)| replace(offset, may_read))?;
     }
     // Tables are defined before globals, so what they start with can read imports only.
     for (id, table) in module.tables.iter() {
@@ -62,12 +70,15 @@ pub(super) fn resolve(module: &mut Module, targets: &Targets) -> Result<(), Merg
     Ok(())
 }
 
-/// The expression with the values of resolved imports in place of reads of them.
+/// The expression with the values of resolved imports in place of reads of them; long ones stay reads if they `may_read`, or else count against
+/// what is `left`.
 fn expand(
     expression: &ConstExpr,
     globals: &PrimaryMap<GlobalId, Global>,
     target: &impl Fn(GlobalId) -> GlobalId,
-) -> ConstExpr {
+    may_read: bool,
+    left: &mut usize,
+) -> Result<ConstExpr, MergeError> {
     let mut operators = Vec::with_capacity(expression.operators.len());
     for operator in &expression.operators {
         if let Operator::GlobalGet { global_index } = operator {
@@ -76,16 +87,28 @@ fn expand(
             if target(id) != id
                 && !defined.ty.mutable
                 && let Some(value) = &defined.init
-                && value.operators.len() <= MAX_REPEATED
+                && (value.operators.len() <= MAX_REPEATED || !may_read)
                 && value.operators.iter().all(may_be_repeated)
             {
+                let length = value.operators.len();
+                if length > MAX_REPEATED {
+                    *left = left.checked_sub(length).ok_or_else(|| too_long(target(id), defined))?;
+                }
                 operators.extend(value.operators.iter().cloned());
                 continue;
             }
         }
         operators.push(operator.clone());
     }
-    ConstExpr { operators }
+    Ok(ConstExpr { operators })
+}
+
+fn too_long(id: GlobalId, global: &Global) -> MergeError {
+    let name = global.name.as_deref().unwrap_or("without a name");
+    MergeError::new(format!(
+        "constant expressions read the value of global {} ({name}) of another module, and values like that take more than {MAX_REPEATED_LONG} operators where each is repeated: enable garbage collection (--enable-gc), with which globals can be read instead",
+        id.as_u32()
+    ))
 }
 
 /// Whether two evaluations cannot be told apart. Objects with identity can.

@@ -3,10 +3,12 @@
 use super::combine::Combined;
 use super::link::{Targets, kind};
 use super::{MergeError, MergeOptions};
+use crate::declarations::{declare, declared_functions};
 use indexmap::{IndexMap, IndexSet};
+use std::fmt;
 use std::str::FromStr;
 use wasmfx_ir::Module;
-use wasmfx_ir::module::{Body, ElementItems, ElementKind, ElementSegment, Export, FunctionId, Item};
+use wasmfx_ir::module::{Body, Export, FunctionId, Item};
 use wasmfx_ir::wasmparser::Operator;
 
 /// What to do when two inputs export something by the same name.
@@ -30,6 +32,12 @@ impl FromStr for Pattern {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Ok(Self(text.chars().collect()))
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|character| write!(f, "{character}"))
     }
 }
 
@@ -67,6 +75,7 @@ pub(super) struct Exports {
     pub(super) kept: Vec<Export>,
     /// What was exported and is not any more.
     pub(super) dropped: Vec<Item>,
+    pub(super) warnings: Vec<String>,
 }
 
 /// Collects the exports of all inputs.
@@ -80,6 +89,8 @@ pub(super) fn collect(combined: &Combined, targets: &Targets, options: &MergeOpt
     let mut problems = Vec::new();
     let all_names: IndexSet<&str> =
         combined.parts.iter().flat_map(|part| part.exports.keys().map(String::as_str)).collect();
+    let idle = options.keep_exports.iter().filter(|pattern| !all_names.iter().any(|name| pattern.matches(name)));
+    let warnings = idle.map(|pattern| format!("no module has an export to keep that matches \"{pattern}\"")).collect();
     for part in &combined.parts {
         for (name, &item) in part.exports.iter() {
             if !wanted(name) {
@@ -114,11 +125,11 @@ pub(super) fn collect(combined: &Combined, targets: &Targets, options: &MergeOpt
         return Err(MergeError { problems });
     }
     let kept = kept.into_iter().map(|(name, (item, _))| Export { name, item }).collect();
-    Ok(Exports { kept, dropped })
+    Ok(Exports { kept, dropped, warnings })
 }
 
-/// Declares the functions that an export had declared and that bodies take references of (specification: `ref.func` wants its function to occur
-/// outside of bodies too).
+/// Declares the functions that an export had declared, that nothing else does, and that bodies take references of (specification: `ref.func` wants
+/// its function to occur outside of bodies too). The exports that are kept must be in place.
 pub(super) fn declare_functions(module: &mut Module, dropped: &[Item]) {
     let exported = dropped.iter().filter_map(|item| if let Item::Function(id) = item { Some(*id) } else { None });
     let exported: IndexSet<FunctionId> = exported.collect();
@@ -154,12 +165,7 @@ pub(super) fn declare_functions(module: &mut Module, dropped: &[Item]) {
             }
         }
     }
-    if !referred.is_empty() {
-        module.elements.push(ElementSegment {
-            kind: ElementKind::Declared,
-            items: ElementItems::Functions(referred.into_iter().collect()),
-            name: None,
-            removed: false,
-        });
-    }
+    let declared = declared_functions(module);
+    let missing = referred.into_iter().filter(|&id| !declared[id]).collect();
+    declare(module, missing);
 }

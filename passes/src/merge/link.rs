@@ -1,7 +1,7 @@
 //! Which export satisfies which import.
 
 use super::MergeError;
-use super::combine::Combined;
+use super::combine::{Combined, Part};
 use super::matching::Matching;
 use indexmap::{IndexMap, IndexSet};
 use wasmfx_ir::Module;
@@ -87,56 +87,86 @@ pub(super) struct Links {
 }
 
 /// Finds the export for each import, and checks that it fits.
+///
+/// What another input imports and exports again has the type of what it is in the end, which may be narrower than the one it was imported with.
 pub(super) fn link(combined: &Combined) -> Result<Links, MergeError> {
     let mut links = Links { targets: Targets::default(), warnings: Vec::new() };
-    let mut problems = Vec::new();
-    let matching = Matching::new(&combined.module);
-    let parts: IndexMap<&str, _> = combined.parts.iter().map(|part| (part.name.as_str(), part)).collect();
+    let parts: IndexMap<&str, &Part> = combined.parts.iter().map(|part| (part.name.as_str(), part)).collect();
+    let mut imports: Imports<'_> = IndexMap::new();
     for part in &combined.parts {
-        for import in &part.imports {
-            let Some(exporter) = parts.get(import.module.as_str()) else { continue };
-            let what = Described(import, &part.name);
-            let Some(&export) = exporter.exports.get(&import.name) else {
-                links.warnings.push(format!("{what}, which '{}' does not export; it stays an import", import.module));
-                continue;
-            };
-            match matching.check(import.item, export) {
-                Ok(()) => links.targets.insert(import.item, export),
-                Err(mismatch) => problems.push(format!("{what}: {mismatch}")),
+        imports.extend(part.imports.iter().map(|import| (import.item, Described(import, &part.name))));
+    }
+    let mut exports: IndexMap<Item, Item> = IndexMap::new();
+    for (&item, what) in &imports {
+        let Described(import, _) = what;
+        let Some(exporter) = parts.get(import.module.as_str()) else { continue };
+        match exporter.exports.get(&import.name) {
+            Some(&export) => {
+                exports.insert(item, export);
+            }
+            None => {
+                links.warnings.push(format!("{what}, which '{}' does not export; it stays an import", import.module))
             }
         }
     }
-    problems.extend(loops(combined, &links.targets));
+    let (ends, circles) = follow(&exports, &imports);
+    let mut problems = Vec::new();
+    let matching = Matching::new(&combined.module);
+    for (&item, what) in &imports {
+        let Some(&Some(end)) = ends.get(&item) else { continue };
+        match matching.check(item, end.item) {
+            Ok(()) => links.targets.insert(item, end.item),
+            Err(mismatch) if end.last == item => problems.push(format!("{what}: {mismatch}")),
+            Err(mismatch) => {
+                let Described(last, _) = &imports[&end.last];
+                problems.push(format!("{what}, which is \"{}\" \"{}\": {mismatch}", last.module, last.name));
+            }
+        }
+    }
+    problems.extend(circles);
     if problems.is_empty() { Ok(links) } else { Err(MergeError { problems }) }
 }
 
-/// Imports that lead back to themselves, through exports of imports.
-fn loops(combined: &Combined, Targets(links): &Targets) -> Vec<String> {
-    let mut imports = IndexMap::new();
-    for part in &combined.parts {
-        imports.extend(part.imports.iter().map(|import| (import.item, (part, import))));
-    }
-    // What is known to lead somewhere, or was reported.
-    let mut settled = IndexSet::new();
-    let mut problems = Vec::new();
-    for &start in links.keys() {
+/// The imports of all inputs.
+type Imports<'a> = IndexMap<Item, Described<'a>>;
+
+/// What an import leads to, through exports of imports.
+#[derive(Copy, Clone)]
+struct End {
+    /// Something that is defined, or stays imported.
+    item: Item,
+    /// The import of it that comes last on the way there.
+    last: Item,
+}
+
+/// Follows each import to its end, given the export that it asks for. Those that lead back to themselves have none, and are reported.
+fn follow(exports: &IndexMap<Item, Item>, imports: &Imports<'_>) -> (IndexMap<Item, Option<End>>, Vec<String>) {
+    let mut ends: IndexMap<Item, Option<End>> = IndexMap::new();
+    let mut circles = Vec::new();
+    for &start in exports.keys() {
         let mut path = IndexSet::new();
         let mut item = start;
-        while !settled.contains(&item) && path.insert(item) {
-            let Some(&next) = links.get(&item) else { break };
+        let end = loop {
+            if let Some(&known) = ends.get(&item) {
+                break known;
+            }
+            let Some(&next) = exports.get(&item) else {
+                break path.last().map(|&last| End { item, last });
+            };
+            let (position, is_new) = path.insert_full(item);
+            if !is_new {
+                let steps: Vec<String> = path[position..].iter().map(|item| imports[item].to_string()).collect();
+                circles.push(format!(
+                    "imports go round in a circle, and nothing is defined anywhere: {}",
+                    steps.join("; ")
+                ));
+                break None;
+            }
             item = next;
-        }
-        if let (false, Some(first)) =
-            (settled.contains(&item), path.get_index_of(&item).filter(|_| links.contains_key(&item)))
-        {
-            let steps = path[first..].iter().filter_map(|item| imports.get(item));
-            let steps: Vec<String> = steps.map(|(part, import)| Described(import, &part.name).to_string()).collect();
-            problems
-                .push(format!("imports go round in a circle, and nothing is defined anywhere: {}", steps.join("; ")));
-        }
-        settled.extend(path);
+        };
+        ends.extend(path.into_iter().map(|item| (item, end)));
     }
-    problems
+    (ends, circles)
 }
 
 /// An import as a message calls it.

@@ -9,6 +9,9 @@ use wasmfx_ir::wasmparser::{
     CompositeInnerType, FuncType, GlobalType, HeapType, MemoryType, RefType, StorageType, TableType, ValType,
 };
 
+/// Pages of 64 KiB, which a memory has whose type says nothing of them.
+const DEFAULT_PAGE_SIZE_LOG2: u32 = 16;
+
 /// Compares types of items of one module, in which all inputs are combined.
 pub(super) struct Matching<'a> {
     module: &'a Module,
@@ -84,7 +87,7 @@ impl<'a> Matching<'a> {
             }
             (Item::Memory(a), Item::Memory(b)) => {
                 let (a, b) = (module.memories[a].ty, module.memories[b].ty);
-                a.memory64 == b.memory64 && a.shared == b.shared && a.page_size_log2 == b.page_size_log2
+                a.memory64 == b.memory64 && a.shared == b.shared && page_size_log2(a) == page_size_log2(b)
             }
             (Item::Global(a), Item::Global(b)) => {
                 let (a, b) = (module.globals[a].ty, module.globals[b].ty);
@@ -114,8 +117,10 @@ impl<'a> Matching<'a> {
                 format!("a{shape} table of {}{}", self.ref_name(element_type), limits(initial, maximum))
             }
             Item::Memory(id) => {
-                let MemoryType { memory64, shared, initial, maximum, page_size_log2 } = module.memories[id].ty;
-                format!("a{} memory{}", shape(memory64, shared, page_size_log2), limits(initial, maximum))
+                let ty = module.memories[id].ty;
+                let unusual = Some(page_size_log2(ty)).filter(|&log2| log2 != DEFAULT_PAGE_SIZE_LOG2);
+                let shape = shape(ty.memory64, ty.shared, unusual);
+                format!("a{shape} memory{}", limits(ty.initial, ty.maximum))
             }
             Item::Global(id) => {
                 let GlobalType { content_type, mutable, shared } = module.globals[id].ty;
@@ -195,8 +200,12 @@ impl<'a> Matching<'a> {
 fn memory_fits(import: MemoryType, export: MemoryType) -> bool {
     import.memory64 == export.memory64
         && import.shared == export.shared
-        && import.page_size_log2 == export.page_size_log2
+        && page_size_log2(import) == page_size_log2(export)
         && limits_fit((import.initial, import.maximum), (export.initial, export.maximum))
+}
+
+fn page_size_log2(ty: MemoryType) -> u32 {
+    ty.page_size_log2.unwrap_or(DEFAULT_PAGE_SIZE_LOG2)
 }
 
 /// Whether something with the limits `given` is at least as large as wanted, and can get no larger than wanted.

@@ -7,7 +7,8 @@
 //! 4. `constants`: a constant expression that read an imported global, which is defined here now, gets that global's value, and globals are put in
 //!    an order in which each refers to earlier ones only.
 //! 5. `exports`: conflicts are settled, and exports nobody wants any more go.
-//! 6. `types`: equal recursion groups become one. (They are equal by the iso-recursive rule, which is why calls across inputs fit at all.)
+//! 6. `several`: where inputs with a memory or a table each make a module with several, that must be allowed.
+//! 7. `types`: equal recursion groups become one. (They are equal by the iso-recursive rule, which is why calls across inputs fit at all.)
 //!
 //! One thing differs from linking: all segments of all inputs are written before any start function runs, while an instantiation writes the segments
 //! of a module after the start functions of the modules before it.
@@ -19,6 +20,7 @@ mod exports;
 mod imports;
 mod link;
 mod matching;
+mod several;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -86,7 +88,7 @@ impl std::error::Error for MergeError {}
 /// Merges modules, in the order given: that is the order of their definitions, and in which their start functions run.
 ///
 /// # Errors
-/// If names of inputs are not distinct, imports do not fit, or exports conflict.
+/// If names of inputs are not distinct, imports do not fit, exports conflict, or the whole needs a feature that the inputs may not use.
 pub fn merge(inputs: Vec<Input>, options: &MergeOptions) -> Result<Merged, MergeError> {
     let mut combined = combine::combine(inputs)?;
     let links = link::link(&combined)?;
@@ -97,10 +99,12 @@ pub fn merge(inputs: Vec<Input>, options: &MergeOptions) -> Result<Merged, Merge
     constants::resolve(&mut combined.module, &targets)?;
     let exports = exports::collect(&combined, &targets, options)?;
     warnings.append(&mut combined.warnings);
+    warnings.extend(exports.warnings);
     let mut module = combined.module;
-    exports::declare_functions(&mut module, &exports.dropped);
     module.exports = exports.kept;
+    exports::declare_functions(&mut module, &exports.dropped);
     targets.apply(&mut module);
+    several::check(&module, &combined.parts)?;
     constants::order_globals(&mut module)?;
     types::unite(&mut module);
     Ok(Merged { module, warnings })

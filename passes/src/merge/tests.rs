@@ -7,8 +7,18 @@ use wasmfx_ir::wasmparser::WasmFeatures;
 use wasmfx_ir::{Module, features};
 
 fn input(name: &str, text: &str) -> Input {
-    let module = read_module(text.as_bytes(), name, &ParseOptions::default()).unwrap();
+    input_with(ParseOptions::default().features, name, text)
+}
+
+fn input_with(features: WasmFeatures, name: &str, text: &str) -> Input {
+    let module = read_module(text.as_bytes(), name, &ParseOptions { features }).unwrap();
     Input { name: name.into(), module }
+}
+
+/// Merges modules that may use these features only.
+fn try_merge_with(features: WasmFeatures, inputs: &[(&str, &str)], options: &MergeOptions) -> Result<Module, String> {
+    let inputs = inputs.iter().map(|(name, text)| input_with(features, name, text)).collect();
+    merge(inputs, options).map(|merged| merged.module).map_err(|error| error.to_string())
 }
 
 fn try_merge(inputs: &[(&str, &str)], options: &MergeOptions) -> Result<Merged, String> {
@@ -75,6 +85,59 @@ fn an_import_that_is_exported_again_leads_to_the_definition() {
     assert!(text.contains("call $real") && text.matches("(export \"f\"").count() == 1, "{text}");
 }
 
+const NARROW: (&str, &str) = (
+    "c",
+    r#"(module
+        (type $s (sub (func (result anyref)))) (type $t (sub final $s (func (result (ref i31)))))
+        (memory (export "m") 2 3) (table (export "t") 10 20 funcref)
+        (func (export "f") (type $t) (ref.i31 (i32.const 5))) (global (export "g") (ref i31) (ref.i31 (i32.const 7))))"#,
+);
+
+/// Imports from `c` with wide types, and exports what it imports.
+const WIDE: (&str, &str) = (
+    "b",
+    r#"(module
+        (type $s (sub (func (result anyref))))
+        (import "c" "m" (memory 1)) (import "c" "t" (table 1 funcref))
+        (import "c" "f" (func $f (type $s))) (import "c" "g" (global $g anyref))
+        (export "m" (memory 0)) (export "t" (table 0)) (export "f" (func $f)) (export "g" (global $g)))"#,
+);
+
+#[test]
+fn an_import_that_is_exported_again_has_the_type_of_the_definition() {
+    let user = r#"(module
+        (type $s (sub (func (result anyref)))) (type $t (sub final $s (func (result (ref i31)))))
+        (import "b" "m" (memory 2 3)) (import "b" "t" (table 10 20 funcref))
+        (import "b" "f" (func $f (type $t))) (import "b" "g" (global $g (ref i31)))
+        (func (export "run") (result i32 i32) (i31.get_u (call $f)) (i31.get_u (global.get $g))))"#;
+    for inputs in [[NARROW, WIDE, ("a", user)], [("a", user), WIDE, NARROW]] {
+        let text = merged(&inputs);
+        assert!(!text.contains("(import"), "{text}");
+    }
+    let error = refused(&[NARROW, WIDE, ("a", r#"(module (import "b" "m" (memory 3)))"#)]);
+    let expected = "'a' imports the memory \"b\" \"m\", which is \"c\" \"m\": wanted is a memory of size 3 or more, exported is a memory of size 2 to 3";
+    assert_eq!(error, expected);
+    // What stays imported is known by that import's type only.
+    let error = refused(&[WIDE, ("a", r#"(module (import "b" "m" (memory 2)))"#)]);
+    assert!(error.contains("exported is a memory of size 1 or more"), "{error}");
+}
+
+#[test]
+fn pages_of_the_usual_size_may_be_written_out() {
+    let explicit =
+        r#"(module (import "env" "x" (memory 1 (pagesize 0x10000))) (memory (export "m") 1 (pagesize 0x10000)))"#;
+    let text =
+        merged(&[("a", r#"(module (import "b" "m" (memory 1)) (import "env" "x" (memory 1)))"#), ("b", explicit)]);
+    assert_eq!(text.matches("(import").count(), 1, "{text}");
+    merged(&[
+        ("a", r#"(module (import "b" "m" (memory 1 (pagesize 0x10000))))"#),
+        ("b", r#"(module (memory (export "m") 1))"#),
+    ]);
+    let error = refused(&[("a", r#"(module (import "b" "m" (memory 1 (pagesize 1))))"#), ("b", explicit)]);
+    let expected = "wanted is a (1-byte pages) memory of size 1 or more, exported is a memory of size 1 or more";
+    assert!(error.contains(expected), "{error}");
+}
+
 #[test]
 fn imports_in_a_circle_are_refused() {
     let error = refused(&[
@@ -84,6 +147,13 @@ fn imports_in_a_circle_are_refused() {
     assert!(error.contains("circle") && error.contains("'a' imports") && error.contains("'b' imports"), "{error}");
     let error = refused(&[("a", r#"(module (import "a" "f" (func)) (export "f" (func 0)))"#)]);
     assert!(error.contains("circle"), "{error}");
+    // One who only leads there is no part of it.
+    let error = refused(&[
+        ("c", r#"(module (import "a" "f" (func)))"#),
+        ("a", r#"(module (import "b" "f" (func)) (export "f" (func 0)))"#),
+        ("b", r#"(module (import "a" "f" (func)) (export "f" (func 0)))"#),
+    ]);
+    assert!(error.starts_with("imports go round in a circle") && !error.contains("'c' imports"), "{error}");
 }
 
 #[test]
@@ -238,6 +308,55 @@ fn only_the_exports_that_are_wanted_are_kept_and_references_stay_valid() {
     assert!(text.contains("declare func $f"), "{text}");
 }
 
+const TAKES_REFERENCE: &str = r#"(module
+    (table 1 funcref) (func $f (export "f") (export "again")) (func (export "run") (table.set (i32.const 0) (ref.func $f))))"#;
+
+#[test]
+fn references_stay_valid_without_bulk_memory() {
+    let features = WasmFeatures::MVP | WasmFeatures::REFERENCE_TYPES;
+    let options = MergeOptions { keep_exports: vec!["run".parse().unwrap()], ..Default::default() };
+    let text = text_of(&try_merge_with(features, &[("a", TAKES_REFERENCE)], &options).unwrap());
+    assert!(text.contains("funcref ref.func $f") && !text.contains("(elem"), "{text}");
+}
+
+#[test]
+fn what_another_export_declares_is_not_declared_again() {
+    let options = MergeOptions { keep_exports: vec!["again".parse().unwrap()], ..Default::default() };
+    let text = text_of(&try_merge(&[("a", TAKES_REFERENCE)], &options).unwrap().module);
+    assert!(!text.contains("(elem"), "{text}");
+}
+
+#[test]
+fn a_pattern_that_no_export_matches_is_warned_about() {
+    let keep_exports = vec!["f".parse().unwrap(), "nope*".parse().unwrap()];
+    let options = MergeOptions { keep_exports, ..Default::default() };
+    let warnings = try_merge(&[("a", TAKES_REFERENCE), ("b", "(module)")], &options).unwrap().warnings;
+    assert_eq!(warnings, ["no module has an export to keep that matches \"nope*\""]);
+}
+
+#[test]
+fn several_memories_and_tables_are_refused_where_they_are_not_enabled() {
+    let module = "(module (memory 1) (table 1 funcref))";
+    let inputs = [("a", module), ("b", "(module)"), ("c", module)];
+    let merge_with = |features| try_merge_with(WasmFeatures::MVP | features, &inputs, &MergeOptions::default());
+    let error = merge_with(WasmFeatures::empty()).unwrap_err();
+    assert!(error.starts_with("2 problems"), "{error}");
+    for part in [
+        "2 memories (of 'a', 'c'), which needs the feature 'multimemory'",
+        "--enable-multimemory",
+        "2 tables (of 'a', 'c'), which needs the feature 'reference-types'",
+        "--enable-reference-types",
+    ] {
+        assert!(error.contains(part), "{part} in {error}");
+    }
+    text_of(&merge_with(WasmFeatures::MULTI_MEMORY | WasmFeatures::REFERENCE_TYPES).unwrap());
+    // What is shared is one.
+    let importer = r#"(module (import "b" "m" (memory 1)) (import "b" "t" (table 1 funcref)))"#;
+    let exporter = r#"(module (memory (export "m") 1) (table (export "t") 1 funcref))"#;
+    let inputs = [("a", importer), ("b", exporter)];
+    text_of(&try_merge_with(WasmFeatures::MVP, &inputs, &MergeOptions::default()).unwrap());
+}
+
 #[test]
 fn patterns_match_whole_names() {
     let matches = |pattern: &str, name: &str| pattern.parse::<Pattern>().unwrap().matches(name);
@@ -270,6 +389,36 @@ fn values_of_imported_globals_replace_them_in_constant_expressions() {
     assert!(!text.contains("global.get"), "{text}");
     let used = features::used(&merged.module, &Sequential).unwrap();
     assert!(!used.contains(WasmFeatures::GC), "merging needs no feature that the inputs did not: {used:?}");
+}
+
+#[test]
+fn long_values_are_read_from_their_global_only_with_garbage_collection() {
+    let sum = (0..5).fold("(i32.const 1)".to_string(), |sum, _| format!("(i32.add (i32.const 1) {sum})"));
+    let exporter = format!(r#"(module (global $g (export "g") i32 {sum}))"#);
+    let importer = r#"(module
+        (import "b" "g" (global $g i32)) (memory 1) (global $h i32 (global.get $g)) (data (offset (global.get $g)) "x"))"#;
+    let inputs = [("a", importer), ("b", &exporter)];
+    let features = WasmFeatures::MVP | WasmFeatures::EXTENDED_CONST;
+    let text = text_of(&try_merge_with(features, &inputs, &MergeOptions::default()).unwrap());
+    assert!(!text.contains("global.get"), "{text}");
+    let text = merged(&inputs);
+    assert_eq!(text.matches("global.get $g").count(), 2, "{text}");
+}
+
+#[test]
+fn values_that_double_with_each_step_are_refused_without_garbage_collection() {
+    let imports: String = (0..40).map(|step| format!(r#"(import "a" "{step}" (global $i{step} i32))"#)).collect();
+    let sums: String = (0..40)
+        .map(|step| {
+            let next = step + 1;
+            format!(r#"(global (export "{next}") i32 (i32.add (global.get $i{step}) (global.get $i{step})))"#)
+        })
+        .collect();
+    let module = format!(r#"(module {imports} (global (export "0") i32 (i32.const 1)) {sums})"#);
+    let features = WasmFeatures::MVP | WasmFeatures::EXTENDED_CONST;
+    let error = try_merge_with(features, &[("a", &module)], &MergeOptions::default()).unwrap_err();
+    assert!(error.contains("--enable-gc"), "{error}");
+    merged(&[("a", &module)]);
 }
 
 #[test]
