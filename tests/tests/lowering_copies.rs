@@ -143,3 +143,28 @@ fn a_flag_that_a_trap_has_left_enters_nothing_again() {
         }
     }
 }
+
+/// What enters a function of one copy again hands its results on together with a frame, and wasm allows a function 1,000 parameters.
+#[test]
+fn a_function_of_a_thousand_results_has_two_copies() {
+    let results = " i32".repeat(1000);
+    let drops = "(drop)".repeat(999);
+    let values: String = (0..1000).map(|value| format!("(i32.const {value})")).collect();
+    let text = format!(
+        "(module (type $f (func (result{results}))) (type $g (func (result i32))) (type $k (cont $g))
+            (type $r (func (param i32) (result i32))) (type $kr (cont $r))
+            (tag $y (result i32)) (elem declare func $body)
+            (func $many (type $f) (drop (suspend $y)) {values})
+            (func $body (type $g) (call $many) {drops})
+            (func (export \"go\") (result i32) (local $suspended (ref null $kr))
+                (block $on (result (ref $kr)) (return (resume $k (on $y $on) (cont.new $k (ref.func $body)))))
+                (local.set $suspended)
+                (resume $kr (i32.const 1) (local.get $suspended))))"
+    );
+    for frames in FRAMES {
+        let details = LoweringDetails { copies: CopiesArgument::One, ..LoweringDetails::default() };
+        let arguments = LoweringArguments { frames, details, ..LoweringArguments::default() };
+        let mut lowered = Lowered::new(&text, &arguments, StoreLimitsBuilder::new().build());
+        assert_eq!(lowered.call("go", &[]).unwrap(), 0, "{frames:?}");
+    }
+}

@@ -146,3 +146,27 @@ fn a_promise_about_nobody_or_about_a_suspending_function_is_refused() {
     assert!(message(details(&["nobody"], &[])).contains("no function is called `nobody`"));
     assert!(message(details(&[], &["a*"])).contains("$ask"));
 }
+
+/// Two continuations below, an exception leaves a function that was promised not to suspend many resumes deep, and is caught by what goes on to resume.
+#[test]
+fn an_exception_out_of_a_promise_leaves_no_nesting_behind() {
+    let text = "(module
+        (type $f (func (param i32) (result i32))) (type $k (cont $f)) (tag $e) (elem declare func $nest)
+        (func $nest (type $f)
+            (if (i32.eqz (local.get 0)) (then (throw $e)))
+            (if (i32.eq (local.get 0) (i32.const 1000000))
+                (then
+                    (block $caught (try_table (catch_all $caught) (drop (call $promised (i32.const 400)))))
+                    (local.set 0 (i32.const 1000003))))
+            (if (i32.eq (local.get 0) (i32.const 1000001)) (then (return (i32.const 7))))
+            (i32.add (i32.const 1) (resume $k (i32.sub (local.get 0) (i32.const 1)) (cont.new $k (ref.func $nest)))))
+        (func $promised (type $f) (i32.add (i32.const 1) (call $nest (local.get 0))))
+        (func (export \"run\") (param i32 i32) (result i32) (i32.add (i32.const 1000) (call $nest (i32.const 1000000)))))";
+    let binary = wat::parse_str(text).unwrap();
+    for frames in [Frames::Memory, Frames::Gc] {
+        let options =
+            LoweringArguments { frames, details: details(&[], &["promised"]), ..LoweringArguments::default() };
+        let lowered = lower_binary(&binary, &options.options()).unwrap().0;
+        assert_eq!(run(&lowered, 0, 0).unwrap(), 1009, "{frames:?}");
+    }
+}

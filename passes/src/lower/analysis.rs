@@ -570,6 +570,12 @@ impl Analysis {
             self.exceptions_cross = true;
             return;
         }
+        // A continuation may begin with a function of the host, whose reference came in.
+        let mut created = module.functions.keys().flat_map(|id| &summaries[id].creates);
+        if catches && self.crossing && created.any(|(_, function)| function.is_none()) {
+            self.exceptions_cross = true;
+            return;
+        }
         // Whatever a continuation reaches: a throw, or a host that may throw. Where nothing is caught a throw ends at the host, and leaves stacks
         // behind that are to be given back.
         let mut reached = self.reached_by_continuations(module, summaries);

@@ -10,8 +10,8 @@
 //! Direct calls go to the function, past its entry. Functions that never suspend have an entry too where such a call may reach them, so that
 //! nothing but a function of the host is ever entered with the global set.
 //!
-//! What stays open: a host function that is called indirectly, and itself calls back a function that suspends with nobody to handle it, hands the
-//! suspension on to its own caller. And where such a call ends with a trap or goes to the host with an exception, the global stays set until the next
+//! What stays open: a host function whose reference came in, and which itself calls back a function that suspends with nobody to handle it, hands the
+//! suspension on to its own caller. And where such a call traps, or its exception goes to the host, the global stays set until the next
 //! such call: an unhandled suspension in the very next function that the host calls then returns zeros instead of trapping.
 
 use super::builder::Builder;
@@ -199,14 +199,9 @@ impl Lowering<'_> {
         }
     }
 
-    /// The same where such a call ends with an exception.
-    pub(super) fn catches_from_inside(
-        &self,
-        b: &mut Builder<'_>,
-        operator: &Operator<'static>,
-        catches: Vec<Handler>,
-    ) -> Vec<Handler> {
-        match self.may_stay_inside(operator) {
+    /// The same where a call ends with an exception, which may come from any such call within.
+    pub(super) fn catches_from_inside(&self, b: &mut Builder<'_>, catches: Vec<Handler>) -> Vec<Handler> {
+        match self.boundary {
             Some(boundary) if !catches.is_empty() => {
                 let zero = b.i32(0);
                 b.setting_global(&catches, boundary.inside, zero)

@@ -176,6 +176,7 @@ impl Region {
         let originals: Vec<Value> = self.entries.iter().flat_map(|&entry| func.blocks[entry].params.to_vec()).collect();
         for &original in &originals {
             let value = func.add_block_param(dispatch, func.value_type(original));
+            func.source_locals[value] = func.source_locals[original];
             definitions.push(Definition { variable: original, block: dispatch, value });
         }
         let mut entrance = None;

@@ -5,6 +5,7 @@ use super::builder::Builder;
 use super::dispatch::{Order, dispatch_at_headers};
 use super::groups::Sharing;
 use super::layout::{Layout, Slot};
+use super::runtime::exception_type;
 use super::scan::{Callee, ResumeSite};
 use super::split::{Point, Treatment, is_rematerialised, split};
 use super::ssa::{Definition, repair};
@@ -16,6 +17,8 @@ use crate::inline_body::call_of_tail_call;
 use indexmap::IndexMap;
 use rustc_hash::{FxHashMap, FxHashSet};
 use wasmfx_ir::analysis::Liveness;
+use wasmfx_ir::emit::local_assignment;
+use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::{Block, BlockCall, Func, Handler, Inst, Terminator, Value, ValueVec};
 use wasmfx_ir::module::{Body, FunctionId, TagId, TypeId};
 use wasmfx_ir::wasmparser::{Operator, ValType};
@@ -62,12 +65,24 @@ pub(super) struct Copy<'c> {
 /// first.
 const MANY_POINTS: usize = 5;
 
+/// How many entries of a table are larger than a comparison and a branch.
+const ENTRIES_OF_A_COMPARISON: usize = 8;
+
 /// A resumable copy: the function, and its slots in the table of resume functions.
 #[derive(Copy, Clone, Debug)]
 pub(super) struct Resumable {
     pub(super) copy: FunctionId,
     pub(super) first_slot: u32,
     pub(super) slots: u32,
+}
+
+/// Where the entries of a point find what was saved.
+#[derive(Copy, Clone)]
+pub(super) enum Saved<'v> {
+    /// In this frame.
+    InFrame(Value),
+    /// What the slots hold was loaded before; references are defined already.
+    Loaded(&'v FxHashMap<Slot, Value>),
 }
 
 /// A function whose body is translated and cut at its points, before they are expanded.
@@ -167,9 +182,13 @@ impl Lowering<'_> {
         let mut func = self.take_body(function)?;
         self.translate_body(&mut func)?;
         self.call_where_unwinding_ends(function, &mut func);
-        let (mut points, liveness, order, is_only) =
-            split(&mut func, sharing, &mut |operator, handlers| self.treatment(function, operator, handlers));
-        let layout = Layout::new(self, &func, &points, is_only);
+        let locals = match sharing {
+            Sharing::Never => SecondaryMap::new(),
+            Sharing::UnlessCrowded | Sharing::Always => local_assignment(&mut func, &*self.module),
+        };
+        let (mut points, liveness, order, groups) =
+            split(&mut func, sharing, &locals, &mut |operator, handlers| self.treatment(function, operator, handlers));
+        let layout = Layout::new(self, &func, &points, groups.as_ref());
         self.check_frame(&layout)?;
         let first_clause = self.store.first_clause_entry();
         let mut slots = 0;
@@ -188,6 +207,7 @@ impl Lowering<'_> {
             self.report.copied(function, copy, &layout);
             Resumable { copy, first_slot, slots }
         });
+        let is_only = groups.is_some();
         Ok(Prepared { function, func, points, liveness, order, layout, is_only, resumable })
     }
 
@@ -301,7 +321,7 @@ impl Lowering<'_> {
         let mut definitions = self.load_common_values(&mut copy, entry, frame);
         let mut targets = Vec::new();
         for point in points.iter().filter(|point| point.needs_frame()) {
-            self.add_stubs(&mut copy, point, Some(frame), &mut targets, &mut definitions)?;
+            self.add_stubs(&mut copy, point, Saved::InFrame(frame), &mut targets, &mut definitions)?;
         }
         self.switch_between(&mut Builder::at(&mut copy.func, entry), frame, resumable.first_slot, targets);
         let undefining = dispatch_at_headers(&mut copy.func, order, &mut definitions, &FxHashSet::default());
@@ -441,13 +461,33 @@ impl Lowering<'_> {
 
     /// Leads on from a block to the target that a frame says, counted from a slot.
     pub(super) fn switch_between(&self, b: &mut Builder<'_>, frame: Value, first_slot: u32, mut targets: Vec<Block>) {
-        if let [only] = targets[..] {
-            b.jump(only, &[]);
+        // Where each run of equal targets ends.
+        let mut runs: Vec<(usize, Block)> = Vec::new();
+        for (position, &target) in targets.iter().enumerate() {
+            match runs.last_mut() {
+                Some((end, last)) if *last == target => *end = position + 1,
+                _ => runs.push((position + 1, target)),
+            }
+        }
+        let (_, last) = runs.pop().expect("there is an entry for each slot");
+        if runs.is_empty() {
+            b.jump(last, &[]);
             return;
         }
         let function = self.store.frame_field(b, frame, FrameField::Function);
         let first = self.store.resume_function(b, first_slot);
         let index = b.i32_op(Operator::I32Sub, &[function, first]);
+        if runs.len() * ENTRIES_OF_A_COMPARISON < targets.len() {
+            for (end, target) in runs {
+                let end = b.i32(u32::try_from(end).expect("slots are numbered by u32"));
+                let is_below = b.i32_op(Operator::I32LtU, &[index, end]);
+                let rest = b.new_block(&[]);
+                b.branch(is_below, target, &[], rest, &[]);
+                b.switch_to(rest);
+            }
+            b.jump(last, &[]);
+            return;
+        }
         let default = targets.pop().expect("there is an entry for each slot");
         b.end(Terminator::Switch {
             index,
@@ -456,19 +496,19 @@ impl Lowering<'_> {
         });
     }
 
-    /// The entries of a point: go on, throw, and one for each clause. Each loads what it needs from the frame, if that is not done before.
+    /// The entries of a point: go on, throw, and one for each clause.
     pub(super) fn add_stubs(
         &mut self,
         copy: &mut Copy<'_>,
         point: &Point,
-        frame: Option<Value>,
+        saved: Saved<'_>,
         targets: &mut Vec<Block>,
         definitions: &mut Vec<Definition>,
     ) -> Result<(), Error> {
         let stub = copy.func.add_block();
         targets.push(stub);
         let live = copy.liveness.live_in(point.normal).to_vec();
-        self.load_frame(copy, stub, point, frame, &live, definitions);
+        self.load_frame(copy, stub, point, saved, &live, definitions);
         let types = self.resumption_types(&point.operator);
         let b = &mut Builder::at(&mut copy.func, stub);
         let values = self.values.read(self.module, &self.original_types, b, &types, false)?;
@@ -486,7 +526,7 @@ impl Lowering<'_> {
                 .collect();
             live.sort_unstable();
             live.dedup();
-            self.load_frame(copy, stub, point, frame, &live, definitions);
+            self.load_frame(copy, stub, point, saved, &live, definitions);
             let b = &mut Builder::at(&mut copy.func, stub);
             self.store.raise_pending(b, exception, &point.catches);
         }
@@ -499,7 +539,7 @@ impl Lowering<'_> {
                 continue;
             };
             let live = copy.liveness.live_in(block).to_vec();
-            self.load_frame(copy, stub, point, frame, &live, definitions);
+            self.load_frame(copy, stub, point, saved, &live, definitions);
             let mut types = self.original_params(self.original_tag_type(tag));
             types.push(super::types::continuation_reference());
             let b = &mut Builder::at(&mut copy.func, stub);
@@ -509,26 +549,36 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// Loads what is live, and forgets what is not.
+    /// Gives what is live in an entry what was saved. What is loaded here and not live is forgotten.
     fn load_frame(
         &mut self,
         copy: &mut Copy<'_>,
         stub: Block,
         point: &Point,
-        frame: Option<Value>,
+        saved: Saved<'_>,
         live: &[Value],
         definitions: &mut Vec<Definition>,
     ) {
-        let Some(frame) = frame else { return };
         let layout = copy.layout;
         for &(variable, slot) in layout.points[point.index].iter().filter(|pair| !copy.common.contains(pair)) {
-            let ty = copy.func.value_type(variable);
-            let b = &mut Builder::at(&mut copy.func, stub);
-            if live.binary_search(&variable).is_ok() {
-                let value = self.load(b, layout, frame, slot, ty);
-                definitions.push(Definition { variable, block: stub, value });
-            } else {
-                self.forget(b, layout, frame, slot);
+            let is_live = live.binary_search(&variable).is_ok();
+            match saved {
+                Saved::Loaded(values) => {
+                    if let (true, Some(&value)) = (is_live, values.get(&slot)) {
+                        copy.func.source_locals[value] = copy.func.source_locals[variable];
+                        definitions.push(Definition { variable, block: stub, value });
+                    }
+                }
+                Saved::InFrame(frame) => {
+                    let ty = copy.func.value_type(variable);
+                    let b = &mut Builder::at(&mut copy.func, stub);
+                    if is_live {
+                        let value = self.load(b, layout, frame, slot, ty);
+                        definitions.push(Definition { variable, block: stub, value });
+                    } else {
+                        self.forget(b, layout, frame, slot);
+                    }
+                }
             }
         }
     }
@@ -588,7 +638,22 @@ impl Lowering<'_> {
                 let zero = b.i32(0);
                 b.set_global(depth, zero);
                 catches = b.setting_global(&catches, depth, outer);
+                let catches_all =
+                    |catch: &Handler| matches!(catch, Handler::CatchAll { .. } | Handler::CatchAllRef { .. });
+                // Whoever catches what passes here does not know that the depth was another one.
+                let passes = self.store.items.exception.is_some() && !catches.iter().any(catches_all);
+                if passes && self.analysis.is_inside(copy.function) {
+                    let passing = b.new_block(&[exception_type(false)]);
+                    let call = b.block;
+                    b.switch_to(passing);
+                    let exception = b.block_params(passing)[0];
+                    b.set_global(depth, outer);
+                    b.invoke(Operator::ThrowRef, &[exception], None, &[]);
+                    b.switch_to(call);
+                    catches.push(Handler::CatchAllRef { block: passing });
+                }
             }
+            catches = self.catches_from_inside(b, catches);
             let may_suspend = self.analysis.may_suspend(callee);
             // A trap may have come in the middle of unwinding. Here nothing is being unwound.
             let zero = b.i32(0);
@@ -599,7 +664,13 @@ impl Lowering<'_> {
             }
             if may_suspend {
                 let status = b.global(self.store.items.unwinding, ValType::I32);
-                b.trap_if(status);
+                let (unhandled, returned) = b.fork(status);
+                b.switch_to(unhandled);
+                // Who called the host that called this may go on.
+                let zero = b.i32(0);
+                b.set_global(self.store.items.unwinding, zero);
+                b.end(Terminator::Unreachable);
+                b.switch_to(returned);
             }
             b.jump(point.normal, &results);
             return Ok(());
@@ -610,7 +681,7 @@ impl Lowering<'_> {
             let depth = b.global(self.store.items.depth, ValType::I32);
             catches = b.setting_global(&catches, self.store.items.depth, depth);
         }
-        catches = self.catches_from_inside(b, &point.operator, catches);
+        catches = self.catches_from_inside(b, catches);
         let (operator, args) = self.call_from_inside(b, point.operator.clone(), &point.args);
         let results = b.call(operator.clone(), &args, &types, &catches);
         self.called_from_inside(b, &operator);

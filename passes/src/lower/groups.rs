@@ -1,12 +1,16 @@
 //! Points of a function of one copy that save and load together.
 //!
-//! Calls that follow one another mostly have the same values to save, or some of them. Where what one saves is known at the other as well, the
-//! other saves it too, and both share the code that does it and, within a loop, the code that loads it again.
+//! Each value that lives across a point gets a *place*, as a register allocator would colour it: values that live across one point have different ones,
+//! and values of one local of the source mostly share one, since they are never alive together. Points of a group save the same places in one piece of
+//! code, and those of one loop load them in one. What nothing is in where a point is left is saved undefined. So a point costs a branch, the
+//! number by which it is entered again, and the entry.
 
+use super::layout::slot_type;
 use super::split::Point;
 use rustc_hash::{FxHashMap, FxHashSet};
-use wasmfx_ir::analysis::{ControlFlowGraph, DefinitionBlocks, DominatorTree, LoopForest};
-use wasmfx_ir::func::{Func, Value};
+use wasmfx_ir::analysis::{ControlFlowGraph, DominatorTree, LoopForest};
+use wasmfx_ir::entity::{Entity, SecondaryMap};
+use wasmfx_ir::func::{Func, SourceLocal, Value};
 use wasmfx_ir::wasmparser::{Operator, ValType};
 
 /// Whether points may share.
@@ -27,16 +31,102 @@ const CROWD: usize = 100;
 /// How many groups a point is compared with: the latest ones.
 const MOST_COMPARED: usize = 200;
 
+/// How many values all points may save together for places to be looked for.
+const MOST_SAVED: usize = 1 << 24;
+
+/// The number of a place.
+type PlaceId = u32;
+
+/// The places of all values that are saved where points share.
+struct Places {
+    types: Vec<ValType>,
+    of_value: FxHashMap<Value, PlaceId>,
+}
+
+impl Places {
+    /// Values that emission would keep in one local have one place, so that neither saving nor loading moves them. Emission is not trusted with more:
+    /// no two values of one point have the same. A reference has a place of its own, for what it was is not left there.
+    fn new(func: &Func, points: &[Point], shared: &[usize], locals: &SecondaryMap<Value, Option<u32>>) -> Self {
+        let mut this = Self { types: Vec::new(), of_value: FxHashMap::default() };
+        let mut of_local: FxHashMap<u32, PlaceId> = FxHashMap::default();
+        // The last point that saves a value there.
+        let mut last: Vec<Option<usize>> = Vec::new();
+        for &index in shared {
+            for &value in &points[index].saved {
+                let ty = func.value_type(value);
+                let known = this.of_value.get(&value).copied();
+                let place = known.or_else(|| match ty {
+                    ValType::Ref(_) => None,
+                    _ => of_local.get(&locals[value]?).copied().filter(|&place| this.types[place as usize] == ty),
+                });
+                let is_taken = |place: &PlaceId| last[*place as usize] == Some(index);
+                let place = match place.filter(|place| !is_taken(place)) {
+                    Some(place) => place,
+                    None => {
+                        let place = PlaceId::try_from(this.types.len()).expect("fewer places than values");
+                        this.types.push(ty);
+                        last.push(None);
+                        if let (None, Some(local)) = (known, locals[value]) {
+                            of_local.entry(local).or_insert(place);
+                        }
+                        place
+                    }
+                };
+                last[place as usize] = Some(index);
+                this.of_value.insert(value, place);
+            }
+        }
+        this
+    }
+
+    /// The places of these values, ascending.
+    fn of(&self, values: &[Value]) -> Vec<PlaceId> {
+        let mut places: Vec<PlaceId> = values.iter().map(|value| self.of_value[value]).collect();
+        places.sort_unstable();
+        places
+    }
+}
+
+/// Has values that emission would keep in one local come from one local of the source: then it does so, and what is loaded again goes there too.
+pub(super) fn name_locals(func: &mut Func, locals: &SecondaryMap<Value, Option<u32>>) {
+    let first = func.source_local_count();
+    for value in (0..func.value_count()).map(Value::from_index) {
+        let Some(local) = locals[value] else { continue };
+        let new = SourceLocal::from_u32(first + local);
+        let old = func.source_locals[value].replace(new);
+        let name = old.and_then(|old| func.local_names.get(old.index())?.clone());
+        if let Some(name) = name {
+            if func.local_names.len() <= new.index() {
+                func.local_names.resize(new.index() + 1, None);
+            }
+            func.local_names[new.index()].get_or_insert(name);
+        }
+    }
+}
+
 /// Points that share.
 struct Group {
     number: usize,
-    saved: Vec<Value>,
+    places: FxHashSet<PlaceId>,
+    /// The places of references.
+    references: Vec<PlaceId>,
+    /// How many places each of the points may be made to save.
+    most: usize,
 }
 
-/// Puts points into groups, and has all points of a group save the same. Returns whether they share.
-pub(super) fn group_points(func: &Func, cfg: &ControlFlowGraph, points: &mut [Point], sharing: Sharing) -> bool {
-    if sharing == Sharing::Never {
-        return false;
+/// What the points of a group save: the types of the slots, in order.
+pub(super) type GroupSlots = FxHashMap<usize, Vec<ValType>>;
+
+/// Puts points into groups, and says in which of its group's slots each has which value. [`None`] if points do not share.
+pub(super) fn group_points(
+    func: &Func,
+    cfg: &ControlFlowGraph,
+    points: &mut [Point],
+    sharing: Sharing,
+    locals: &SecondaryMap<Value, Option<u32>>,
+) -> Option<GroupSlots> {
+    if sharing == Sharing::Never || points.iter().map(|point| point.saved.len()).sum::<usize>() > MOST_SAVED {
+        return None;
     }
     let dominators = DominatorTree::new(func, cfg);
     let loops = LoopForest::new(func, cfg, &dominators);
@@ -46,32 +136,71 @@ pub(super) fn group_points(func: &Func, cfg: &ControlFlowGraph, points: &mut [Po
         point.home.into_iter().for_each(|home| *crowd.entry(home).or_default() += 1);
     }
     if sharing == Sharing::UnlessCrowded && crowd.values().any(|&points| points >= CROWD) {
-        return false;
+        return None;
     }
-    let definitions = DefinitionBlocks::new(func, cfg);
-    let mut order: Vec<usize> = (0..points.len()).filter(|&index| can_share(&points[index])).collect();
-    order.sort_by_key(|&index| std::cmp::Reverse(points[index].saved.len()));
+    let mut shared: Vec<usize> = (0..points.len()).filter(|&index| can_share(&points[index])).collect();
+    let places = Places::new(func, points, &shared, locals);
+    shared.sort_by_key(|&index| std::cmp::Reverse(points[index].saved.len()));
     let mut groups: Vec<Group> = Vec::new();
-    for index in order {
+    for &index in &shared {
         let point = &mut points[index];
-        let own: FxHashSet<Value> = point.saved.iter().copied().collect();
-        let is_known = |value: &Value| {
-            own.contains(value)
-                || !matches!(func.value_type(*value), ValType::Ref(_))
-                    && definitions.of(func, *value).is_some_and(|block| dominators.dominates(block, point.block))
-        };
-        let fits = |group: &&Group| {
-            own.iter().all(|value| group.saved.binary_search(value).is_ok()) && group.saved.iter().all(is_known)
-        };
-        match groups.iter().rev().take(MOST_COMPARED).find(fits) {
-            Some(group) => {
+        let own = places.of(&point.saved);
+        let is_reference = |place: &PlaceId| matches!(places.types[*place as usize], ValType::Ref(_));
+        let references: Vec<PlaceId> = own.iter().copied().filter(is_reference).collect();
+        let added = |group: &Group| own.iter().filter(|place| !group.places.contains(place)).count();
+        let best = (0..groups.len())
+            .rev()
+            .take(MOST_COMPARED)
+            .filter(|&at| groups[at].references == references)
+            .map(|at| (added(&groups[at]), at))
+            .filter(|&(added, at)| groups[at].places.len() + added <= groups[at].most.min(most_for(own.len())))
+            .min();
+        match best {
+            Some((_, at)) => {
+                let group = &mut groups[at];
+                group.places.extend(own.iter().copied());
+                group.most = group.most.min(most_for(own.len()));
                 point.group = group.number;
-                point.saved.clone_from(&group.saved);
             }
-            None => groups.push(Group { number: point.group, saved: point.saved.clone() }),
+            None => groups.push(Group {
+                number: point.group,
+                references,
+                most: most_for(own.len()),
+                places: own.into_iter().collect(),
+            }),
         }
     }
-    true
+    let mut slots = GroupSlots::default();
+    let mut slot_of: FxHashMap<usize, FxHashMap<PlaceId, usize>> = FxHashMap::default();
+    for group in groups {
+        let mut ordered: Vec<PlaceId> = group.places.into_iter().collect();
+        // Those of one type together, so that many functions save alike.
+        ordered.sort_unstable_by_key(|&place| (type_order(places.types[place as usize]), place));
+        slots.insert(group.number, ordered.iter().map(|&place| slot_type(places.types[place as usize])).collect());
+        slot_of.insert(group.number, (0..).zip(ordered).map(|(slot, place)| (place, slot)).collect());
+    }
+    for &index in &shared {
+        let point = &mut points[index];
+        let slot_of = &slot_of[&point.group];
+        point.slots = point.saved.iter().map(|value| slot_of[&places.of_value[value]]).collect();
+    }
+    Some(slots)
+}
+
+/// How many places a point that needs so many may be made to save: what is saved for nothing takes time.
+fn most_for(own: usize) -> usize {
+    own * 2 + 16
+}
+
+fn type_order(ty: ValType) -> u32 {
+    match ty {
+        ValType::I32 => 0,
+        ValType::F32 => 1,
+        ValType::I64 => 2,
+        ValType::F64 => 3,
+        ValType::V128 => 4,
+        ValType::Ref(_) => 5,
+    }
 }
 
 /// Whether a point saves nothing but values, in a frame that others follow.

@@ -1,6 +1,7 @@
 //! Frames: which slots a function's frame has, and how they are written and read.
 
 use super::builder::Builder;
+use super::groups::GroupSlots;
 use super::split::Point;
 use super::store::{FrameField, GcStore, Kind, MemoryStore};
 use super::values::nullable;
@@ -35,6 +36,8 @@ pub(super) struct Layout {
     pub(super) fields: Vec<ValType>,
     /// For each point, by position: its saved values and where they are.
     pub(super) points: Vec<Vec<(Value, Slot)>>,
+    /// For each group of points: what all of them save.
+    pub(super) groups: FxHashMap<usize, Vec<Slot>>,
 }
 
 /// The type of the slot for a value.
@@ -63,9 +66,9 @@ pub(super) fn of_type(b: &mut Builder<'_>, value: Value, ty: ValType) -> Value {
 }
 
 impl Layout {
-    /// The layout for a function whose points save these values; slots are shared between points. Where there shall be few kinds of frames there are
-    /// few sizes.
-    pub(super) fn new(lowering: &mut Lowering<'_>, func: &Func, points: &[Point], few_kinds: bool) -> Self {
+    /// The layout for a function whose points save these values; slots are shared between points, and some points in groups. Where there are such
+    /// there are few sizes of frames.
+    pub(super) fn new(lowering: &mut Lowering<'_>, func: &Func, points: &[Point], groups: Option<&GroupSlots>) -> Self {
         let marker = points.iter().filter(|point| point.needs_frame()).any(|point| super::is_resume(&point.operator));
         // The k-th value of a type has the k-th slot of that type, at any point. Values that many points save come first, so that they are in the
         // same slot most of the time.
@@ -75,52 +78,77 @@ impl Layout {
         }
         let mut counts: IndexMap<ValType, u32> = IndexMap::new();
         let mut numbered: Vec<Vec<(Value, ValType, u32)>> = Vec::new();
-        for point in points {
+        let mut count = |types: &mut dyn Iterator<Item = ValType>| -> Vec<(ValType, u32)> {
             let mut here: IndexMap<ValType, u32> = IndexMap::new();
-            let mut values = Vec::new();
-            let mut saved = point.saved.clone();
-            saved.sort_by_key(|value| (Reverse(frequency[value]), *value));
-            for value in saved {
-                let ty = slot_type(func.value_type(value));
+            let mut numbers = Vec::new();
+            for ty in types {
                 let number = here.entry(ty).or_insert(0);
-                values.push((value, ty, *number));
+                numbers.push((ty, *number));
                 *number += 1;
             }
             for (ty, count) in here {
                 let most = counts.entry(ty).or_insert(0);
                 *most = (*most).max(count);
             }
-            numbered.push(values);
+            numbers
+        };
+        let mut of_groups: IndexMap<usize, Vec<(ValType, u32)>> = IndexMap::new();
+        for point in points {
+            if let Some(slots) = groups.and_then(|groups| groups.get(&point.group)) {
+                let numbers = of_groups.entry(point.group).or_insert_with(|| count(&mut slots.iter().copied()));
+                let place = |(&value, &slot): (&Value, &usize)| (value, numbers[slot].0, numbers[slot].1);
+                numbered.push(point.saved.iter().zip(&point.slots).map(place).collect());
+                continue;
+            }
+            let mut saved = point.saved.clone();
+            saved.sort_by_key(|value| (Reverse(frequency[value]), *value));
+            let numbers = count(&mut saved.iter().map(|&value| slot_type(func.value_type(value))));
+            numbered.push(saved.into_iter().zip(numbers).map(|(value, (ty, number))| (value, ty, number)).collect());
         }
         // The most frequent type first, so that most frames begin alike.
-        let mut groups: Vec<(ValType, u32)> = counts.into_iter().collect();
-        groups.sort_by_key(|&(ty, _)| (ty != ValType::I32, slot_bytes(ty)));
+        let mut runs: Vec<(ValType, u32)> = counts.into_iter().collect();
+        runs.sort_by_key(|&(ty, _)| (ty != ValType::I32, slot_bytes(ty)));
         let fields: Vec<ValType> =
-            groups.iter().flat_map(|&(ty, count)| std::iter::repeat_n(ty, count as usize)).collect();
-        let mut layout = Self { marker, class: 0, bytes: 0, struct_type: 0, fields, points: Vec::new() };
-        let places = layout.place(lowering, few_kinds);
+            runs.iter().flat_map(|&(ty, count)| std::iter::repeat_n(ty, count as usize)).collect();
+        let mut layout = Self {
+            marker,
+            class: 0,
+            bytes: 0,
+            struct_type: 0,
+            fields,
+            points: Vec::new(),
+            groups: FxHashMap::default(),
+        };
+        let places = layout.place(lowering, groups.is_some());
         let mut first: IndexMap<ValType, usize> = IndexMap::new();
         let mut index = 0;
-        for &(ty, count) in &groups {
+        for &(ty, count) in &runs {
             first.insert(ty, index);
             index += count as usize;
         }
-        layout.points = numbered
-            .into_iter()
-            .map(|values| {
-                values
-                    .into_iter()
-                    .map(|(value, ty, number)| (value, Slot { ty, at: places[first[&ty] + number as usize] }))
-                    .collect()
-            })
-            .collect();
+        let slot = |ty: ValType, number: u32| Slot { ty, at: places[first[&ty] + number as usize] };
+        let with_slots = |values: Vec<(Value, ValType, u32)>| {
+            values.into_iter().map(|(value, ty, number)| (value, slot(ty, number))).collect()
+        };
+        layout.points = numbered.into_iter().map(with_slots).collect();
+        for (group, numbers) in of_groups {
+            layout.groups.insert(group, numbers.into_iter().map(|(ty, number)| slot(ty, number)).collect());
+        }
         layout
     }
 
     /// A layout with one slot for each of these types, in order, and the slots.
     pub(super) fn of_types(lowering: &mut Lowering<'_>, types: &[ValType]) -> (Self, Vec<Slot>) {
         let fields: Vec<ValType> = types.iter().map(|&ty| slot_type(ty)).collect();
-        let mut layout = Self { marker: false, class: 0, bytes: 0, struct_type: 0, fields, points: Vec::new() };
+        let mut layout = Self {
+            marker: false,
+            class: 0,
+            bytes: 0,
+            struct_type: 0,
+            fields,
+            points: Vec::new(),
+            groups: FxHashMap::default(),
+        };
         let places = layout.place(lowering, false);
         let slots = layout.fields.iter().zip(places).map(|(&ty, at)| Slot { ty, at }).collect();
         (layout, slots)

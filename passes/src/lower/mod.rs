@@ -26,6 +26,7 @@
 //! | [`type_identity`] | types that would become equal |
 //! | [`tag_identity`] | imported tags that may be one |
 //! | [`boundary`] | references to functions that the host gets, and calls |
+//! | [`host_calls`] | functions of the host, which may call back |
 //! | [`thunks`] | how continuations begin, bound arguments, entries from the host |
 
 mod analysis;
@@ -36,6 +37,7 @@ mod dispatch;
 mod dummies;
 mod function;
 mod groups;
+mod host_calls;
 mod inline_suspending;
 mod innermost;
 mod layout;

@@ -10,9 +10,9 @@
 
 use super::builder::{Builder, zero_operator};
 use super::dispatch::{Order, dispatch_at_headers};
-use super::function::{Copy, Resumable, in_groups};
+use super::function::{Copy, Resumable, Saved, in_groups};
 use super::groups::Sharing;
-use super::layout::{Layout, of_type};
+use super::layout::{Layout, Slot, of_type};
 use super::scan::{Callee, Summary};
 use super::split::Point;
 use super::ssa::{Definition, repair};
@@ -20,7 +20,7 @@ use super::store::FrameField;
 use super::suspension::SavedFrame;
 use super::thunks::MOST_HELPER_VALUES;
 use super::{Copies, Error, Lowering};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::{Block, BlockCall, Func, Terminator, Value};
 use wasmfx_ir::module::FunctionId;
@@ -66,17 +66,18 @@ impl Lowering<'_> {
             Copies::Auto => (Sharing::UnlessCrowded, self.analysis.definitely_suspending(self.module, summaries)),
         };
         for function in self.module.functions.keys().filter(|function| !two.contains(function)) {
-            if self.analysis.may_suspend(Callee::Direct(function)) && self.parameters_have_defaults(function) {
+            if self.analysis.may_suspend(Callee::Direct(function)) && self.can_be_entered_again(function) {
                 sharing[function] = wanted;
             }
         }
         sharing
     }
 
-    /// Whether a function can be called when there are no arguments.
-    fn parameters_have_defaults(&self, function: FunctionId) -> bool {
+    /// Whether a function can be entered again, when there are no arguments and a frame is handed on beside the results.
+    fn can_be_entered_again(&self, function: FunctionId) -> bool {
         let params = self.lowered_types(&self.original_params(self.module.functions[function].ty));
-        params.into_iter().all(|ty| zero_operator(ty).is_some())
+        let results = self.original_results(self.module.functions[function].ty);
+        results.len() <= MOST_HELPER_VALUES && params.into_iter().all(|ty| zero_operator(ty).is_some())
     }
 
     /// Gives a fast copy the entries of a resumable one.
@@ -113,10 +114,10 @@ impl Lowering<'_> {
         let mut ties = Vec::new();
         let in_groups: Vec<&Point> = in_groups(points).into_iter().map(|index| &points[index]).collect();
         for group in in_groups.chunk_by(|one, other| (one.group, one.home) == (other.group, other.home)) {
-            let loading = self.load_group(copy, group, frame, &mut definitions);
+            let (loading, loaded) = self.load_group(copy, group, frame, &mut definitions);
             let mut stubs = Vec::new();
             for point in group {
-                self.add_stubs(copy, point, None, &mut stubs, &mut definitions)?;
+                self.add_stubs(copy, point, Saved::Loaded(&loaded), &mut stubs, &mut definitions)?;
             }
             targets.extend(stubs.iter().map(|_| loading));
             let b = &mut Builder::at(&mut copy.func, loading);
@@ -133,52 +134,88 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// Makes a block that loads what the points of a group have saved.
+    /// Makes a block that loads what the points of a group, and of one loop, have saved. Also says what comes out of which slot; references, which all
+    /// these points have saved, are defined there.
     pub(super) fn load_group(
         &mut self,
         copy: &mut Copy<'_>,
         group: &[&Point],
         frame: Value,
         definitions: &mut Vec<Definition>,
-    ) -> Block {
+    ) -> (Block, FxHashMap<Slot, Value>) {
         let block = copy.func.add_block();
         let frame = self.frame_of_layout(&mut Builder::at(&mut copy.func, block), copy.layout, frame);
-        let saved = &copy.layout.points[group[0].index];
-        let loaded = if saved.len() < MANY_LOADS || saved.len() > MOST_HELPER_VALUES {
+        let mut slots: Vec<Slot> =
+            group.iter().flat_map(|point| &copy.layout.points[point.index]).map(|&(_, slot)| slot).collect();
+        let order: FxHashMap<Slot, usize> = match copy.layout.groups.get(&group[0].group) {
+            Some(all) => all.iter().copied().zip(0..).collect(),
+            None => slots.iter().copied().zip(0..).collect(),
+        };
+        slots.sort_unstable_by_key(|slot| order[slot]);
+        slots.dedup();
+        let values = if slots.len() < MANY_LOADS || slots.len() > MOST_HELPER_VALUES {
             let b = &mut Builder::at(&mut copy.func, block);
-            saved.iter().map(|&(_, slot)| self.load(b, copy.layout, frame, slot, slot.ty)).collect()
+            slots.iter().map(|&slot| self.load(b, copy.layout, frame, slot, slot.ty)).collect()
         } else {
-            let helper = self.load_helper(copy.layout, saved);
-            let types: Vec<ValType> = saved.iter().map(|(_, slot)| slot.ty).collect();
+            let helper = self.load_helper(copy.layout, &slots);
+            let types: Vec<ValType> = slots.iter().map(|slot| slot.ty).collect();
             self.store.call(&mut Builder::at(&mut copy.func, block), helper, &[frame], &types)
         };
+        let is_reference = |slot: &Slot| matches!(slot.ty, ValType::Ref(_));
+        let (references, numbers): (Vec<_>, Vec<_>) =
+            slots.into_iter().zip(values).partition(|(slot, _)| is_reference(slot));
+        let references: FxHashMap<Slot, Value> = references.into_iter().collect();
         let b = &mut Builder::at(&mut copy.func, block);
-        for (&(variable, _), value) in saved.iter().zip(loaded) {
-            let value = of_type(b, value, b.func.value_type(variable));
+        for &(variable, slot) in copy.layout.points[group[0].index].iter().filter(|(_, slot)| is_reference(slot)) {
+            let value = of_type(b, references[&slot], b.func.value_type(variable));
             definitions.push(Definition { variable, block, value });
         }
-        block
+        (block, numbers.into_iter().collect())
     }
 
     /// Saves what a point of a group needs, where the group does, and leaves.
     pub(super) fn save_in_group(&mut self, copy: &mut Copy<'_>, point: &Point, block: Block) -> Result<(), Error> {
+        let slots = &copy.layout.groups[&point.group];
         let saving = match copy.saving.get(&point.group) {
             Some(&saving) => saving,
             None => {
-                let saved = &copy.layout.points[point.index];
+                let mut types = vec![ValType::I32];
+                // All points have the same references.
+                let own = &copy.layout.points[point.index];
+                types.extend(slots.iter().map(|slot| match slot.ty {
+                    ValType::Ref(_) => {
+                        let of_slot = own.iter().find(|(_, other)| other == slot);
+                        let &(value, _) = of_slot.expect("points of a group have the same references");
+                        copy.func.value_type(value)
+                    }
+                    ty => ty,
+                }));
                 let b = &mut Builder::at(&mut copy.func, block);
-                let saving = b.new_block(&[ValType::I32]);
+                let saving = b.new_block(&types);
                 b.switch_to(saving);
-                let args = b.block_params(saving).to_vec();
-                self.save_new(b, copy.layout, saved, SavedFrame::Next, args, true)?;
+                let params = b.block_params(saving).to_vec();
+                let saved: Vec<(Value, Slot)> = params[1..].iter().copied().zip(slots.iter().copied()).collect();
+                self.save_new(b, copy.layout, &saved, SavedFrame::Next, vec![params[0]], true)?;
                 self.leave_fast_copy(copy, saving)?;
                 copy.saving.insert(point.group, saving);
                 saving
             }
         };
+        let own: FxHashMap<Slot, Value> =
+            copy.layout.points[point.index].iter().map(|&(value, slot)| (slot, value)).collect();
         let b = &mut Builder::at(&mut copy.func, block);
-        let number = self.store.resume_function(b, point.first_slot);
-        b.jump(saving, &[number]);
+        let saving_params = b.block_params(saving);
+        let mut args = vec![self.store.resume_function(b, point.first_slot)];
+        for (slot, &param) in slots.iter().zip(&saving_params[1..]) {
+            args.push(match own.get(slot) {
+                Some(&value) => {
+                    b.func.source_locals[param] = b.func.source_locals[value];
+                    value
+                }
+                None => b.func.undefined(slot.ty),
+            });
+        }
+        b.jump(saving, &args);
         Ok(())
     }
 

@@ -130,6 +130,7 @@ impl Lowering<'_> {
             Some(depth) => b.setting_global(&point.catches, store.items.depth, depth),
             None => point.catches.clone(),
         };
+        let catches = self.catches_from_inside(b, catches);
         let run = b.new_block(&store.kind.running_types());
         let after = b.new_block(&[ValType::I32]);
         let check = b.new_block(&[ValType::I32]);

@@ -79,8 +79,13 @@ pub fn runtime_module(store: Store) -> Result<Module, Error> {
 
 /// Whether an import is the host's: its module, or its module and name, match a pattern.
 fn is_host_import(import: &Import, options: &Options) -> bool {
+    is_import_of(import, &options.host_imports)
+}
+
+/// Whether the module of an import, or its module and name, match a pattern.
+pub(super) fn is_import_of(import: &Import, patterns: &[String]) -> bool {
     let full = format!("{}.{}", import.module, import.name);
-    options.host_imports.iter().any(|pattern| matches(pattern, &import.module) || matches(pattern, &full))
+    patterns.iter().any(|pattern| matches(pattern, &import.module) || matches(pattern, &full))
 }
 
 /// Whether `text` matches a pattern in which `*` stands for anything.

@@ -1,8 +1,9 @@
 //! A body cut at its suspension points: every one ends its block.
 
 use super::dispatch::Order;
-use super::groups::{Sharing, group_points};
+use super::groups::{GroupSlots, Sharing, group_points, name_locals};
 use wasmfx_ir::analysis::{ControlFlowGraph, Liveness};
+use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::{Block, Func, Handler, Invoke, Terminator, Value};
 use wasmfx_ir::wasmparser::{Operator, ValType};
 
@@ -35,6 +36,8 @@ pub(super) struct Point {
     pub(super) tail: bool,
     /// What must be saved: live on some edge out of the point, and not cheaper to make again.
     pub(super) saved: Vec<Value>,
+    /// Which of its group's slots each of these is in, if it is in a group.
+    pub(super) slots: Vec<usize>,
     /// Its position among the points of the function.
     pub(super) index: usize,
     /// The points that share the code that saves have one number: the index of one of them.
@@ -52,13 +55,14 @@ impl Point {
     }
 }
 
-/// Cuts a body at the points that `treatment` finds. The blocks of points are left without terminator. The last result says whether points
-/// share.
+/// Cuts a body at the points that `treatment` finds. The blocks of points are left without terminator. The last result is what the points share,
+/// if they do. `locals` says which local emission would keep each value in, and is only looked at if they may.
 pub(super) fn split(
     func: &mut Func,
     sharing: Sharing,
+    locals: &SecondaryMap<Value, Option<u32>>,
     treatment: &mut dyn FnMut(&Operator<'static>, &[Handler]) -> Treatment,
-) -> (Vec<Point>, Liveness, Order, bool) {
+) -> (Vec<Point>, Liveness, Order, Option<GroupSlots>) {
     func.resolve_aliases();
     let mut points = Vec::new();
     let mut index = 0;
@@ -123,12 +127,15 @@ pub(super) fn split(
         saved.retain(|&value| !is_rematerialised(func, value));
         point.saved = saved;
     }
-    let share = group_points(func, &cfg, &mut points, sharing);
+    let groups = group_points(func, &cfg, &mut points, sharing, locals);
+    if groups.is_some() {
+        name_locals(func, locals);
+    }
     for point in &points {
         func.blocks[point.block].terminator = Terminator::Missing;
     }
     let order = Order::new(func, &cfg);
-    (points, liveness, order, share)
+    (points, liveness, order, groups)
 }
 
 fn new_point(
@@ -150,6 +157,7 @@ fn new_point(
         suspends,
         tail: false,
         saved: Vec::new(),
+        slots: Vec::new(),
         index: 0,
         group: 0,
         home: None,

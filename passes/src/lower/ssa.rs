@@ -110,6 +110,7 @@ pub(super) fn repair(func: &mut Func, definitions: &[Definition], undefining: &[
                     if is_join && needs[to] == Some(variable) {
                         needs[to] = None;
                         let param = func.add_block_param(to, ty);
+                        func.source_locals[param] = func.source_locals[variable];
                         joins[to].push((variable, param));
                         roots.push((dominators.depth(to), to));
                     }
@@ -217,6 +218,9 @@ impl Reaching {
     fn none(&mut self, func: &mut Func, variable: Value) -> Value {
         let ty = func.value_type(variable);
         *self.none.entry(ty).or_insert_with(|| {
+            if !matches!(ty, ValType::Ref(_)) {
+                return func.undefined(ty);
+            }
             let operator = zero_operator(ty)
                 .unwrap_or_else(|| panic!("lowering: no definition of {variable} reaches a use in a resumable copy"));
             func.append_value(func.entry, operator, &[], ty)

@@ -152,6 +152,7 @@ impl Lowering<'_> {
                     struct_type: 0,
                     fields: vec![reference],
                     points: Vec::new(),
+                    groups: rustc_hash::FxHashMap::default(),
                 };
                 (layout, vec![Slot { ty: reference, at: m.spare_offset() }])
             }
@@ -389,9 +390,8 @@ impl Lowering<'_> {
     }
 
     /// `(frame) -> values…`: loads what a frame holds. References leave their tables.
-    pub(super) fn load_helper(&mut self, layout: &Layout, values: &[(Value, Slot)]) -> u32 {
-        let slots: Vec<Slot> = values.iter().map(|&(_, slot)| slot).collect();
-        let key: SlotsKey = (layout.struct_type, slots);
+    pub(super) fn load_helper(&mut self, layout: &Layout, slots: &[Slot]) -> u32 {
+        let key: SlotsKey = (layout.struct_type, slots.to_vec());
         if let Some(&function) = self.load_helpers.get(&key) {
             return function;
         }

@@ -84,9 +84,12 @@ pub fn all() -> Vec<Transform> {
             optimise_at_level(wasm, level)
         }));
     }
-    rows.push(Transform::new("opt:O2:closed-world", "wasmfx-opt -O2 --closed-world", |wasm| {
-        optimise(wasm, "2", Options { closed_world: true, ..proved_options() })
-    }));
+    for level in ["2", "s"] {
+        let (name, help) = (format!("opt:O{level}:closed-world"), format!("wasmfx-opt -O{level} --closed-world"));
+        rows.push(Transform::new(name, help, move |wasm| {
+            optimise(wasm, level, Options { closed_world: true, ..proved_options() })
+        }));
+    }
     for (name, frames, multi_memory) in
         [("memory", Frames::Memory, true), ("memory-in-memory-0", Frames::Memory, false), ("gc", Frames::Gc, true)]
     {
@@ -94,9 +97,9 @@ pub fn all() -> Vec<Transform> {
         let options = move || lower::Options { store: frames.into(), multi_memory, ..lower::Options::default() };
         let lower = move |wasm: &[u8]| Ok(lower_binary(wasm, &options())?.0);
         let lower_to = move |copies, wasm: &[u8]| Ok(lower_binary(wasm, &lower::Options { copies, ..options() })?.0);
-        let lower_proved = move |wasm: &[u8]| {
+        let lower_proved = move |copies, wasm: &[u8]| {
             let mut module = parse_module(wasm, &ParseOptions::default())?;
-            lower_module(&mut module, &options())?;
+            lower_module(&mut module, &lower::Options { copies, ..options() })?;
             let proved = EncodeOptions { verify_emission: true, ..EncodeOptions::default() };
             Ok(encode_module_with(&module, &proved, &Parallel)?)
         };
@@ -107,8 +110,13 @@ pub fn all() -> Vec<Transform> {
             rows.push(Transform { stack_switching: false, shares_memory: !multi_memory, ..row });
         };
         add("", "", Box::new(lower));
-        add(":proved", ", each emitted body proved", Box::new(lower_proved));
+        add(":proved", ", each emitted body proved", Box::new(move |wasm| lower_proved(Copies::Auto, wasm)));
         add(":one-copy", ", functions are their own resumable copy", Box::new(move |wasm| lower_to(Copies::One, wasm)));
+        add(
+            ":one-copy:proved",
+            ", functions are their own resumable copy, each emitted body proved",
+            Box::new(move |wasm| lower_proved(Copies::One, wasm)),
+        );
         add(":two-copies", ", each function has a resumable copy", Box::new(move |wasm| lower_to(Copies::Two, wasm)));
         add(":O2-before", ", -O2 before", Box::new(move |wasm| lower(&optimise_at_level(wasm, "2")?)));
         add(":O2-after", ", -O2 after", Box::new(move |wasm| optimise(&lower(wasm)?, "2", Options::default())));

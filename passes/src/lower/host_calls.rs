@@ -1,0 +1,76 @@
+//! Calls of the host's functions, which may call back.
+//!
+//! What the host does meanwhile may end anyhow: a callback may trap in the middle of unwinding, or end with an exception many resumes deep, and the host may
+//! go on as if nothing had happened. So where control comes back from the host the runtime's globals are set to what they were. A small function does it,
+//! in the place of the import, so that nothing that calls the import or refers to it changes.
+
+use super::builder::Builder;
+use super::runtime::exception_type;
+use super::shared::is_import_of;
+use super::{Lowering, Options, Runtime};
+use wasmfx_ir::func::{Func, Handler, Value};
+use wasmfx_ir::module::{Body, FunctionId, Item};
+use wasmfx_ir::wasmparser::{Operator, ValType};
+
+impl Lowering<'_> {
+    /// Puts guards in the place of imported functions that may call back.
+    pub(super) fn guard_host_calls(&mut self) {
+        let exports_function = self.module.exports.iter().any(|export| matches!(export.item, Item::Function(_)));
+        if !exports_function && !self.analysis.crossing {
+            return;
+        }
+        let never_call_back = Options::default().host_imports;
+        for position in 0..self.module.imports.len() {
+            let import = &self.module.imports[position];
+            let Item::Function(function) = import.item else { continue };
+            let is_hosts = self.options.runtime == Runtime::Closed || is_import_of(import, &self.options.host_imports);
+            if !is_hosts || is_import_of(import, &never_call_back) {
+                continue;
+            }
+            let own = self.module.functions[function].clone();
+            let to = self.module.functions.push(own);
+            self.module.imports[position].item = Item::Function(to);
+            let body = self.guard(function, to);
+            let name = self.name_of(to);
+            let guard = &mut self.module.functions[function];
+            guard.body = Body::Lifted(Box::new(body));
+            guard.name = Some(format!("{name}.guard"));
+            guard.local_names.clear();
+            guard.label_names.clear();
+        }
+    }
+
+    /// Calls an import, and sets the runtime's globals to what they were: nothing was being unwound.
+    fn guard(&mut self, function: FunctionId, to: FunctionId) -> Func {
+        let ty = self.module.functions[function].ty;
+        let params = self.lowered_types(&self.original_params(ty));
+        let results = self.lowered_types(&self.original_results(ty));
+        let mut func = Func::new(ty, &params, &results);
+        let args = func.blocks[func.entry].params.clone();
+        let b = &mut Builder::new(&mut func);
+        let depth = self.store.items.markers.then(|| b.global(self.store.items.depth, ValType::I32));
+        let catches = match self.store.items.exception {
+            Some(_) => vec![Handler::CatchAllRef { block: b.new_block(&[exception_type(false)]) }],
+            None => Vec::new(),
+        };
+        let values = b.call(Operator::Call { function_index: to.as_u32() }, &args, &results, &catches);
+        self.back_from_host(b, depth);
+        b.ret(&values);
+        if let Some(Handler::CatchAllRef { block }) = catches.first() {
+            b.switch_to(*block);
+            let exception = b.block_params(*block)[0];
+            self.back_from_host(b, depth);
+            b.invoke(Operator::ThrowRef, &[exception], None, &[]);
+        }
+        func
+    }
+
+    fn back_from_host(&self, b: &mut Builder<'_>, depth: Option<Value>) {
+        let zero = b.i32(0);
+        b.set_global(self.store.items.unwinding, zero);
+        if let Some(depth) = depth {
+            b.set_global(self.store.items.depth, depth);
+        }
+        self.back_to_host(b);
+    }
+}
