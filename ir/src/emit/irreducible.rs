@@ -59,11 +59,11 @@ fn add_dispatch(graph: &mut Graph, dominance: &Dominance, component: &[NodeId], 
         .iter()
         .copied()
         .filter(|&node| {
-            dominance
-                .in_edges
-                .of(node)
-                .iter()
-                .any(|&edge| dominance.is_reachable(graph.edges[edge as usize].from) && enters(graph, edge))
+            dominance.in_edges.of(node).iter().any(|&edge| {
+                // What closes a loop of one entry may come from a node that is in no cycle without that edge.
+                let from = graph.edges[edge as usize].from;
+                dominance.is_reachable(from) && enters(graph, edge) && !dominance.is_back_edge(graph, edge)
+            })
         })
         .collect();
     entries.sort_unstable_by_key(|&node| (graph.nodes[node as usize].key, node));

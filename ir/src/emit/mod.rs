@@ -16,6 +16,7 @@
 mod body;
 mod defaults;
 mod dominance;
+mod far_uses;
 mod graph;
 mod irreducible;
 mod locals;

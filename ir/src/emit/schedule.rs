@@ -12,6 +12,7 @@
 //!
 //! There is no recursion: work that remains is on an explicit stack.
 
+use super::far_uses::far_uses;
 use super::graph::{EdgeId, Exit, Graph, NONE, NodeId, Origin, index_u32};
 use super::options::Options;
 use super::structure::{FrameId, FrameKind, Item, Structure};
@@ -128,6 +129,8 @@ struct Scheduler<'a> {
     /// Uses that were not made yet.
     remaining: Vec<u32>,
     has_local: Vec<bool>,
+    /// Values that are kept in a local from their definition on, if there are any.
+    is_far: Vec<bool>,
     /// Instructions that were made.
     is_made: Vec<bool>,
     /// Nodes whose parameters on the stack were taken from there.
@@ -146,6 +149,8 @@ pub(super) fn schedule(func: &Func, graph: &Graph, structure: &Structure, option
         }
     }
     let end = index_u32(structure.items.len());
+    let is_far = far_uses(func, graph, &structure.dominance);
+    let has_local = if is_far.is_empty() { vec![false; graph.value_count()] } else { is_far.clone() };
     let mut scheduler = Scheduler {
         func,
         graph,
@@ -157,7 +162,8 @@ pub(super) fn schedule(func: &Func, graph: &Graph, structure: &Structure, option
         code: Vec::with_capacity(structure.items.len() * 2),
         copies: Vec::new(),
         remaining: graph.uses.clone(),
-        has_local: vec![false; graph.value_count()],
+        has_local,
+        is_far,
         is_made: vec![false; func.inst_count()],
         is_start_made: vec![false; graph.nodes.len()],
         stack_param: vec![None; graph.nodes.len()],
@@ -422,7 +428,7 @@ impl Scheduler<'_> {
     fn operand(&mut self, value: Value, left: u32, copy: u32) {
         let remaining = &mut self.remaining[value.index()];
         *remaining = remaining.checked_sub(1).expect("emission: a value is used more often than was counted");
-        let is_first = *remaining == 0;
+        let is_first = *remaining == 0 && !self.is_far.get(value.index()).is_some_and(|&is_far| is_far);
         let is_used_from_stack = match self.graph.origin(self.func, value) {
             Origin::I32Const(constant) => {
                 self.code.push(Code::I32Const(constant));

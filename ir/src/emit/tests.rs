@@ -195,6 +195,38 @@ fn a_cycle_with_two_entries_gets_a_dispatch() {
     assert_eq!(arithmetic.count() + 1, instructions, "no code is duplicated");
 }
 
+/// A cycle with two entries, and inside of it a loop that stands before what is computed in front of it and used behind it.
+#[test]
+fn what_is_used_before_it_stands_in_the_code_is_kept_in_a_local() {
+    let module = parse(
+        "(module (import \"\" \"\" (func (result i32))) (func (param i32) (result i32) (drop (call 0)) (local.get 0)))",
+    );
+    let mut func = Func::new(TypeId::from_u32(1), &[ValType::I32], &[ValType::I32]);
+    let param = func.blocks[func.entry].params[0];
+    let [head, inner, behind, round, before, end] = std::array::from_fn(|_| func.add_block());
+    let call =
+        |func: &mut Func, block| func.append_value(block, Operator::Call { function_index: 0 }, &[], ValType::I32);
+    let branch = |condition, to, or| Terminator::Branch {
+        condition,
+        then_target: BlockCall::new(to),
+        else_target: BlockCall::new(or),
+        likely: None,
+    };
+    func.blocks[func.entry].terminator = branch(param, head, before);
+    let decided = call(&mut func, head);
+    func.blocks[head].terminator = branch(decided, before, end);
+    let value = call(&mut func, before);
+    func.blocks[before].terminator = Terminator::Jump(BlockCall::new(inner));
+    let decided = call(&mut func, inner);
+    func.blocks[inner].terminator = branch(decided, behind, round);
+    call(&mut func, round);
+    func.blocks[round].terminator = Terminator::Jump(BlockCall::new(inner));
+    func.blocks[behind].terminator = branch(value, head, end);
+    func.blocks[end].terminator = Terminator::Return([param].into_iter().collect());
+    let body = emit_with(&mut func, &module, &Options::default());
+    crate::check::check_emission(&func, &body, &module).unwrap();
+}
+
 #[test]
 fn a_hundred_thousand_nested_blocks_are_no_problem() {
     let depth = 100_000;

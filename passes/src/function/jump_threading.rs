@@ -11,6 +11,7 @@ use crate::function::private_values::blocks_with_private_values;
 use crate::function::simplify::{Constant, fold};
 use crate::options::{OptimizeLevel, ShrinkLevel};
 use crate::pass_table::Changed;
+use rustc_hash::FxHashMap;
 use wasmfx_ir::analysis::ControlFlowGraph;
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::{BlockCall, Terminator, ValueDefinition, ValueVec};
@@ -91,17 +92,16 @@ fn next_hop(func: &Func, may_pass: &SecondaryMap<Block, bool>, from: Block, call
         return None;
     }
     let data = &func.blocks[call.block];
-    let substitute = |value: Value| match func.definition(value) {
-        ValueDefinition::Parameter(block) if block == call.block => {
-            let position = data.params.iter().position(|&param| param == value)?;
-            Some(call.args[position])
-        }
+    let substitute = |arguments: &FxHashMap<Value, Value>, value: Value| match func.definition(value) {
+        ValueDefinition::Parameter(block) if block == call.block => arguments.get(&value).copied(),
         // What the block itself computes is not there on the other way.
         ValueDefinition::Result(inst) if data.insts.contains(&inst) => None,
         _ => Some(value),
     };
     let lead = |target: &BlockCall| -> Option<BlockCall> {
-        let args: Option<ValueVec> = target.args.iter().map(|&argument| substitute(argument)).collect();
+        // Blocks may have many parameters, and hand on all of them.
+        let arguments: FxHashMap<Value, Value> = data.params.iter().copied().zip(call.args.iter().copied()).collect();
+        let args: Option<ValueVec> = target.args.iter().map(|&argument| substitute(&arguments, argument)).collect();
         Some(BlockCall { block: target.block, args: args? })
     };
     match &data.terminator {

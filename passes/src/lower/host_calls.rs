@@ -2,7 +2,7 @@
 //!
 //! What the host does meanwhile may end anyhow: a callback may trap in the middle of unwinding, or end with an exception many resumes deep, and the host may
 //! go on as if nothing had happened. So where control comes back from the host the runtime's globals are set to what they were. A small function does it,
-//! in the place of the import, so that nothing that calls the import or refers to it changes.
+//! in the place of the import, so that nothing that calls the import or refers to it changes. (A tail call of the import takes stack space for it.)
 
 use super::builder::Builder;
 use super::runtime::exception_type;
