@@ -636,7 +636,7 @@ impl Lowering<'_> {
             self.add_start()?;
         }
         self.put_entries_in_place()?;
-        self.guard_host_calls();
+        self.guard_host_calls()?;
         let slots = std::mem::take(&mut self.resume_slots);
         if !self.store.kind.can_name(slots.len()) {
             return Err(Error::internal(format!("lowering: frames cannot name {} resume functions", slots.len())));

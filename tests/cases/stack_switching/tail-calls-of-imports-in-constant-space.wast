@@ -1,0 +1,26 @@
+;;! also = "everything"
+;; Outside of continuations, a million tail calls between two modules: what stands in front of an import, as it may call back, is not in their way.
+(module $A
+  (table $t (export "t") 1 funcref)
+  (type $f (func (param i32) (result i32)))
+  (func (export "pong") (param i32) (result i32)
+    (if (i32.eqz (local.get 0)) (then (return (i32.const 42))))
+    (return_call_indirect $t (type $f) (i32.sub (local.get 0) (i32.const 1)) (i32.const 0))))
+(register "A")
+(module
+  (type $ft (func (param i32) (result i32)))
+  (type $gt (func (param i64) (result i32))) (type $gk (cont $gt)) (type $rk (cont $ft))
+  (import "A" "t" (table 1 funcref))
+  (import "A" "pong" (func $pong (type $ft)))
+  (tag $y (result i32))
+  (elem (table 0) (i32.const 0) func $ping)
+  (elem declare func $suspends)
+  (func $ping (type $ft) (return_call $pong (local.get 0)))
+  (func $suspends (type $gt) (suspend $y))
+  (func (export "go") (param i32) (result i32) (return_call $ping (local.get 0)))
+  (func (export "suspend") (result i32)
+    (block $on (result (ref $rk)) (return (resume $gk (on $y $on) (i64.const 3) (cont.new $gk (ref.func $suspends)))))
+    (drop) (i32.const 7)))
+(assert_return (invoke "go" (i32.const 10)) (i32.const 42))
+(assert_return (invoke "go" (i32.const 1000000)) (i32.const 42))
+(assert_return (invoke "suspend") (i32.const 7))
