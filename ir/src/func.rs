@@ -500,6 +500,11 @@ impl Func {
         self.values.push(ValueData { ty: ty.into(), definition: ValueDefinition::Undefined.pack() })
     }
 
+    /// The values that may be anything.
+    pub fn undefined_values(&self) -> impl Iterator<Item = Value> {
+        self.value_ids().filter(|&value| self.is_undefined(value))
+    }
+
     /// Whether a value may be anything.
     #[inline]
     pub fn is_undefined(&self, value: Value) -> bool {

@@ -5,6 +5,7 @@
 
 use crate::entity::{Entity, PrimaryMap};
 use crate::func::Func;
+use crate::references::IndexSpace;
 use rustc_hash::FxHashMap;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -270,6 +271,16 @@ pub struct LazyBody {
     pub renumbering: Option<Arc<Renumbering>>,
     /// Why the body cannot be lifted (legacy exception handling, say): it stays bytes for good.
     pub opaque: Option<OpaqueReason>,
+}
+
+impl LazyBody {
+    /// The id, as a number, that a number in the bytes stands for; `None` for some numbers that an invalid body may have.
+    pub fn id(&self, space: IndexSpace, number: u32) -> Option<u32> {
+        match &self.renumbering {
+            None => Some(number),
+            Some(renumbering) => renumbering.get(space, number),
+        }
+    }
 }
 
 /// From the numbers in a lazy body's bytes to the ids of the module that it is in now; one vector a kind, indexed by the old number.

@@ -74,6 +74,19 @@ impl Index<OperatorId> for OperatorPool {
     }
 }
 
+/// The constant that is the default value of a type (specification, "Values"), if it has one: zero or null.
+pub fn default_operator(ty: ValType) -> Option<Operator<'static>> {
+    Some(match ty {
+        ValType::I32 => Operator::I32Const { value: 0 },
+        ValType::I64 => Operator::I64Const { value: 0 },
+        ValType::F32 => Operator::F32Const { value: 0f32.into() },
+        ValType::F64 => Operator::F64Const { value: 0f64.into() },
+        ValType::V128 => Operator::V128Const { value: 0i128.into() },
+        ValType::Ref(reference) if reference.is_nullable() => Operator::RefNull { hty: reference.heap_type() },
+        ValType::Ref(_) => return None,
+    })
+}
+
 /// A field of an operator.
 trait Immediate {
     /// The same without a borrow of the bytes that it was read from.

@@ -1,6 +1,9 @@
 //! Host functions that call back, and go on whatever came of it: nothing of a callback is left in the continuation that called the host.
 
-use wasmfx::lowering::{CopiesArgument, Frames, LoweringArguments, LoweringDetails, lower_binary};
+use wasmfx::lowering::{
+    CopiesArgument, Frames, LoweringArguments, LoweringDetails, World, lower_binary, runtime_binary,
+};
+use wasmfx_passes::lower::RUNTIME_MODULE;
 use wasmfx_tests::differential::run::{EngineOptions, engine};
 use wasmtime::{Caller, Linker, Module, Store};
 
@@ -19,8 +22,17 @@ const CALLBACKS: &str = r#"(module
     (func $body (type $ft)
         (call $callback (local.get 0))
         (i32.add (call $maybe (i32.const 0)) (call $nest (i32.const 1000003))))
-    (elem declare func $body $nest)
+    (elem declare func $body $maybe $nest)
     (func (export "nothing"))
+    ;; Each suspension is resumed with 2.
+    (func (export "suspend") (param i32) (result i32) (local $k (ref null $ct))
+        (local.set $k (cont.new $ct (ref.func $maybe)))
+        (loop $again
+            (block $on (result i32 (ref $ct))
+                (return (resume $ct (on $y $on) (local.get 0) (local.get $k))))
+            (local.set $k) (local.set 0)
+            (br $again))
+        (unreachable))
     (func (export "unhandled") (drop (call $maybe (i32.const 5))))
     (func (export "trap deep inside of resumes") (drop (call $nest (i32.const 600))))
     (func (export "go") (param i32) (result i32)
@@ -56,5 +68,26 @@ fn what_a_callback_that_traps_leaves_behind_is_forgotten() {
             }
             assert_eq!(*store.data(), 2, "{frames:?} {copies:?}: two of the callbacks trap");
         }
+    }
+}
+
+/// A pattern for the imports of the host that stands for the runtime's too.
+#[test]
+fn the_runtime_is_not_the_hosts_whatever_the_patterns_say() {
+    let binary = wat::parse_str(CALLBACKS).unwrap();
+    for frames in [Frames::Memory, Frames::Gc] {
+        let details = LoweringDetails { host_import: vec!["*".to_owned()], ..LoweringDetails::default() };
+        let arguments = LoweringArguments { frames, runtime: World::Shared, details };
+        let (lowered, _) = lower_binary(&binary, &arguments.options()).unwrap();
+        let engine = engine(EngineOptions { stack_switching: false, ..EngineOptions::default() }).unwrap();
+        let mut store = Store::new(&engine, 0);
+        store.set_epoch_deadline(1_000_000);
+        let runtime = Module::new(&engine, runtime_binary(frames).unwrap()).unwrap();
+        let mut linker: Linker<u32> = Linker::new(&engine);
+        linker.func_wrap("host", "callback", |_: i32| ()).unwrap();
+        linker.module(&mut store, RUNTIME_MODULE, &runtime).unwrap();
+        let instance = linker.instantiate(&mut store, &Module::new(&engine, lowered).unwrap()).unwrap();
+        let go = instance.get_typed_func::<i32, i32>(&mut store, "suspend").unwrap();
+        assert_eq!(go.call(&mut store, 5).unwrap(), 5 * 2 + 1234, "{frames:?}");
     }
 }

@@ -147,7 +147,7 @@ fn a_promise_about_nobody_or_about_a_suspending_function_is_refused() {
     assert!(message(details(&[], &["a*"])).contains("$ask"));
 }
 
-/// Two continuations below, an exception leaves a function that was promised not to suspend many resumes deep, and is caught by what goes on to resume.
+/// An exception leaves a function that was promised not to suspend, from many resumes deep, and is caught by what goes on to resume.
 #[test]
 fn an_exception_out_of_a_promise_leaves_no_nesting_behind() {
     let text = "(module

@@ -37,7 +37,8 @@ impl DefinitionBlocks {
     }
 }
 
-/// Which blocks use each value that another block defines (undefined ones are nowhere to be had from): the value first, ascending, and each pair once. So one value can be walked at a time.
+/// Which blocks use each value that another block defines: the value first, ascending, and each pair once. So one value can be walked at a time.
+/// Undefined values are not among them, since no block defines them.
 pub fn uses_elsewhere(func: &Func, cfg: &ControlFlowGraph, definitions: &DefinitionBlocks) -> Vec<(Value, Block)> {
     let mut uses: Vec<(Value, Block)> = Vec::new();
     for &block in cfg.reverse_postorder() {

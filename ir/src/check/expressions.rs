@@ -2,7 +2,7 @@
 
 use super::function::Facts;
 use crate::effects::Effects;
-use crate::entity::{Entity, SecondaryMap};
+use crate::entity::SecondaryMap;
 use crate::func::{Block, Func, OperatorId, Value};
 use crate::opcode::Opcode;
 use crate::operator::OperatorPool;
@@ -110,7 +110,7 @@ impl Expressions {
             operators: func.operators.clone(),
             renamed: FxHashMap::default(),
         };
-        for value in (0..func.value_count()).map(Value::from_index).filter(|&value| func.is_undefined(value)) {
+        for value in func.undefined_values() {
             this.of_value[value] = this.intern(Node::Name(value), Blocks::none(), false);
         }
         // A parameter that only one edge gives an argument to is that argument.
@@ -432,17 +432,4 @@ impl Expressions {
         let operator = self.operators.find(&operator)?;
         self.by_node.get(&Node::Pure { operator, result: 0, operands: operands.clone() }).copied()
     }
-}
-
-/// The constant that a local of this type starts with, if it has one.
-pub(super) fn initial_value(ty: ValType) -> Option<Operator<'static>> {
-    Some(match ty {
-        ValType::I32 => Operator::I32Const { value: 0 },
-        ValType::I64 => Operator::I64Const { value: 0 },
-        ValType::F32 => Operator::F32Const { value: 0.0f32.into() },
-        ValType::F64 => Operator::F64Const { value: 0.0f64.into() },
-        ValType::V128 => Operator::V128Const { value: 0i128.into() },
-        ValType::Ref(reference) if reference.is_nullable() => Operator::RefNull { hty: reference.heap_type() },
-        ValType::Ref(_) => return None,
-    })
 }

@@ -149,18 +149,17 @@ impl<'a> Function<'a> {
 
     /// Finds where each block leads. Says whether that is news.
     fn find_ways(&mut self, expressions: &Expressions) -> bool {
-        let this = self;
         let mut is_news = false;
         // What follows a block is known before the block, except around loops.
-        for index in (0..this.facts.cfg.reverse_postorder().len()).rev() {
-            let block = this.facts.cfg.reverse_postorder()[index];
-            if this.only_way[block] != OnlyWay::None {
+        for index in (0..self.facts.cfg.reverse_postorder().len()).rev() {
+            let block = self.facts.cfg.reverse_postorder()[index];
+            if self.only_way[block] != OnlyWay::None {
                 continue;
             }
             let mut may_be_made = false;
-            let way = this.find_only_way(block, expressions, &mut may_be_made);
-            is_news |= this.only_way[block] != way;
-            (this.only_way[block], this.may_be_made[block]) = (way, may_be_made);
+            let way = self.find_only_way(block, expressions, &mut may_be_made);
+            is_news |= self.only_way[block] != way;
+            (self.only_way[block], self.may_be_made[block]) = (way, may_be_made);
         }
         is_news
     }

@@ -22,6 +22,9 @@
 //!   the one that enters a loop with several entries: on a constant it leads one way, else both ways, and the function stands still.
 //! * a return, tail call, throw or resume must be the terminator, with equal operands, and with equal handlers in equal order.
 //!
+//! What may be anything ([`Func::undefined`]) is whatever a place holds, so where it meets something known, that is what is known. What a choice without
+//! difference looks at may be left out of the code or not; if a proof that waits for it fails, one that does not is tried.
+//!
 //! States that meet at a label with the same position are intersected, until nothing changes (Rideau and Leroy, "Validating Register Allocation
 //! and Spilling", CC 2010, and regalloc2's checker do the same for machine code). Every path of the emitted code is covered; every
 //! effect, condition and result along it was shown to be the function's; and the code cannot go round for ever while the function stands still. So by

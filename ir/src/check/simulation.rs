@@ -1,14 +1,15 @@
 //! The symbolic execution of emitted code along with the function.
 
 use super::CheckError;
-use super::expressions::{Expression, Expressions, initial_value};
+use super::expressions::{Expression, Expressions};
 use super::frames::{FrameId, FrameKind, Frames};
 use super::function::{Facts, Function, Position};
 use super::state::{Known, State, only};
 use crate::effects::EffectsEnvironment;
 use crate::emit::{CodeItem, EmittedBody};
-use crate::entity::{Entity, SecondaryMap};
+use crate::entity::SecondaryMap;
 use crate::func::{Block, BlockCall, Func, Value};
+use crate::operator::default_operator;
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 use smallvec::SmallVec;
@@ -125,11 +126,10 @@ impl<'a> Simulation<'a> {
         }
         for &(count, ty) in &self.body.locals {
             // Locals start as zero or null, which the function has as a constant.
-            let initial = initial_value(ty).map_or_else(Known::new, |value| only(self.expressions.constant(value)));
+            let initial = default_operator(ty).map_or_else(Known::new, |value| only(self.expressions.constant(value)));
             locals.extend((0..count).map(|_| initial.clone()));
         }
-        let undefined = (0..func.value_count()).map(Value::from_index).filter(|&value| func.is_undefined(value));
-        let undefined = undefined.map(|value| self.expressions.of(func, value));
+        let undefined = func.undefined_values().map(|value| self.expressions.of(func, value));
         let mut thread = Thread {
             at: 0,
             frame: 0,

@@ -3,7 +3,7 @@
 //! | stage | file |
 //! |---|---|
 //! | 1. dead code and parameters, a graph of emission's own | `graph` |
-//! | 2. one entry for every loop | `irreducible`, `dominance` |
+//! | 2. one entry for every loop | `irreducible`, `dominance`, `far_uses` |
 //! | constants that several edges give are stored once | `defaults` |
 //! | 3. dominator tree to nested blocks, loops and ifs, with symbolic labels | `structure` |
 //! | 4., 5. operands onto the operand stack, constants by price | `schedule` |
@@ -35,6 +35,7 @@ pub use options::Options;
 use crate::effects::EffectsEnvironment;
 use crate::entity::{Entity, SecondaryMap};
 use crate::func::{Func, Value};
+use crate::operator::default_operator;
 use wasmparser::{Operator, ValType};
 
 /// Emits a function.
@@ -91,9 +92,9 @@ fn assign_locals(func: &Func, environment: &impl EffectsEnvironment, options: &O
 /// Where an undefined value is an operand it is zero.
 fn intern_zeros(func: &mut Func) {
     let mut types: Vec<ValType> = Vec::new();
-    for value in (0..func.value_count()).map(Value::from_index) {
-        if func.is_undefined(value) && !types.contains(&func.value_type(value)) {
-            types.push(func.value_type(value));
+    for ty in func.undefined_values().map(|value| func.value_type(value)) {
+        if !types.contains(&ty) {
+            types.push(ty);
         }
     }
     for ty in types {
@@ -102,12 +103,5 @@ fn intern_zeros(func: &mut Func) {
 }
 
 fn zero_operator(ty: ValType) -> Operator<'static> {
-    match ty {
-        ValType::I32 => Operator::I32Const { value: 0 },
-        ValType::I64 => Operator::I64Const { value: 0 },
-        ValType::F32 => Operator::F32Const { value: 0.0.into() },
-        ValType::F64 => Operator::F64Const { value: 0.0.into() },
-        ValType::V128 => Operator::V128Const { value: 0i128.into() },
-        ValType::Ref(_) => unreachable!("no reference is undefined"),
-    }
+    default_operator(ty).expect("no reference is undefined")
 }

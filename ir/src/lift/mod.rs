@@ -15,6 +15,7 @@ mod parameters;
 #[cfg(test)]
 mod tests;
 
+use crate::entity::Entity;
 use crate::func::Func;
 use crate::module::{LazyBody, OpaqueReason, Renumbering, TypeId};
 use crate::references::IndexSpace;
@@ -119,16 +120,23 @@ impl Renumbering {
     /// # Panics
     /// If there was no such number.
     pub fn map(&self, space: IndexSpace, number: u32) -> u32 {
-        let index = number as usize;
+        self.get(space, number).unwrap_or_else(|| panic!("number {number} of {space:?} was never renumbered"))
+    }
+
+    /// The same, if there was such a number.
+    pub fn get(&self, space: IndexSpace, number: u32) -> Option<u32> {
+        fn id<E: Entity>(ids: &[E], number: u32) -> Option<u32> {
+            ids.get(number as usize).map(|id| id.index() as u32)
+        }
         match space {
-            IndexSpace::Type => self.types[index].as_u32(),
-            IndexSpace::Function => self.functions[index].as_u32(),
-            IndexSpace::Table => self.tables[index].as_u32(),
-            IndexSpace::Memory => self.memories[index].as_u32(),
-            IndexSpace::Global => self.globals[index].as_u32(),
-            IndexSpace::Tag => self.tags[index].as_u32(),
-            IndexSpace::Element => self.elements[index].as_u32(),
-            IndexSpace::Data => self.data[index].as_u32(),
+            IndexSpace::Type => id(&self.types, number),
+            IndexSpace::Function => id(&self.functions, number),
+            IndexSpace::Table => id(&self.tables, number),
+            IndexSpace::Memory => id(&self.memories, number),
+            IndexSpace::Global => id(&self.globals, number),
+            IndexSpace::Tag => id(&self.tags, number),
+            IndexSpace::Element => id(&self.elements, number),
+            IndexSpace::Data => id(&self.data, number),
         }
     }
 }

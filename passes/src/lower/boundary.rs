@@ -238,28 +238,20 @@ impl Lowering<'_> {
     }
 
     /// Puts the entries in the place of their functions, so that every reference that there is, and every export, is one to the entry. The functions
-    /// move, and with them the direct calls.
-    pub(super) fn put_entries_in_place(&mut self) -> Result<(), Error> {
-        let Some(boundary) = self.boundary else { return Ok(()) };
-        let entered = self.analysis.entered_by_reference();
+    /// move, and with them the direct calls. Says where to.
+    pub(super) fn put_entries_in_place(&mut self) -> Result<SecondaryMap<FunctionId, Option<FunctionId>>, Error> {
         let mut moved: SecondaryMap<FunctionId, Option<FunctionId>> = SecondaryMap::new();
+        let Some(boundary) = self.boundary else { return Ok(moved) };
+        let entered = self.analysis.entered_by_reference();
         let mut entries = Vec::new();
         let imports: FxHashMap<Item, usize> =
             self.module.imports.iter().enumerate().map(|(position, import)| (import.item, position)).collect();
         for &function in &entered {
-            let own = self.module.functions[function].clone();
             let barrier = match self.analysis.escapes[function].is_empty() {
                 true => None,
                 false => Some(self.host_entry(function)?),
             };
-            if matches!(own.body, Body::Import)
-                && let Some(&position) = imports.get(&Item::Function(function))
-            {
-                self.module.imports[position].item = Item::Function(FunctionId::from_u32(
-                    u32::try_from(self.module.functions.len()).expect("functions are numbered by u32"),
-                ));
-            }
-            let to = self.module.functions.push(own);
+            let to = self.move_away(function, imports.get(&Item::Function(function)).copied());
             moved[function] = Some(to);
             entries.push((function, to, barrier));
         }
@@ -276,15 +268,31 @@ impl Lowering<'_> {
         }
         for (function, to, barrier) in entries {
             let body = self.crossing_entry(function, to, barrier, boundary);
-            let name = self.name_of(to);
-            let entry = &mut self.module.functions[function];
-            entry.body = Body::Lifted(Box::new(body));
-            entry.name = Some(format!("{name}.reference"));
-            entry.local_names.clear();
-            entry.label_names.clear();
+            self.stand_in(function, to, body, "reference");
             self.report.moved(function, to);
         }
-        Ok(())
+        Ok(moved)
+    }
+
+    /// Makes room for something in the place of a function, so that all that refers to it refers to that: the function, and the import that it is (given
+    /// by its position), get another number.
+    pub(super) fn move_away(&mut self, function: FunctionId, import: Option<usize>) -> FunctionId {
+        let own = self.module.functions[function].clone();
+        let to = self.module.functions.push(own);
+        if let Some(position) = import {
+            self.module.imports[position].item = Item::Function(to);
+        }
+        to
+    }
+
+    /// Puts a body in the place of a function that was moved.
+    pub(super) fn stand_in(&mut self, function: FunctionId, to: FunctionId, body: Func, what: &str) {
+        let name = self.name_of(to);
+        let data = &mut self.module.functions[function];
+        data.body = Body::Lifted(Box::new(body));
+        data.name = Some(format!("{name}.{what}"));
+        data.local_names.clear();
+        data.label_names.clear();
     }
 
     fn crossing_entry(

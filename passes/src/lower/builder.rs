@@ -262,19 +262,6 @@ impl<'f> Builder<'f> {
     }
 }
 
-/// A type's constant zero or null; `None` for a non-nullable reference.
-pub(super) fn zero_operator(ty: ValType) -> Option<Operator<'static>> {
-    Some(match ty {
-        ValType::I32 => Operator::I32Const { value: 0 },
-        ValType::I64 => Operator::I64Const { value: 0 },
-        ValType::F32 => Operator::F32Const { value: 0.0.into() },
-        ValType::F64 => Operator::F64Const { value: 0.0.into() },
-        ValType::V128 => Operator::V128Const { value: wasmparser::V128::from(0i128) },
-        ValType::Ref(reference) if reference.is_nullable() => Operator::RefNull { hty: reference.heap_type() },
-        ValType::Ref(_) => return None,
-    })
-}
-
 /// Builds instructions that are to go before another one, and some value. They are built in a block that nothing leads to.
 pub(super) fn build_before<T>(func: &mut Func, build: impl FnOnce(&mut Builder<'_>) -> T) -> (Vec<Inst>, T) {
     let block = func.add_block();

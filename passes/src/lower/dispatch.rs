@@ -5,12 +5,13 @@
 //! blocks stays as it is. Emission would find such a block by itself, but only after each value was given one name for each entry. Here, before the
 //! repair of static single assignment, the new block is where all versions of a variable meet, so that they can share one local.
 
-use super::builder::{Builder, zero_operator};
+use super::builder::Builder;
 use super::ssa::Definition;
 use rustc_hash::{FxHashMap, FxHashSet};
 use wasmfx_ir::analysis::{ControlFlowGraph, DominatorTree, strongly_connected_components};
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::{Block, BlockCall, Func, Terminator, Value};
+use wasmfx_ir::operator::default_operator;
 use wasmfx_ir::wasmparser::{Operator, ValType};
 
 /// Positions of blocks, so that an edge of the original leads to a greater one unless it closes a loop.
@@ -64,7 +65,7 @@ pub(super) fn dispatch_at_headers(
     loading: &FxHashSet<Block>,
 ) -> Vec<Block> {
     let mut undefining = Vec::new();
-    let is_defaultable = |func: &Func, value: Value| zero_operator(func.value_type(value)).is_some();
+    let is_defaultable = |func: &Func, value: Value| default_operator(func.value_type(value)).is_some();
     if !definitions.iter().all(|definition| is_defaultable(func, definition.variable)) {
         return undefining;
     }

@@ -1,6 +1,5 @@
 //! Values that nobody looks at: what a function returns while it is being unwound.
 
-use super::builder::zero_operator;
 use super::setup::add_struct;
 use super::store::Kind;
 use super::types::function_type;
@@ -8,6 +7,7 @@ use super::{Error, Lowering};
 use indexmap::IndexSet;
 use wasmfx_ir::func::{Func, Terminator};
 use wasmfx_ir::module::{ConstExpr, FunctionId, Global, Origin, TypeId};
+use wasmfx_ir::operator::default_operator;
 use wasmfx_ir::wasmparser::{
     AbstractHeapType, CompositeInnerType, GlobalType, HeapType, Operator, RefType, StorageType, ValType,
 };
@@ -51,7 +51,7 @@ impl Lowering<'_> {
             return Vec::new();
         };
         let without_zero = |field: StorageType| match field {
-            StorageType::Val(ty) => zero_operator(ty).is_none().then_some(ty),
+            StorageType::Val(ty) => default_operator(ty).is_none().then_some(ty),
             StorageType::I8 | StorageType::I16 => None,
         };
         fields.fields.iter().filter_map(|field| without_zero(field.element_type)).collect()
@@ -72,9 +72,8 @@ impl Lowering<'_> {
                 }
                 CompositeInnerType::Struct(fields) => {
                     let value = |field: StorageType| match field {
-                        StorageType::Val(ty) => {
-                            zero_operator(ty).unwrap_or_else(|| Operator::GlobalGet { global_index: self.dummies[&ty] })
-                        }
+                        StorageType::Val(ty) => default_operator(ty)
+                            .unwrap_or_else(|| Operator::GlobalGet { global_index: self.dummies[&ty] }),
                         StorageType::I8 | StorageType::I16 => Operator::I32Const { value: 0 },
                     };
                     let mut operators: Vec<Operator<'static>> =

@@ -3,24 +3,28 @@
 //! What the host does meanwhile may end anyhow: a callback may trap in the middle of unwinding, or end with an exception many resumes deep, and the host may
 //! go on as if nothing had happened. So where control comes back from the host the runtime's globals are set to what they were. A small function does it,
 //! in the place of the import, so that nothing that calls the import or refers to it changes. A tail call outside of continuations goes past it, so
-//! that it takes no stack space: nothing that was set is looked at there. (One inside, or in a module where references cross, does take some.)
+//! that it takes no stack space: nothing that was set is looked at there. (One inside does take some.)
 
 use super::builder::Builder;
 use super::runtime::exception_type;
-use super::shared::is_import_of;
+use super::shared::{RUNTIME_MODULE, is_import_of};
 use super::{Error, Lowering, Options, Runtime};
 use rustc_hash::FxHashMap;
-use wasmfx_ir::entity::Entity;
+use wasmfx_ir::entity::{Entity, SecondaryMap};
 use wasmfx_ir::func::{Func, Handler, Value};
 use wasmfx_ir::module::{Body, FunctionId, Item, LazyBody};
+use wasmfx_ir::references::IndexSpace;
 use wasmfx_ir::wasmparser::{Operator, ValType};
 
 impl Lowering<'_> {
-    /// Puts guards in the place of imported functions that may call back.
+    /// Puts guards in the place of imported functions that may call back. Functions that have entries were `moved`.
     ///
     /// # Errors
     /// If a body cannot be lifted.
-    pub(super) fn guard_host_calls(&mut self) -> Result<(), Error> {
+    pub(super) fn guard_host_calls(
+        &mut self,
+        moved: &SecondaryMap<FunctionId, Option<FunctionId>>,
+    ) -> Result<(), Error> {
         let exports_function = self.module.exports.iter().any(|export| matches!(export.item, Item::Function(_)));
         if !exports_function && !self.analysis.crossing {
             return Ok(());
@@ -30,42 +34,44 @@ impl Lowering<'_> {
         for position in 0..self.module.imports.len() {
             let import = &self.module.imports[position];
             let Item::Function(function) = import.item else { continue };
-            let is_hosts = self.options.runtime == Runtime::Closed || is_import_of(import, &self.options.host_imports);
+            let is_hosts = match self.options.runtime {
+                Runtime::Closed => true,
+                // A pattern of the user may stand for the runtime too.
+                Runtime::Shared => import.module != RUNTIME_MODULE && is_import_of(import, &self.options.host_imports),
+            };
             if !is_hosts || is_import_of(import, &never_call_back) {
                 continue;
             }
-            let own = self.module.functions[function].clone();
-            let to = self.module.functions.push(own);
-            self.module.imports[position].item = Item::Function(to);
+            let to = self.move_away(function, Some(position));
             let body = self.guard(function, to);
-            let name = self.name_of(to);
-            let guard = &mut self.module.functions[function];
-            guard.body = Body::Lifted(Box::new(body));
-            guard.name = Some(format!("{name}.guard"));
-            guard.local_names.clear();
-            guard.label_names.clear();
+            self.stand_in(function, to, body, "guard");
             guarded.insert(function, to);
         }
-        if self.boundary.is_none() && !guarded.is_empty() {
-            self.lead_tail_calls_past(&guarded)?;
+        if guarded.is_empty() {
+            return Ok(());
+        }
+        for number in 0..self.report.function_count {
+            let function = FunctionId::from_index(number);
+            if !self.analysis.is_inside(function) {
+                self.lead_tail_calls_past(moved[function].unwrap_or(function), &guarded)?;
+            }
         }
         Ok(())
     }
 
-    /// Has tail calls of functions that no continuation reaches name the imports themselves.
-    fn lead_tail_calls_past(&mut self, guarded: &FxHashMap<FunctionId, FunctionId>) -> Result<(), Error> {
-        for number in 0..self.report.function_count {
-            let id = FunctionId::from_index(number);
-            if self.analysis.is_inside(id) || guarded.contains_key(&id) {
-                continue;
-            }
-            if let Body::Lazy(body) = &self.module.functions[id].body
-                && tail_calls_any(body, guarded)
-            {
-                let func = self.take_body(id)?;
-                self.module.functions[id].body = Body::Lifted(Box::new(func));
-            }
-            let Body::Lifted(func) = &mut self.module.functions[id].body else { continue };
+    /// Has the tail calls of a function that no continuation reaches name the imports themselves.
+    fn lead_tail_calls_past(
+        &mut self,
+        function: FunctionId,
+        guarded: &FxHashMap<FunctionId, FunctionId>,
+    ) -> Result<(), Error> {
+        if let Body::Lazy(body) = &self.module.functions[function].body
+            && tail_calls_any(body, guarded)
+        {
+            let func = self.take_body(function)?;
+            self.module.functions[function].body = Body::Lifted(Box::new(func));
+        }
+        if let Body::Lifted(func) = &mut self.module.functions[function].body {
             func.operators.rewrite(|operator| {
                 if let Operator::ReturnCall { function_index } = operator
                     && let Some(to) = guarded.get(&FunctionId::from_u32(*function_index))
@@ -116,12 +122,10 @@ impl Lowering<'_> {
 fn tail_calls_any(body: &LazyBody, functions: &FxHashMap<FunctionId, FunctionId>) -> bool {
     let Ok(mut operators) = body.reader().get_operators_reader() else { return false };
     while let Ok(operator) = operators.read() {
-        let Operator::ReturnCall { function_index } = operator else { continue };
-        let id = match &body.renumbering {
-            None => Some(FunctionId::from_u32(function_index)),
-            Some(renumbering) => renumbering.functions.get(function_index as usize).copied(),
-        };
-        if id.is_some_and(|id| functions.contains_key(&id)) {
+        if let Operator::ReturnCall { function_index } = operator
+            && let Some(id) = body.id(IndexSpace::Function, function_index)
+            && functions.contains_key(&FunctionId::from_u32(id))
+        {
             return true;
         }
     }

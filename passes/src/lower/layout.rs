@@ -110,15 +110,7 @@ impl Layout {
         runs.sort_by_key(|&(ty, _)| (ty != ValType::I32, slot_bytes(ty)));
         let fields: Vec<ValType> =
             runs.iter().flat_map(|&(ty, count)| std::iter::repeat_n(ty, count as usize)).collect();
-        let mut layout = Self {
-            marker,
-            class: 0,
-            bytes: 0,
-            struct_type: 0,
-            fields,
-            points: Vec::new(),
-            groups: FxHashMap::default(),
-        };
+        let mut layout = Self::of_fields(marker, fields);
         let places = layout.place(lowering, groups.is_some());
         let mut first: IndexMap<ValType, usize> = IndexMap::new();
         let mut index = 0;
@@ -140,18 +132,16 @@ impl Layout {
     /// A layout with one slot for each of these types, in order, and the slots.
     pub(super) fn of_types(lowering: &mut Lowering<'_>, types: &[ValType]) -> (Self, Vec<Slot>) {
         let fields: Vec<ValType> = types.iter().map(|&ty| slot_type(ty)).collect();
-        let mut layout = Self {
-            marker: false,
-            class: 0,
-            bytes: 0,
-            struct_type: 0,
-            fields,
-            points: Vec::new(),
-            groups: FxHashMap::default(),
-        };
+        let mut layout = Self::of_fields(false, fields);
         let places = layout.place(lowering, false);
         let slots = layout.fields.iter().zip(places).map(|(&ty, at)| Slot { ty, at }).collect();
         (layout, slots)
+    }
+
+    /// A layout of fields that are nowhere yet, and of no points.
+    pub(super) fn of_fields(marker: bool, fields: Vec<ValType>) -> Self {
+        let (points, groups) = (Vec::new(), FxHashMap::default());
+        Self { marker, class: 0, bytes: 0, struct_type: 0, fields, points, groups }
     }
 
     /// Decides where each field is.

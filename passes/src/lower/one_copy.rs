@@ -8,7 +8,7 @@
 //! It is done to functions that may suspend only as far as the types of indirect calls say. Where any callback suspends, those are most functions of a
 //! large program, and most of them never do. Those with loops of very many points keep two copies, see [`groups`](super::groups).
 
-use super::builder::{Builder, zero_operator};
+use super::builder::Builder;
 use super::dispatch::{Order, dispatch_at_headers};
 use super::function::{Copy, Resumable, Saved, in_groups};
 use super::groups::Sharing;
@@ -24,6 +24,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::{Block, BlockCall, Func, Terminator, Value};
 use wasmfx_ir::module::FunctionId;
+use wasmfx_ir::operator::default_operator;
 use wasmfx_ir::wasmparser::{Operator, ValType};
 
 /// From how many loads on another function does them, whose results they are.
@@ -77,7 +78,7 @@ impl Lowering<'_> {
     fn can_be_entered_again(&self, function: FunctionId) -> bool {
         let params = self.lowered_types(&self.original_params(self.module.functions[function].ty));
         let results = self.original_results(self.module.functions[function].ty);
-        results.len() <= MOST_HELPER_VALUES && params.into_iter().all(|ty| zero_operator(ty).is_some())
+        results.len() <= MOST_HELPER_VALUES && params.into_iter().all(|ty| default_operator(ty).is_some())
     }
 
     /// Gives a fast copy the entries of a resumable one.

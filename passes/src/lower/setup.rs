@@ -1,7 +1,7 @@
 //! The runtime's items in a module, and what the other parts add to it.
 
 use super::analysis::Analysis;
-use super::builder::{Builder, zero_operator};
+use super::builder::Builder;
 use super::choice::refusal;
 use super::runtime::exception_type;
 use super::scan::Mentions;
@@ -19,6 +19,7 @@ use wasmfx_ir::module::{
     GlobalId, Import, Item, Memory, MemoryId, Module, Origin, RecursionGroup, Table, TableId, TagId, TypeDefinition,
     TypeId,
 };
+use wasmfx_ir::operator::default_operator;
 use wasmfx_ir::wasmparser::{
     CompositeInnerType, CompositeType, FieldType, FuncType, GlobalType, MemoryType, Operator, PackedIndex, RefType,
     StorageType, StructType, SubType, TableType, ValType, WasmFeatures,
@@ -114,7 +115,7 @@ fn runtime_global(module: &mut Module, shared: bool, ty: ValType, name: &str) ->
     if shared {
         return import_global(module, ty, true, name);
     }
-    add_global(module, ty, true, zero_operator(ty).expect("runtime structures are nullable"), name)
+    add_global(module, ty, true, default_operator(ty).expect("runtime structures are nullable"), name)
 }
 
 /// Adds a table of the runtime, or imports it where the runtime is shared.
@@ -635,8 +636,8 @@ impl Lowering<'_> {
         if self.options.runtime == Runtime::Closed {
             self.add_start()?;
         }
-        self.put_entries_in_place()?;
-        self.guard_host_calls()?;
+        let moved = self.put_entries_in_place()?;
+        self.guard_host_calls(&moved)?;
         let slots = std::mem::take(&mut self.resume_slots);
         if !self.store.kind.can_name(slots.len()) {
             return Err(Error::internal(format!("lowering: frames cannot name {} resume functions", slots.len())));

@@ -3,12 +3,12 @@
 //! In a resumable copy a value that was saved is defined where it always was and where it is loaded again. Block parameters are put where several
 //! definitions meet (as in Cytron et al. 1991, pruned by liveness), and each use is led to the definition that reaches it.
 
-use super::builder::zero_operator;
 use rustc_hash::FxHashMap;
 use std::collections::BinaryHeap;
 use wasmfx_ir::analysis::{ControlFlowGraph, DefinitionBlocks, DominatorTree, uses_elsewhere};
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::{Block, Func, Terminator, Value, ValueDefinition};
+use wasmfx_ir::operator::default_operator;
 use wasmfx_ir::wasmparser::ValType;
 
 /// A further definition of a value: from the end of `block` on, `value` stands for `variable`.
@@ -221,7 +221,7 @@ impl Reaching {
             if !matches!(ty, ValType::Ref(_)) {
                 return func.undefined(ty);
             }
-            let operator = zero_operator(ty)
+            let operator = default_operator(ty)
                 .unwrap_or_else(|| panic!("lowering: no definition of {variable} reaches a use in a resumable copy"));
             func.append_value(func.entry, operator, &[], ty)
         })

@@ -18,6 +18,7 @@
 
 use super::builder::{Builder, memory_argument};
 use wasmfx_ir::func::{Handler, Value};
+use wasmfx_ir::operator::default_operator;
 use wasmfx_ir::wasmparser::{AbstractHeapType, HeapType, Operator, RefType, UnpackedIndex, ValType};
 
 /// The slot of a resumption point that raises the pending exception, relative to the point's first slot; there only where exceptions cross
@@ -376,7 +377,7 @@ impl GcStore {
 impl Store {
     /// The null frame, marker or stack.
     pub(super) fn null(&self, b: &mut Builder<'_>, ty: ValType) -> Value {
-        let operator = super::builder::zero_operator(ty).expect("runtime structures are nullable");
+        let operator = default_operator(ty).expect("runtime structures are nullable");
         b.value(operator, &[], ty)
     }
 

@@ -1,12 +1,13 @@
 //! How a copy of a function is suspended: what it saves, in which frame, and how it is left.
 
-use super::builder::{Builder, zero_operator};
+use super::builder::Builder;
 use super::function::{Copy, Flavour};
 use super::layout::Layout;
 use super::split::Point;
 use super::store::{FrameField, IN_PLACE};
 use super::{Error, Lowering};
 use wasmfx_ir::func::{Block, Func, Value};
+use wasmfx_ir::operator::default_operator;
 use wasmfx_ir::wasmparser::{Operator, ValType};
 
 /// Which frame of a suspension a copy saves its values in.
@@ -175,7 +176,7 @@ impl Lowering<'_> {
     pub(super) fn dummies(&mut self, func: &mut Func, block: Block, types: &[ValType]) -> Result<Vec<Value>, Error> {
         let mut values = Vec::new();
         for &ty in types {
-            let operator = match zero_operator(ty) {
+            let operator = match default_operator(ty) {
                 Some(operator) => operator,
                 None => Operator::GlobalGet { global_index: self.dummy_global(ty)? },
             };

@@ -145,15 +145,7 @@ impl Lowering<'_> {
     fn entry_layout(&mut self, reference: ValType) -> (Layout, Vec<Slot>) {
         match self.store.kind {
             Kind::Memory(m) => {
-                let layout = Layout {
-                    marker: false,
-                    class: 0,
-                    bytes: 0,
-                    struct_type: 0,
-                    fields: vec![reference],
-                    points: Vec::new(),
-                    groups: rustc_hash::FxHashMap::default(),
-                };
+                let layout = Layout::of_fields(false, vec![reference]);
                 (layout, vec![Slot { ty: reference, at: m.spare_offset() }])
             }
             Kind::Gc(_) => Layout::of_types(self, &[reference]),

@@ -5,6 +5,7 @@ use super::store::Kind;
 use super::{Error, Lowering};
 use wasmfx_ir::func::{BlockCall, Func, Inst, Terminator, Value};
 use wasmfx_ir::module::{ConstExpr, FunctionId, TableId, TypeId};
+use wasmfx_ir::operator::default_operator;
 use wasmfx_ir::wasmparser::{HeapType, Operator, ValType};
 
 impl Lowering<'_> {
@@ -117,7 +118,7 @@ impl Lowering<'_> {
 
     /// The null continuation.
     pub(super) fn null_continuation(&self) -> Operator<'static> {
-        super::builder::zero_operator(self.store.kind.continuation_type(true)).expect("continuations are nullable")
+        default_operator(self.store.kind.continuation_type(true)).expect("continuations are nullable")
     }
 
     /// `(continuation) -> continuation`, which traps for null (memory store).

@@ -13,6 +13,7 @@ use rustc_hash::FxHashSet;
 use wasmfx_ir::Module;
 use wasmfx_ir::func::Value;
 use wasmfx_ir::module::{ConstExpr, Global, GlobalId, Origin, TypeId, Types};
+use wasmfx_ir::operator::default_operator;
 use wasmfx_ir::wasmparser::{
     AbstractHeapType, CompositeInnerType, GlobalType, HeapType, Operator, RefType, UnpackedIndex, ValType,
 };
@@ -222,7 +223,7 @@ impl Values {
                 "more than {SHARED_VALUES} values of one kind in one list cannot travel between modules that share a runtime; merge the modules first"
             )));
         }
-        let init = super::builder::zero_operator(content_type).expect("classes are defaultable");
+        let init = default_operator(content_type).expect("classes are defaultable");
         let global = module.globals.push(Global {
             ty: GlobalType { content_type, mutable: true, shared: false },
             origin: Origin::Definition,

@@ -9,6 +9,7 @@ use std::fmt;
 use std::str::FromStr;
 use wasmfx_ir::Module;
 use wasmfx_ir::module::{Body, Export, FunctionId, Item};
+use wasmfx_ir::references::IndexSpace;
 use wasmfx_ir::wasmparser::Operator;
 
 /// What to do when two inputs export something by the same name.
@@ -155,11 +156,8 @@ pub(super) fn declare_functions(module: &mut Module, dropped: &[Item]) {
                 let Ok(operators) = body.reader().get_operators_reader() else { continue };
                 for operator in operators.into_iter().map_while(Result::ok) {
                     if let Operator::RefFunc { function_index } = operator {
-                        let id = match &body.renumbering {
-                            None => Some(FunctionId::from_u32(function_index)),
-                            Some(renumbering) => renumbering.functions.get(function_index as usize).copied(),
-                        };
-                        id.into_iter().for_each(&mut visit);
+                        let id = body.id(IndexSpace::Function, function_index);
+                        id.map(FunctionId::from_u32).into_iter().for_each(&mut visit);
                     }
                 }
             }

@@ -136,10 +136,7 @@ fn count_types_of_blocks(module: &Module, uses: &mut SecondaryMap<TypeId, u32>) 
                 continue;
             };
             let BlockType::FuncType(number) = blockty else { continue };
-            let id = match &original.renumbering {
-                None => Some(number),
-                Some(renumbering) => renumbering.types.get(number as usize).map(|id| id.as_u32()),
-            };
+            let id = original.id(IndexSpace::Type, number);
             id.into_iter().for_each(|id| uses[TypeId::from_u32(id)] += 1);
         }
     }

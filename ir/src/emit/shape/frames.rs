@@ -121,7 +121,10 @@ impl Shaper<'_> {
             Code::Operator(id) => self.is_constant(id),
             _ => false,
         };
-        let Some(start) = self.start_of_condition(open, carried).filter(|_| is_simple) else { return false };
+        if !is_simple {
+            return false;
+        }
+        let Some(start) = self.start_of_condition(open, carried) else { return false };
         self.remove(value);
         self.insert_before(start, carried);
         self.code[branch as usize] = Code::Drop;

@@ -3,7 +3,8 @@
 use super::Builder;
 use crate::func::{Func, Inst, SourceLocal, Value};
 use crate::lift::graph::{Assignment, PendingRead, Slot};
-use wasmparser::{Operator, V128, ValType};
+use crate::operator::default_operator;
+use wasmparser::ValType;
 
 /// What is known of a wasm local that the body uses.
 #[derive(Debug)]
@@ -23,17 +24,8 @@ impl LocalSlot {
         if let Some(value) = self.initial {
             return value;
         }
-        let operator = match self.ty {
-            ValType::I32 => Operator::I32Const { value: 0 },
-            ValType::I64 => Operator::I64Const { value: 0 },
-            ValType::F32 => Operator::F32Const { value: 0f32.into() },
-            ValType::F64 => Operator::F64Const { value: 0f64.into() },
-            ValType::V128 => Operator::V128Const { value: V128::from(0i128) },
-            ValType::Ref(reference) => {
-                assert!(reference.is_nullable(), "validation keeps {} from being read before it is set", self.local);
-                Operator::RefNull { hty: reference.heap_type() }
-            }
-        };
+        let operator = default_operator(self.ty)
+            .unwrap_or_else(|| panic!("validation keeps {} from being read before it is set", self.local));
         let operator = func.operators.intern(operator);
         let inst = func.create_inst(operator, &[], &[self.ty]);
         let value = func.first_result(inst);

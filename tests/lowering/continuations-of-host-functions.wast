@@ -1,5 +1,3 @@
-;;! also = "everything"
-
 ;; It throws, and the exception is caught around the resume, outside of continuations and inside; a suspension that nobody handles traps as before.
 (module $host
   (tag $he (export "e"))

@@ -1,5 +1,3 @@
-;;! also = "everything"
-
 ;; What was about to be called from inside a continuation is forgotten with the exception: what the host calls next and nobody handles traps.
 (module $host
   (tag $he (export "e"))

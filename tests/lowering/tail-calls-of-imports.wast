@@ -1,4 +1,3 @@
-;;! also = "everything"
 ;; Outside of continuations, a million tail calls between two modules: what stands in front of an import, as it may call back, is not in their way.
 (module $A
   (table $t (export "t") 1 funcref)
@@ -24,3 +23,19 @@
 (assert_return (invoke "go" (i32.const 10)) (i32.const 42))
 (assert_return (invoke "go" (i32.const 1000000)) (i32.const 42))
 (assert_return (invoke "suspend") (i32.const 7))
+;; The function that makes them is of a type of which another suspends, and so has an entry.
+(module
+  (type $ft (func (param i32) (result i32))) (type $ct (cont $ft))
+  (import "A" "t" (table 1 funcref))
+  (import "A" "pong" (func $pong (type $ft)))
+  (tag $y (param i32) (result i32))
+  (elem (table 0) (i32.const 0) func $ping)
+  (elem declare func $suspends)
+  (func $ping (type $ft) (return_call $pong (local.get 0)))
+  (func $suspends (type $ft) (suspend $y (local.get 0)))
+  (func (export "go") (param i32) (result i32) (return_call $ping (local.get 0)))
+  (func (export "suspend") (result i32)
+    (block $on (result i32 (ref $ct)) (return (resume $ct (on $y $on) (i32.const 3) (cont.new $ct (ref.func $suspends)))))
+    (drop)))
+(assert_return (invoke "go" (i32.const 1000000)) (i32.const 42))
+(assert_return (invoke "suspend") (i32.const 3))

@@ -1,5 +1,3 @@
-;;! also = "everything"
-
 ;; A host function catches what a callback throws many nested resumes deep, and returns into a continuation that goes on to resume. How deep the
 ;; resumes were in the callback is forgotten by then.
 (module $host
