@@ -13,6 +13,7 @@ use wasmfx_ir::entity::{Entity, SecondaryMap};
 use wasmfx_ir::module::FunctionId;
 use wasmfx_ir::parse::{ParseOptions, parse_module};
 use wasmfx_passes::lower::{self, Copies, RUNTIME_MODULE, Report, Runtime, lower_module, runtime_module};
+use wasmfx_passes::optimizer::Stripping;
 use wasmfx_passes::options::{Level, OptimizeLevel, Options, ShrinkLevel};
 use wasmfx_passes::parallel::Parallel;
 
@@ -139,23 +140,32 @@ impl LoweringArguments {
 
 /// Lowers a binary module.
 pub fn lower_binary(binary: &[u8], options: &lower::Options) -> Result<(Vec<u8>, Report)> {
-    lower_binary_at(binary, options, None)
+    lower_binary_at(binary, options, None, Stripping::default())
 }
 
 /// Lowers a binary module. At a level it is optimised before, while continuations are still visible, and after, which is when the pieces can be.
 /// Where size is all that counts and the user did not choose how many copies functions have, it is lowered in both ways.
-pub fn lower_binary_at(binary: &[u8], options: &lower::Options, level: Option<Level>) -> Result<(Vec<u8>, Report)> {
-    let lowered = lower_binary_once(binary, options, level)?;
+pub fn lower_binary_at(
+    binary: &[u8],
+    options: &lower::Options,
+    level: Option<Level>,
+    stripping: Stripping,
+) -> Result<(Vec<u8>, Report)> {
+    let lowered = lower_binary_once(binary, options, level, stripping)?;
     if options.copies != Copies::Auto || level.is_none_or(|level| level.shrink != ShrinkLevel::Smallest) {
         return Ok(lowered);
     }
     let one_copy = lower::Options { copies: Copies::One, ..options.clone() };
-    let other = lower_binary_once(binary, &one_copy, level)?;
+    let other = lower_binary_once(binary, &one_copy, level, stripping)?;
     Ok(if other.0.len() < lowered.0.len() { other } else { lowered })
 }
 
-fn lower_binary_once(binary: &[u8], options: &lower::Options, level: Option<Level>) -> Result<(Vec<u8>, Report)> {
-    let optimizer = level.map(optimizer_at);
+fn lower_binary_once(
+    binary: &[u8],
+    options: &lower::Options,
+    level: Option<Level>,
+    stripping: Stripping,
+) -> Result<(Vec<u8>, Report)> {
     let optimized;
     let binary = match level {
         Some(level) => {
@@ -175,11 +185,12 @@ fn lower_binary_once(binary: &[u8], options: &lower::Options, level: Option<Leve
     crate::validate::check(binary, crate::features::all())?;
     let options = lower::Options { copies: copies_at(options.copies, level), ..options.clone() };
     let mut report = lower_module(&mut module, &options)?;
+    stripping.apply(&mut module);
     let mut lowered =
         encode_module_with(&module, &EncodeOptions::default(), &Parallel).context("cannot write the lowered module")?;
     let mut functions = Indices::assign(&module, &Order::default())?.functions.order().to_vec();
-    if let Some(optimizer) = &optimizer {
-        let outcome = optimizer.run(&lowered).context("the lowered module")?;
+    if let Some(level) = level {
+        let outcome = optimizer_at(level).run(&lowered).context("the lowered module")?;
         lowered = outcome.bytes;
         let before = functions;
         // Functions that the optimiser made are nobody's in particular.
@@ -252,7 +263,11 @@ pub fn lower_script_at(
     let text = format!("(module binary \"{escaped}\") (register \"{RUNTIME_MODULE}\") {text}");
     let options = LoweringArguments { frames, runtime: World::Shared, details: details.clone() }.options();
     let transform = move |_: &str, binary: &[u8]| {
-        if binary == runtime { Ok(binary.to_vec()) } else { Ok(lower_binary_at(binary, &options, level)?.0) }
+        if binary == runtime {
+            Ok(binary.to_vec())
+        } else {
+            Ok(lower_binary_at(binary, &options, level, Stripping::default())?.0)
+        }
     };
     Ok((text, Box::new(transform)))
 }

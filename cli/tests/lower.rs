@@ -53,6 +53,27 @@ fn every_level_and_store_gives_a_module_that_needs_no_stack_switching() {
 }
 
 #[test]
+fn names_go_where_it_optimises_unless_told_otherwise() {
+    let (_directory, input, output) = input();
+    for (arguments, kept) in [("", true), ("-O0", true), ("-O2", false), ("-Oz", false), ("-O2 -g", true)] {
+        let arguments: Vec<&str> =
+            ["-S", &*input, "-o", &*output].into_iter().chain(arguments.split_terminator(' ')).collect();
+        succeed(LOWER, &arguments);
+        assert_eq!(std::fs::read_to_string(&output).unwrap().contains("$count"), kept, "{arguments:?}");
+    }
+}
+
+#[test]
+fn debug_information_of_the_input_is_not_kept() {
+    let (_directory, input, output) = input();
+    let custom = r#"(@custom ".debug_info" "\01") (@custom "other" "\02") (type $ft"#;
+    std::fs::write(&input, GENERATOR.replacen("(type $ft", custom, 1)).unwrap();
+    succeed(LOWER, &[&*input, "-o", &*output]);
+    let text = wasmprinter::print_file(&output).unwrap();
+    assert!(text.contains(r#""other""#) && !text.contains(".debug_info"), "{text}");
+}
+
+#[test]
 fn the_report_says_what_each_function_costs() {
     let (directory, input, _) = input();
     let report = directory.path().join("report.json");

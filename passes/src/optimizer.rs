@@ -89,7 +89,8 @@ pub struct Stripping {
 }
 
 impl Stripping {
-    fn apply(self, module: &mut Module) {
+    /// Removes it from a module.
+    pub fn apply(self, module: &mut Module) {
         module.custom_sections.retain(|section| {
             let is_debug = section.name.starts_with(".debug_") || section.name == "sourceMappingURL";
             let is_removed = self.debug && is_debug

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use wasmfx::lowering::{CopiesArgument, Frames, LoweringArguments, LoweringDetails, lower_binary, lower_binary_at};
 use wasmfx_passes::lower::Report;
+use wasmfx_passes::optimizer::Stripping;
 use wasmfx_passes::options::Level;
 use wasmfx_tests::lowered::Lowered;
 use wasmtime::{StoreLimitsBuilder, Val};
@@ -85,7 +86,7 @@ fn functions_that_only_types_say_suspend_have_one_copy() {
     assert_eq!(auto["ask"], two["ask"]);
     let optimised = |level| {
         let options = arguments(Frames::Memory, CopiesArgument::Auto).options();
-        lower_binary_at(&binary, &options, Level::from_name(level)).unwrap().1
+        lower_binary_at(&binary, &options, Level::from_name(level), Stripping::default()).unwrap().1
     };
     // The visitor is called in one place, and goes into its caller.
     let [default, fast] = ["2", "3"].map(optimised);

@@ -2,6 +2,7 @@
 
 use wasmfx::lowering::{Frames, LoweringArguments, LoweringDetails, lower_binary, lower_binary_at};
 use wasmfx_passes::lower::Report;
+use wasmfx_passes::optimizer::Stripping;
 use wasmfx_passes::options::Level;
 use wasmfx_tests::differential::run::{EngineOptions, engine};
 use wasmtime::{Instance, Module, Store, Trap};
@@ -58,7 +59,7 @@ fn lower(frames: Frames, details: LoweringDetails) -> anyhow::Result<(Vec<u8>, R
 
 fn lower_at(frames: Frames, details: LoweringDetails, level: Option<Level>) -> anyhow::Result<(Vec<u8>, Report)> {
     let options = LoweringArguments { frames, details, ..LoweringArguments::default() }.options();
-    lower_binary_at(&wat::parse_str(CALLBACKS)?, &options, level)
+    lower_binary_at(&wat::parse_str(CALLBACKS)?, &options, level, Stripping::default())
 }
 
 fn run(lowered: &[u8], x: i32, callback: i32) -> wasmtime::Result<i32> {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use wasmfx_passes::lower;
+use wasmfx_passes::optimizer::Stripping;
 use wasmfx_passes::options::{Level, OptimizeLevel, ShrinkLevel};
 
 use super::programs::{Build, Source, Workload};
@@ -83,7 +84,7 @@ impl Variant {
                     suspend_through: workload.suspend_through.iter().map(ToString::to_string).collect(),
                     ..lower::Options::default()
                 };
-                Ok(lower_binary_at(binary, &options, Some(LEVEL))?.0)
+                Ok(lower_binary_at(binary, &options, Some(LEVEL), Stripping::default())?.0)
             }
         }
     }

@@ -10,6 +10,8 @@ use wasmfx::input_output::{Input, Output};
 use wasmfx::lowering::report::write_report;
 use wasmfx::lowering::{LoweringArguments, lower_binary_at, runtime_binary};
 use wasmfx::optimize::sequence::LevelArgument;
+use wasmfx_passes::optimizer::Stripping;
+use wasmfx_passes::options::OptimizeLevel;
 
 /// Turn a module that uses stack switching into one that any engine runs.
 ///
@@ -32,6 +34,9 @@ struct Arguments {
     /// Before lowering, while continuations are visible, and after
     #[command(flatten)]
     optimize: LevelArgument,
+    /// Keep names of functions and locals (they are kept in any case if no -O option is given)
+    #[arg(short = 'g', long)]
+    debuginfo: bool,
     /// Write the runtime that modules lowered with `--runtime shared` import from the module `wasmfx`
     #[arg(long, conflicts_with_all = ["input", "report"], requires = "output")]
     emit_runtime: bool,
@@ -62,8 +67,11 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
     let input = Input::read(arguments.input.as_deref().expect("clap requires the input"))?;
     let binary = input.to_binary()?;
     let level = arguments.optimize.level;
-    let (lowered, report) =
-        lower_binary_at(&binary, &arguments.lowering.options(), level).with_context(|| input.name.clone())?;
+    // As in wasmfx-opt. What DWARF says of offsets in the input's code is not true of any lowered module.
+    let optimizes = level.is_some_and(|level| level.optimize != OptimizeLevel::O0);
+    let stripping = Stripping { names: optimizes && !arguments.debuginfo, debug: true, ..Stripping::default() };
+    let (lowered, report) = lower_binary_at(&binary, &arguments.lowering.options(), level, stripping)
+        .with_context(|| input.name.clone())?;
     if let Some(path) = &details.report {
         write_report(&report, path)?;
     }

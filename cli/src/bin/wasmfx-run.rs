@@ -19,6 +19,7 @@ use wasmfx::lowering::{Frames, LoweringArguments, LoweringDetails, lower_binary_
 use wasmfx::optimize::optimize_binary;
 use wasmfx::optimize::sequence::LevelArgument;
 use wasmfx::validate::diagnose;
+use wasmfx_passes::optimizer::Stripping;
 use wasmfx_passes::options::Level;
 use wasmtime::Trap;
 
@@ -160,7 +161,7 @@ fn transform_module(binary: Vec<u8>, preparation: &Preparation) -> Result<Vec<u8
     };
     let details = preparation.details.clone();
     let arguments = LoweringArguments { frames, details, ..LoweringArguments::default() };
-    let (lowered, report) = lower_binary_at(&binary, &arguments.options(), preparation.optimize)?;
+    let (lowered, report) = lower_binary_at(&binary, &arguments.options(), preparation.optimize, Stripping::default())?;
     if let Some(path) = &preparation.details.report {
         write_report(&report, path)?;
     }

@@ -105,21 +105,25 @@ pub(super) fn inline_called_once_inside(
 }
 
 /// How many instructions a body has, its terminators included.
-fn instructions(func: &Func) -> usize {
+pub(super) fn instructions(func: &Func) -> usize {
     func.blocks.values().map(|block| block.insts.len() + 1).sum()
 }
 
 /// Whether a body is straight enough to be copied: small, and without calls that would have to be looked at again.
 fn is_small(func: &Func) -> bool {
-    let plain = func.blocks.values().all(|block| {
+    calls_nothing(func) && instructions(func) <= MOST_INSTRUCTIONS
+}
+
+/// Whether nothing is called in a body.
+pub(super) fn calls_nothing(func: &Func) -> bool {
+    func.blocks.values().all(|block| {
         let calls = block.insts.iter().any(|&inst| {
             let operator = func.operator(inst);
             matches!(operator, Operator::CallIndirect { .. } | Operator::CallRef { .. })
                 || direct_callee(operator).is_some()
         });
         !calls && !matches!(block.terminator, Terminator::TailCall { .. } | Terminator::Invoke(_))
-    });
-    plain && instructions(func) <= MOST_INSTRUCTIONS
+    })
 }
 
 /// Lifts a body that is bytes; whether there is a lifted one now.
@@ -142,7 +146,7 @@ fn lift_in_place(module: &mut Module, id: FunctionId) -> Result<bool, Error> {
 }
 
 /// Inlines the calls of some functions, which have no tail calls, into a function.
-fn inline_into(module: &mut Module, id: FunctionId, callees: &FxHashSet<FunctionId>) -> bool {
+pub(super) fn inline_into(module: &mut Module, id: FunctionId, callees: &FxHashSet<FunctionId>) -> bool {
     let Body::Lifted(mut caller) = std::mem::replace(&mut module.functions[id].body, Body::Detached) else {
         unreachable!("the body is lifted")
     };

@@ -1,18 +1,23 @@
 //! Which resumable copies can be the innermost frame of a suspended continuation: the functions that suspend themselves, and callers of functions
 //! that leave no frame when they do; and how continuations begin. Where these are few, a resume site need not call through the table.
 
+use super::Copies;
 use super::Lowering;
 use super::analysis::Shape;
 use super::function::{Prepared, Resumable, callee};
+use super::inline_suspending::{calls_nothing, inline_into, instructions};
 use super::scan::Callee;
 use super::thunks::ENTRY_SLOTS;
 use rustc_hash::FxHashSet;
 use wasmfx_ir::func::Terminator;
-use wasmfx_ir::module::FunctionId;
+use wasmfx_ir::module::{Body, FunctionId};
 use wasmfx_ir::wasmparser::Operator;
 
 /// With more candidates than this, every site goes through the table: each guess costs bytes and a test.
 const MOST_GUESSES: usize = 2;
+
+/// A resumable copy of at most this many instructions takes the place of the direct call of it: a generator's step costs less than a call.
+const MOST_INLINED: usize = 40;
 
 fn suspends_itself(operator: &Operator<'_>) -> bool {
     matches!(operator, Operator::Suspend { .. } | Operator::Switch { .. })
@@ -46,6 +51,26 @@ impl Lowering<'_> {
             found.push(Resumable { copy: self.resume_slots[first_slot as usize], first_slot, slots: ENTRY_SLOTS });
         }
         found
+    }
+
+    /// Puts small resumable copies in the place of the direct calls of them, unless size comes first.
+    pub(super) fn inline_innermost(&mut self) {
+        if self.options.copies == Copies::One {
+            return;
+        }
+        let is_small = |copy: &FunctionId| match &self.module.functions[*copy].body {
+            Body::Lifted(func) => calls_nothing(func) && instructions(func) <= MOST_INLINED,
+            _ => false,
+        };
+        let small: FxHashSet<FunctionId> = self.innermost.iter().map(|likely| likely.copy).filter(is_small).collect();
+        if small.is_empty() {
+            return;
+        }
+        for id in self.module.functions.keys().collect::<Vec<_>>() {
+            if matches!(self.module.functions[id].body, Body::Lifted(_)) && !small.contains(&id) {
+                inline_into(self.module, id, &small);
+            }
+        }
     }
 
     /// The functions that may be suspended without leaving a frame.

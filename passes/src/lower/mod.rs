@@ -297,6 +297,7 @@ pub fn lower_module(module: &mut Module, options: &Options) -> Result<Report, Er
         lowering.expand_function(cut).map_err(|error| lowering.in_function(error, function))?;
     }
     lowering.finish_module()?;
+    lowering.inline_innermost();
     Ok(std::mem::take(&mut lowering.report))
 }
 

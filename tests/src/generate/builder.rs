@@ -194,9 +194,7 @@ impl<'a> Builder<'a> {
             ValueType::F32 => HostFunction::LogF32,
             ValueType::F64 => HostFunction::LogF64,
             ValueType::V128 => HostFunction::LogV128,
-            ValueType::Reference(reference) if reference.heap == Heap::Extern && reference.nullable => {
-                HostFunction::LogExtern
-            }
+            ValueType::Reference(reference) if reference.heap == Heap::Extern => HostFunction::LogExtern,
             ValueType::Reference(_) => {
                 let digest = digest(self.plan, local, ty);
                 return vec![Node::statement(Op::Host(HostFunction::LogI32), vec![digest])];

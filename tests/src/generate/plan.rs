@@ -250,6 +250,17 @@ impl Plan {
         }
     }
 
+    /// A type of references that are never null, but for a continuation's.
+    pub fn random_non_null(&self, random: &mut Random) -> ValueType {
+        let candidates: Vec<TypeId> = self.structs.iter().chain(&self.arrays).copied().collect();
+        match random.pick_any(&candidates) {
+            Some(ty) if random.percent(60) => ValueType::non_null(Heap::Type(*ty)),
+            Some(_) if random.percent(30) => ValueType::non_null(Heap::I31),
+            _ if random.percent(50) => ValueType::non_null(Heap::Func),
+            _ => ValueType::non_null(Heap::Extern),
+        }
+    }
+
     fn random_types(&self, random: &mut Random, most: usize) -> Vec<ValueType> {
         (0..random.between(0, most)).map(|_| self.random_type(random)).collect()
     }

@@ -52,6 +52,7 @@ impl Builder<'_> {
             3 * usize::from(self.config.gc),
             2,
             2 * nesting,
+            8 * suspending * usize::from(self.depth < 3),
         ];
         match self.random.weighted(&weights) {
             0 => self.assignment(),
@@ -76,7 +77,8 @@ impl Builder<'_> {
             15 => self.leave_block(),
             16 => vec![self.mutate_object()],
             17 => self.early_exit(),
-            _ => self.run_once(),
+            18 => self.run_once(),
+            _ => self.carried_reference(),
         }
     }
 
@@ -145,6 +147,41 @@ impl Builder<'_> {
             }
             body
         })
+    }
+
+    /// A reference that is never null lives across the suspensions of a loop and of a loop inside of it: such a local has no value that a frame could
+    /// be entered with before it is restored, so that what goes on inside of the loop enters it in the middle.
+    fn carried_reference(&mut self) -> Vec<Node> {
+        let ty = self.plan.random_non_null(self.random);
+        let carried = self.new_local(ty);
+        let value = self.expression(ty, 2);
+        self.visible.push(carried);
+        let mut nodes = vec![Node::set_local(carried, value)];
+        nodes.extend(self.repeat(3, |builder| {
+            let mut body = if builder.random.percent(60) { builder.suspend_statement() } else { builder.statements(1) };
+            if builder.random.percent(40) {
+                let next = builder.expression(ty, 2);
+                body.push(Node::set_local(carried, next));
+            }
+            // Computed outside of the inner loop and used behind a suspension in it.
+            let between = builder.new_local(I32);
+            let value = builder.expression(I32, 2);
+            body.push(Node::set_local(between, value));
+            builder.visible.push(between);
+            let inner = builder.repeat(3, |builder| {
+                let before = builder.random.percent(50);
+                let mut inner = if before { builder.statements(1) } else { vec![] };
+                inner.extend(builder.suspend_statement());
+                inner.extend(builder.log(between));
+                inner.extend(builder.log(carried));
+                inner
+            });
+            body.extend(inner);
+            body.extend(builder.log(carried));
+            body
+        }));
+        nodes.extend(self.log(carried));
+        nodes
     }
 
     /// Repeats a body a few times: the counter is a loop variable in a local, or the loop's own parameter.
