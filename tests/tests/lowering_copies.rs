@@ -169,3 +169,50 @@ fn a_function_of_a_thousand_results_has_two_copies() {
         assert_eq!(lowered.call("go", &[]).unwrap(), 0, "{frames:?}");
     }
 }
+
+/// Functions with so many points that a segment with a function for each would be long, in a module that has a start function.
+fn many_points(suspensions: u32) -> String {
+    let body =
+        "(local.set $sum (i32.add (local.get $sum) (suspend $ask (local.get $sum))))".repeat(suspensions as usize);
+    format!(
+        r#"(module
+            (type $f (func (result i32))) (type $k (cont $f)) (type $answer (func (param i32) (result i32))) (type $ka (cont $answer))
+            (tag $ask (param i32) (result i32))
+            (global $started (mut i32) (i32.const 0))
+            (elem declare func $task)
+            (func $task (type $f) (local $sum i32) {body} (local.get $sum))
+            (func $answer_all (param $with i32) (result i32) (local $k (ref null $ka))
+                (block $first (result i32 (ref $ka)) (return (resume $k (on $ask $first) (cont.new $k (ref.func $task)))))
+                (local.set $k) (drop)
+                (loop $again
+                    (block $next (result i32 (ref $ka))
+                        (return (resume $ka (on $ask $next) (local.get $with) (local.get $k))))
+                    (local.set $k) (drop) (br $again))
+                (unreachable))
+            (func $start (global.set $started (call $answer_all (i32.const 1))))
+            (start $start)
+            (func (export "run") (param $with i32) (param i32) (result i32)
+                (i32.add (global.get $started) (call $answer_all (local.get $with)))))"#
+    )
+}
+
+#[test]
+fn slots_of_many_points_are_filled_at_the_start_in_few_bytes() {
+    let suspensions = 60;
+    let text = many_points(suspensions);
+    for frames in FRAMES {
+        for copies in COPIES {
+            let mut lowered = lower(&text, frames, copies);
+            assert_eq!(lowered.call("run", &[3, 0]).unwrap(), 4 * suspensions.cast_signed(), "{frames:?} {copies:?}");
+        }
+        let options = arguments(frames, CopiesArgument::Auto).options();
+        let (lowered, _) = lower_binary(&wat::parse_str(&text).unwrap(), &options).unwrap();
+        let mut element_bytes = 0..0;
+        for payload in wasmparser::Parser::new(0).parse_all(&lowered) {
+            if let wasmparser::Payload::ElementSection(section) = payload.unwrap() {
+                element_bytes = section.range();
+            }
+        }
+        assert!(element_bytes.end - element_bytes.start < u64::from(suspensions), "{frames:?}: {element_bytes:?}");
+    }
+}

@@ -22,6 +22,7 @@
 //! | [`suspension`] | what a copy saves, in which frame, and how it is left |
 //! | [`innermost`] | which resumable copies a resume site calls without the table |
 //! | [`resume_site`] | `resume`, `resume_throw`, `resume_throw_ref` |
+//! | [`resume_table`] | what frames and handlers are called through |
 //! | [`shared`] | the runtime as a module of its own |
 //! | [`type_identity`] | types that would become equal |
 //! | [`tag_identity`] | imported tags that may be one |
@@ -45,6 +46,7 @@ mod one_copy;
 mod promises;
 mod report;
 mod resume_site;
+mod resume_table;
 mod runtime;
 mod scan;
 mod setup;

@@ -15,9 +15,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use wasmfx_ir::entity::{Entity, SecondaryMap};
 use wasmfx_ir::func::{Func, Value};
 use wasmfx_ir::module::{
-    Body, Bytes, ConstExpr, DataSegment, ElementItems, ElementKind, ElementSegment, Function, FunctionId, Global,
-    GlobalId, Import, Item, Memory, MemoryId, Module, Origin, RecursionGroup, Table, TableId, TagId, TypeDefinition,
-    TypeId,
+    Body, Bytes, ConstExpr, DataSegment, ElementItems, ElementKind, Function, FunctionId, Global, GlobalId, Import,
+    Item, Memory, MemoryId, Module, Origin, RecursionGroup, Table, TableId, TagId, TypeDefinition, TypeId,
 };
 use wasmfx_ir::operator::default_operator;
 use wasmfx_ir::wasmparser::{
@@ -656,28 +655,5 @@ impl Lowering<'_> {
         }
         self.module.features.remove(WasmFeatures::STACK_SWITCHING);
         Ok(())
-    }
-
-    fn fill_table(&mut self, table: u32, ty: u32, functions: &[FunctionId]) {
-        let table = TableId::from_u32(table);
-        let count = functions.len() as u64;
-        self.module.tables[table].ty.initial = count;
-        self.module.tables[table].ty.maximum = Some(count);
-        if functions.is_empty() {
-            return;
-        }
-        let kind =
-            ElementKind::Active { table, offset: ConstExpr { operators: vec![Operator::I32Const { value: 0 }] } };
-        self.add_segment(kind, ty, functions);
-    }
-
-    /// Adds a segment of functions of one type; returns its number.
-    pub(super) fn add_segment(&mut self, kind: ElementKind, ty: u32, functions: &[FunctionId]) -> u32 {
-        let element = RefType::new(false, concrete_heap(TypeId::from_u32(ty))).expect("types are below wasm's limit");
-        let expression = |function: &FunctionId| ConstExpr {
-            operators: vec![Operator::RefFunc { function_index: function.as_u32() }],
-        };
-        let items = ElementItems::Expressions(element, functions.iter().map(expression).collect());
-        self.module.elements.push(ElementSegment { kind, items, name: None, removed: false }).as_u32()
     }
 }
