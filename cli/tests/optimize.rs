@@ -73,10 +73,10 @@ const USAGE_ERRORS: &[(&str, &str)] = &[
     ("in.wasm -O2", "nothing to do: give an output with -o"),
     ("-O2 -o out.wasm", "<IN>"),
     ("in.wasm --inlinign -o out.wasm", "--inlining"),
-    ("in.wasm --gufa -o out.wasm", "has no counterpart here"),
+    ("in.wasm --symbolmap=x -o out.wasm", "has no counterpart here"),
     ("in.wasm -O2 --print -o -", "'-o -' writes the module to standard output"),
     ("in.wasm -O2 --metrics -o -", "'-o -' writes the module to standard output"),
-    ("in.wasm --optimize-level=2 -o out.wasm", "-O0 to -O4"),
+    ("in.wasm --optimize-level=7 -o out.wasm", "0..=4"),
     ("in.wasm --asyncify -o out.wasm", "wasmfx-lower"),
     ("in.wasm --enable-smid -o out.wasm", "--enable-simd"),
     ("in.wasm -O7 -o out.wasm", "possible values: 0, 1, 2, 3, 4, s, z"),
@@ -137,6 +137,11 @@ const SUCCESSES: &[&str] = &[
     "in.wasm --dce --vacuum --precompute-propagate --remove-unused-brs --inlining-optimizing --rse -o out.wasm --strip",
     "in.wasm -O2 -cw -c -sp inlining -o out.wasm",
     "in.wasm -O2 --coalesce-locals --reorder-functions -q -o out.wasm",
+    // What Emscripten, Kotlin and dart2wasm call.
+    "--strip-target-features --post-emscripten -O2 -lmu --zero-filled-memory --pass-arg=directize-initial-contents-immutable in.wasm -o out.wasm -mvp -q",
+    "--optimize-level=2 --shrink-level=1 --optimize-stack-ir in.wasm -o out.wasm -g -q",
+    "--inline-functions-with-loops -tnh --fast-math --type-ssa -O3 -O3 --gufa -O3 --type-merging -O3 -Oz in.wasm -o out.wasm -q",
+    "-all --closed-world -tnh --type-unfinalizing -Os --type-ssa --gufa -Os --type-merging -Os --type-finalizing --minimize-rec-groups in.wasm -o out.wasm -q",
     "in.wasm -O2 --verify --verify-passes --verify-emission -q -o out.wasm",
 ];
 
@@ -214,6 +219,23 @@ fn verification_says_how_much_was_compared() {
 fn what_binaryen_does_by_a_pass_and_happens_anyway_is_said() {
     let run = run("in.wasm -O2 --coalesce-locals -o out.wasm", 0);
     assert!(run.stderr().contains("note: Binaryen's 'coalesce-locals' is not needed here"), "{}", run.stderr());
+}
+
+#[test]
+fn an_optimisation_that_only_binaryen_has_is_left_out_and_that_is_said() {
+    let with = run("in.wasm -O2 --gufa --skip-pass heap2local -o out.wasm", 0);
+    assert!(
+        with.stderr().contains("note: Binaryen's 'gufa' has no counterpart here, and is left out"),
+        "{}",
+        with.stderr()
+    );
+    assert_eq!(with.read("out.wasm"), run("in.wasm -O2 -o out.wasm", 0).read("out.wasm"));
+}
+
+#[test]
+fn passes_are_skipped_by_binaryens_names_too() {
+    let skipped = |name: &str| run(&format!("in.wasm -O2 --skip-pass {name} -o out.wasm"), 0).read("out.wasm");
+    assert_eq!(skipped("inlining-optimizing"), skipped("inlining"));
 }
 
 /// The engine's interface has no values that are continuations.

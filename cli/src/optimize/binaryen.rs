@@ -8,9 +8,11 @@ enum Instead {
     Pass(&'static str),
     /// Another option does that.
     Option(&'static str),
-    /// It happens anyway.
+    /// It happens anyway, or allows what is not done.
     Always(&'static str),
-    /// There is nothing like it.
+    /// An optimisation that there is not; without it the output is as right.
+    LeftOut,
+    /// There is nothing like it, and the output would be another one.
     Nothing,
 }
 
@@ -20,46 +22,104 @@ const ORDER: Instead = Instead::Always("the output is ordered by use whenever a 
 
 /// In alphabetical order.
 const NAMES: &[(&str, Instead)] = &[
+    ("abstract-type-refining", Instead::LeftOut),
     ("always-inline-max-function-size", Instead::Option("--pass-arg inlining-always-size@N")),
     ("asyncify", Instead::Option("the program wasmfx-lower")),
-    ("avoid-reinterprets", Instead::Nothing),
-    ("cfp", Instead::Nothing),
+    ("avoid-reinterprets", Instead::LeftOut),
+    ("cfp", Instead::LeftOut),
+    ("cfp-reftest", Instead::LeftOut),
     ("coalesce-locals", LOCALS),
     ("code-pushing", Instead::Always("values are computed where they are used")),
     ("const-hoisting", Instead::Always("a constant is kept in a local where that is smaller")),
-    ("constant-field-propagation", Instead::Nothing),
+    ("constant-field-propagation", Instead::LeftOut),
     ("dae", Instead::Pass("dead-arguments")),
     ("dae-optimizing", Instead::Pass("dead-arguments")),
     ("dce", Instead::Pass("dead-code")),
     ("dead-argument-elimination", Instead::Pass("dead-arguments")),
+    ("denan", Instead::Nothing),
     ("detect-features", Instead::Always("the output uses no feature that the input does not")),
     ("directize", Instead::Pass("direct-calls")),
+    ("discard-global-effects", Instead::LeftOut),
     ("duplicate-function-elimination", Instead::Pass("duplicate-functions")),
     ("duplicate-import-elimination", Instead::Pass("duplicate-imports")),
+    ("emit-exnref", Instead::Nothing),
+    ("emit-target-features", Instead::Nothing),
+    ("extract-function", Instead::Nothing),
+    ("extract-function-index", Instead::Nothing),
+    ("fast-math", Instead::Always("floating point keeps to the standard")),
+    ("ffm", Instead::Always("floating point keeps to the standard")),
     ("flatten", LOCALS),
+    ("flexible-inline-max-function-size", Instead::Option("--pass-arg inlining-speed-size@N")),
+    ("func-metrics", Instead::Nothing),
     ("fuzz-exec", Instead::Option("--verify")),
+    ("generate-global-effects", Instead::LeftOut),
     ("generate-stack-ir", Instead::Always("code is made for the operand stack")),
-    ("gufa", Instead::Nothing),
-    ("heap2local", Instead::Nothing),
+    ("global-refining", Instead::LeftOut),
+    ("global-struct-inference", Instead::LeftOut),
+    ("global-type-optimization", Instead::LeftOut),
+    ("gsi", Instead::LeftOut),
+    ("gto", Instead::LeftOut),
+    ("gufa", Instead::LeftOut),
+    ("gufa-cast-all", Instead::LeftOut),
+    ("gufa-optimizing", Instead::LeftOut),
+    ("heap-store-optimization", Instead::LeftOut),
+    ("heap2local", Instead::LeftOut),
+    ("ifwl", Instead::LeftOut),
+    ("ignore-implicit-traps", Instead::Always("nothing is assumed of traps without --traps-never-happen")),
+    ("iit", Instead::Always("nothing is assumed of traps without --traps-never-happen")),
+    ("inline-functions-with-loops", Instead::LeftOut),
+    ("inline-main", Instead::LeftOut),
     ("inlining-optimizing", Instead::Pass("inlining")),
-    ("licm", Instead::Nothing),
+    ("input-source-map", Instead::Nothing),
+    ("instrument-locals", Instead::Nothing),
+    ("instrument-memory", Instead::Nothing),
+    ("intrinsic-lowering", Instead::Nothing),
+    ("j2cl", Instead::LeftOut),
+    ("j2cl-itable-merging", Instead::LeftOut),
+    ("legalize-js-interface", Instead::Nothing),
+    ("licm", Instead::LeftOut),
+    ("limit-segments", Instead::Nothing),
     ("local-cse", Instead::Pass("numbering")),
+    ("local-subtyping", Instead::LeftOut),
+    ("log-execution", Instead::Nothing),
+    ("max-func-params", Instead::Nothing),
+    ("memory64-lowering", Instead::Nothing),
     ("merge-blocks", Instead::Pass("block-merging")),
+    ("merge-j2cl-itables", Instead::LeftOut),
     ("merge-locals", LOCALS),
-    ("merge-similar-functions", Instead::Nothing),
-    ("monomorphize", Instead::Nothing),
+    ("merge-similar-functions", Instead::LeftOut),
+    ("minimize-rec-groups", Instead::LeftOut),
+    ("monomorphize", Instead::LeftOut),
+    ("monomorphize-always", Instead::LeftOut),
+    ("multi-memory-lowering", Instead::Nothing),
+    ("name-types", Instead::Nothing),
+    ("no-full-inline", Instead::Nothing),
+    ("no-inline", Instead::Nothing),
+    ("no-partial-inline", Instead::Nothing),
+    ("no-stack-ir", Instead::Always("code is made for the operand stack in one way")),
     ("no-validation", Instead::Always("every input and every output is validated")),
+    ("once-reduction", Instead::LeftOut),
     ("one-caller-inline-max-function-size", Instead::Option("--pass-arg inlining-caller-size@N")),
     ("optimize-added-constants", Instead::Pass("simplify")),
-    ("optimize-casts", Instead::Nothing),
+    ("optimize-added-constants-propagate", Instead::Pass("simplify")),
+    ("optimize-casts", Instead::LeftOut),
+    ("optimize-for-js", Instead::LeftOut),
     ("optimize-instructions", Instead::Pass("simplify")),
-    ("optimize-level", Instead::Option("-O0 to -O4")),
     ("optimize-stack-ir", Instead::Always("code is made for the operand stack")),
-    ("pick-load-signs", Instead::Nothing),
+    ("outlining", Instead::LeftOut),
+    ("output-source-map", Instead::Nothing),
+    ("output-source-map-url", Instead::Nothing),
+    ("partial-inlining-ifs", Instead::Nothing),
+    ("pick-load-signs", Instead::LeftOut),
+    ("post-emscripten", Instead::LeftOut),
     ("precompute", Instead::Pass("simplify")),
     ("precompute-propagate", Instead::Pass("simplify")),
+    ("print-call-graph", Instead::Nothing),
+    ("print-features", Instead::Nothing),
+    ("print-function-map", Instead::Nothing),
     ("propagate-globals-globally", Instead::Pass("globals")),
     ("redundant-set-elimination", Instead::Pass("numbering")),
+    ("remove-memory-init", Instead::Nothing),
     ("remove-unused-brs", Instead::Pass("branches")),
     ("remove-unused-names", Instead::Pass("branches")),
     ("remove-unused-nonfunction-module-elements", Instead::Pass("remove-unused-module-elements")),
@@ -70,20 +130,41 @@ const NAMES: &[(&str, Instead)] = &[
     ("reorder-types", ORDER),
     ("rereloop", Instead::Always("control flow is built anew whenever a body is written")),
     ("rse", Instead::Pass("numbering")),
-    ("shrink-level", Instead::Option("-Os or -Oz")),
-    ("signature-pruning", Instead::Nothing),
-    ("signature-refining", Instead::Nothing),
+    ("signature-pruning", Instead::LeftOut),
+    ("signature-refining", Instead::LeftOut),
+    ("signext-lowering", Instead::Nothing),
     ("simplify-globals", Instead::Pass("globals")),
     ("simplify-globals-optimizing", Instead::Pass("globals")),
     ("simplify-locals", LOCALS),
+    ("simplify-locals-nonesting", LOCALS),
     ("simplify-locals-nostructure", LOCALS),
     ("simplify-locals-notee", LOCALS),
+    ("simplify-locals-notee-nostructure", LOCALS),
+    ("spill-pointers", Instead::Nothing),
     ("ssa", LOCALS),
     ("ssa-nomerge", LOCALS),
+    ("string-gathering", Instead::Nothing),
+    ("string-lowering", Instead::Nothing),
+    ("strip-eh", Instead::Nothing),
+    ("strip-toolchain-annotations", Instead::Nothing),
+    ("symbolmap", Instead::Nothing),
+    ("table64-lowering", Instead::Nothing),
+    ("trace-calls", Instead::Nothing),
+    ("translate-to-exnref", Instead::Nothing),
+    ("trap-mode-clamp", Instead::Nothing),
+    ("trap-mode-js", Instead::Nothing),
     ("tuple-optimization", LOCALS),
+    ("type-finalizing", Instead::LeftOut),
+    ("type-generalizing", Instead::LeftOut),
     ("type-merging", Instead::Pass("types")),
+    ("type-refining", Instead::LeftOut),
+    ("type-ssa", Instead::LeftOut),
+    ("type-unfinalizing", Instead::LeftOut),
+    ("uim", Instead::Always("nothing is assumed of memory that comes from outside")),
+    ("unsubtyping", Instead::LeftOut),
     ("untee", LOCALS),
     ("vacuum", Instead::Pass("dead-code")),
+    ("zero-filled-memory", Instead::Always("nothing is assumed of memory that comes from outside")),
 ];
 
 /// What Binaryen calls a pass of ours.
@@ -94,10 +175,24 @@ pub fn names_of(pass: &'static str) -> impl Iterator<Item = &'static str> {
         .map(|&(name, _)| name)
 }
 
-/// What happens anyway, so that nothing is wrong with asking for it.
-pub fn unneeded() -> impl Iterator<Item = &'static str> {
-    NAMES.iter().filter(|(_, instead)| matches!(instead, Instead::Always(_))).map(|&(name, _)| name)
+/// The pass to leave out for a name of Binaryen's; inside of it nothing, where there is no such pass to run.
+pub fn skipped(name: &str) -> Option<Option<&'static str>> {
+    let at = NAMES.binary_search_by_key(&name, |(name, _)| name).ok()?;
+    match NAMES[at].1 {
+        Instead::Pass(pass) => Some(Some(pass)),
+        Instead::Always(_) | Instead::LeftOut => Some(None),
+        Instead::Option(_) | Instead::Nothing => None,
+    }
 }
+
+/// What makes no difference to whether the output is right, so that nothing is wrong with asking for it.
+pub fn harmless() -> impl Iterator<Item = &'static str> {
+    let is_harmless = |instead: &Instead| matches!(instead, Instead::Always(_) | Instead::LeftOut);
+    NAMES.iter().filter(move |(_, instead)| is_harmless(instead)).map(|&(name, _)| name)
+}
+
+/// Arguments of Binaryen's passes that only allow something, and so are taken.
+pub const HARMLESS_PASS_ARGUMENTS: &[&str] = &["directize-initial-contents-immutable"];
 
 /// What to tell somebody who used a name of Binaryen's that is none of ours: for `--NAME` or `--NAME=VALUE`.
 pub fn explain(argument: &str) -> Option<String> {
@@ -107,6 +202,7 @@ pub fn explain(argument: &str) -> Option<String> {
         Instead::Pass(pass) => format!("what Binaryen calls '{name}' is done by --{pass} here"),
         Instead::Option(option) => format!("for Binaryen's '{name}', use {option}"),
         Instead::Always(what) => format!("Binaryen's '{name}' is not needed here: {what}"),
+        Instead::LeftOut => format!("Binaryen's '{name}' has no counterpart here, and is left out"),
         Instead::Nothing => format!("Binaryen's '{name}' has no counterpart here (--list-passes prints all passes)"),
     })
 }
@@ -130,10 +226,11 @@ mod tests {
     #[test]
     fn a_known_name_is_explained_and_others_are_not() {
         assert_eq!(
-            explain("--gufa").unwrap(),
-            "Binaryen's 'gufa' has no counterpart here (--list-passes prints all passes)"
+            explain("--symbolmap=x").unwrap(),
+            "Binaryen's 'symbolmap' has no counterpart here (--list-passes prints all passes)"
         );
-        assert!(explain("--shrink-level=2").unwrap().contains("-Oz"));
+        assert!(explain("--gufa").unwrap().ends_with("is left out"));
+        assert!(explain("--asyncify").unwrap().contains("wasmfx-lower"));
         assert_eq!(explain("--vacum"), None);
     }
 }

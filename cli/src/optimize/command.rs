@@ -129,7 +129,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         ));
     }
     if !arguments.quiet {
-        for name in &arguments.sequence.unneeded {
+        for name in &arguments.sequence.harmless {
             binaryen::explain(name).iter().for_each(|note| tell(format_args!("wasmfx-opt: note: {note}")));
         }
     }
@@ -176,14 +176,20 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
 }
 
 fn options(arguments: &Arguments) -> Result<Options> {
+    let mut skip_passes = Vec::new();
     for name in &arguments.skip_pass {
-        if pass_table::find(name).is_none() {
+        if pass_table::find(name).is_some() {
+            skip_passes.push(name.clone());
+        } else if let Some(ours) = binaryen::skipped(name) {
+            skip_passes.extend(ours.map(str::to_owned));
+        } else {
             let hint = did_you_mean(name, PASSES.iter().map(|pass| pass.name));
             bail!(UsageError(format!("--skip-pass: there is no pass '{name}'{hint} (--list-passes prints all)")));
         }
     }
     let mut pass_arguments = PassArguments::default();
-    for text in &arguments.pass_arg {
+    let means_something = |text: &&String| !binaryen::HARMLESS_PASS_ARGUMENTS.contains(&text.as_str());
+    for text in arguments.pass_arg.iter().filter(means_something) {
         let Some((name, value)) = text.split_once('@') else {
             bail!(UsageError(format!("--pass-arg: '{text}' is not of the form NAME@VALUE")));
         };
@@ -201,13 +207,13 @@ fn options(arguments: &Arguments) -> Result<Options> {
         closed_world: arguments.closed_world,
         traps_never_happen: arguments.traps_never_happen,
         low_memory_unused: arguments.low_memory_unused,
-        skip_passes: arguments.skip_pass.clone(),
+        skip_passes,
         pass_arguments,
         verify_passes: arguments.verify_passes || defaults.verify_passes,
         verify_emission: arguments.verify_emission || defaults.verify_emission,
         ..defaults
     };
-    Ok(match arguments.sequence.last_level() {
+    Ok(match arguments.sequence.level_of_passes() {
         Some(level) => options.at_level(level),
         None => options,
     })

@@ -2,7 +2,7 @@
 
 use super::binaryen;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
-use wasmfx_passes::options::{Level, Options};
+use wasmfx_passes::options::{Level, OptimizeLevel, Options, ShrinkLevel};
 use wasmfx_passes::pass_table::{PASSES, Pass};
 use wasmfx_passes::pipeline::Pipeline;
 
@@ -20,8 +20,10 @@ pub enum Step {
 pub struct PassSequence {
     /// The steps.
     pub steps: Vec<Step>,
-    /// Binaryen's names of what happens anyway.
-    pub unneeded: Vec<&'static str>,
+    /// The level that passes run at which stand before any level, where that was set alone.
+    set_level: Option<Level>,
+    /// Binaryen's names of what makes no difference.
+    pub harmless: Vec<&'static str>,
 }
 
 impl PassSequence {
@@ -37,7 +39,12 @@ impl PassSequence {
         pipeline
     }
 
-    /// The last level that is given.
+    /// The level at which passes run: that of the last `-O`, or what `--optimize-level` and `--shrink-level` say.
+    pub fn level_of_passes(&self) -> Option<Level> {
+        self.last_level().or(self.set_level)
+    }
+
+    /// The level of the last `-O`.
     pub fn last_level(&self) -> Option<Level> {
         self.steps.iter().rev().find_map(|step| match step {
             Step::Level(level) => Some(*level),
@@ -47,6 +54,22 @@ impl PassSequence {
 }
 
 const LEVEL: &str = "level";
+const OPTIMIZE_LEVEL: &str = "optimize-level";
+const SHRINK_LEVEL: &str = "shrink-level";
+
+/// The level that `--optimize-level` and `--shrink-level` make, if one of them is given.
+fn set_level(matches: &ArgMatches) -> Option<Level> {
+    let optimize = matches.get_one::<u8>(OPTIMIZE_LEVEL).map(|&number| {
+        let levels = [OptimizeLevel::O0, OptimizeLevel::O1, OptimizeLevel::O2, OptimizeLevel::O3, OptimizeLevel::O4];
+        levels[usize::from(number)]
+    });
+    let shrink = matches
+        .get_one::<u8>(SHRINK_LEVEL)
+        .map(|&number| [ShrinkLevel::None, ShrinkLevel::Small, ShrinkLevel::Smallest][usize::from(number)]);
+    let defaults = Options::default();
+    (optimize.is_some() || shrink.is_some())
+        .then(|| Level { optimize: optimize.unwrap_or(defaults.optimize), shrink: shrink.unwrap_or(defaults.shrink) })
+}
 
 /// The option `-O`, which every program spells the same.
 fn level_option() -> Arg {
@@ -108,7 +131,24 @@ impl Args for PassSequence {
                 .hide_short_help(true);
             command = command.arg(flag);
         }
-        for name in binaryen::unneeded() {
+        command = command
+            .arg(
+                Arg::new(OPTIMIZE_LEVEL)
+                    .long(OPTIMIZE_LEVEL)
+                    .alias("ol")
+                    .value_name("N")
+                    .value_parser(clap::value_parser!(u8).range(0..=4))
+                    .help("The effort for speed of passes that are named one by one, 0 to 4"),
+            )
+            .arg(
+                Arg::new(SHRINK_LEVEL)
+                    .long(SHRINK_LEVEL)
+                    .short('s')
+                    .value_name("N")
+                    .value_parser(clap::value_parser!(u8).range(0..=2))
+                    .help("The effort for size of passes that are named one by one, 0 to 2"),
+            );
+        for name in binaryen::harmless() {
             command = command.arg(Arg::new(name).long(name).action(ArgAction::SetTrue).hide(true));
         }
         command
@@ -128,7 +168,11 @@ impl FromArgMatches for PassSequence {
         }
         steps.sort_by_key(|(index, _)| *index);
         let steps = steps.into_iter().map(|(_, step)| step).collect();
-        Ok(Self { steps, unneeded: binaryen::unneeded().filter(|name| matches.get_flag(name)).collect() })
+        Ok(Self {
+            steps,
+            set_level: set_level(matches),
+            harmless: binaryen::harmless().filter(|name| matches.get_flag(name)).collect(),
+        })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -169,6 +213,19 @@ mod tests {
             parse(&["--inlining", "-O2", "--globals", "-Oz", "--inlining"]),
             ["inlining", "O2 None", "globals", "O2 Smallest", "inlining"]
         );
+    }
+
+    #[test]
+    fn the_level_of_single_passes_can_be_set_alone() {
+        let level = |arguments: &[&str]| {
+            let command = PassSequence::augment_args(Command::new("tool").no_binary_name(true));
+            let matches = command.try_get_matches_from(arguments).unwrap();
+            PassSequence::from_arg_matches(&matches).unwrap().level_of_passes()
+        };
+        assert_eq!(level(&["--dce"]), None);
+        assert_eq!(level(&["--optimize-level=2", "--shrink-level=1", "--dce"]), Level::from_name("s"));
+        assert_eq!(level(&["--ol", "3", "--dce"]), Level::from_name("3"));
+        assert_eq!(level(&["-s", "2", "-O1"]), Level::from_name("1"));
     }
 
     #[test]
