@@ -183,7 +183,8 @@ fn lower_binary_once(
     let mut module = parse_module(binary.to_vec(), &ParseOptions::default())?;
     // The lowering reads bodies before anything that lifts them has validated them.
     crate::validate::check(binary, crate::features::all())?;
-    let options = lower::Options { copies: copies_at(options.copies, level), ..options.clone() };
+    let size_first = level.is_some_and(|level| level.shrink != ShrinkLevel::None);
+    let options = lower::Options { copies: copies_at(options.copies, level), size_first, ..options.clone() };
     let mut report = lower_module(&mut module, &options)?;
     stripping.apply(&mut module);
     let mut lowered =

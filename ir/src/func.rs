@@ -219,7 +219,7 @@ pub struct Invoke {
 }
 
 /// A clause of a resume table or of an enclosing `try_table`.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Handler {
     /// `(on $tag $label)`: the block's parameters are the tag's parameters and the continuation.
     Suspension {

@@ -25,7 +25,8 @@ pub(super) struct Node {
     pub block: Option<Block>,
     /// The parameters that are used.
     pub params: SmallVec<[Value; 2]>,
-    /// Whether an instruction leaves the parameters on the operand stack, all of them and in order. Such a node has one edge into it.
+    /// Whether an instruction leaves the parameters on the operand stack, all of them and in order. All edges into such a
+    /// node are such instructions'.
     pub params_on_stack: bool,
     /// How it ends.
     pub exit: Exit,

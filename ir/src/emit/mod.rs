@@ -4,6 +4,7 @@
 //! |---|---|
 //! | 1. dead code and parameters, a graph of emission's own | `graph` |
 //! | 2. one entry for every loop | `irreducible`, `dominance`, `far_uses` |
+//! | one landing for clauses of several invocations that lead to the same | `landings` |
 //! | constants that several edges give are stored once | `defaults` |
 //! | 3. dominator tree to nested blocks, loops and ifs, with symbolic labels | `structure` |
 //! | 4., 5. operands onto the operand stack, constants by price | `schedule` |
@@ -19,6 +20,7 @@ mod dominance;
 mod far_uses;
 mod graph;
 mod irreducible;
+mod landings;
 mod locals;
 mod options;
 mod schedule;
@@ -79,7 +81,10 @@ struct Assigned {
 
 fn assign_locals(func: &Func, environment: &impl EffectsEnvironment, options: &Options) -> Assigned {
     let mut graph = graph::build(func, environment);
-    let dominance = irreducible::make_reducible(&mut graph);
+    let mut dominance = irreducible::make_reducible(&mut graph);
+    if options.landings && landings::fold_landings(func, &mut graph, &dominance) {
+        dominance = irreducible::make_reducible(&mut graph);
+    }
     if options.defaults {
         defaults::store_defaults(func, &mut graph, &dominance, options);
     }

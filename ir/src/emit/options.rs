@@ -20,6 +20,8 @@ pub struct Options {
     pub hints: bool,
     /// Unite branch arguments with parameters.
     pub coalesce: bool,
+    /// Clauses of several invocations share a landing.
+    pub landings: bool,
     /// Locals are shared by values that are not alive together.
     pub share_locals: bool,
     /// The most edges into the end of an `if` for which `if` is preferred to `br_if`.
@@ -37,6 +39,7 @@ impl Default for Options {
             defaults: true,
             hints: true,
             coalesce: true,
+            landings: true,
             share_locals: true,
             nesting_limit: 3,
         }
@@ -58,6 +61,7 @@ impl Options {
             "defaults" => &mut self.defaults,
             "hints" => &mut self.hints,
             "coalesce" => &mut self.coalesce,
+            "landings" => &mut self.landings,
             "share_locals" => &mut self.share_locals,
             _ => panic!("emission has no step {step}"),
         };

@@ -5,9 +5,10 @@ use super::body::{EncodedBody, reencode_within};
 use super::reencode::IndexReencoder;
 use crate::check::check_emission;
 use crate::emit::{self, EmittedBlockType, EmittedBody};
+use crate::entity::SecondaryMap;
 use crate::error::{Error, Result};
 use crate::func::Func;
-use crate::module::{Function, Module};
+use crate::module::{FunctionId, Module};
 use crate::operator::OperatorPool;
 use rustc_hash::FxHashMap;
 use std::borrow::Cow;
@@ -85,8 +86,8 @@ pub(super) struct Context<'a> {
     pub(super) identity: bool,
     /// What the output may use.
     pub(super) features: WasmFeatures,
-    /// Whether the bytes that a body was lifted from may be written instead.
-    pub(super) keep_originals: bool,
+    /// The functions of which the bytes that they were lifted from must not be written instead.
+    pub(super) without_originals: &'a SecondaryMap<FunctionId, bool>,
     /// Whether they are written in any case where labels have names.
     pub(super) keep_label_names: bool,
     /// Whether emitted bodies are proved.
@@ -96,7 +97,7 @@ pub(super) struct Context<'a> {
 /// Emits a function, and encodes it if the module has the types that its blocks need.
 pub(super) fn prepare<'a>(
     context: Context<'a>,
-    function: &'a Function,
+    id: FunctionId,
     func: &'a Func,
     types: &BlockTypes,
 ) -> Result<Prepared<'a>> {
@@ -116,7 +117,7 @@ pub(super) fn prepare<'a>(
     }
     let pending = Pending { body, operators: emitted.operators };
     if types.has_all(&pending.body) {
-        return Ok(Prepared::Encoded(encode(context, function, func, &pending, types, 0)?));
+        return Ok(Prepared::Encoded(encode(context, id, func, &pending, types, 0)?));
     }
     Ok(Prepared::Pending(pending))
 }
@@ -124,14 +125,14 @@ pub(super) fn prepare<'a>(
 /// Encodes a body that needs more types than the module has, and adds them, unless its old bytes are written instead.
 pub(super) fn encode_with_new_types<'a>(
     context: Context<'a>,
-    function: &'a Function,
+    id: FunctionId,
     func: &'a Func,
     pending: &Pending,
     types: &mut BlockTypes,
 ) -> Result<EncodedBody<'a>> {
     let count = types.added.len();
     let cost = types.add(&pending.body, context.indices);
-    let body = encode(context, function, func, pending, types, cost)?;
+    let body = encode(context, id, func, pending, types, cost)?;
     if body.is_original {
         types.forget_from(count);
     }
@@ -141,7 +142,7 @@ pub(super) fn encode_with_new_types<'a>(
 /// Encodes an emitted body. All types that its blocks need must be in `types`; `cost` is what they cost besides the body's bytes.
 fn encode<'a>(
     context: Context<'a>,
-    function: &'a Function,
+    id: FunctionId,
     func: &'a Func,
     pending: &Pending,
     types: &BlockTypes,
@@ -149,10 +150,11 @@ fn encode<'a>(
 ) -> Result<EncodedBody<'a>> {
     let mut reencoder = IndexReencoder::new(context.indices);
     let encoded = pending.body.encode(&pending.operators, &mut reencoder, |ty| types.indices[ty])?;
+    let function = &context.module.functions[id];
     let keeps_labels = context.keep_label_names && !function.label_names.is_empty();
     let limit = if keeps_labels { usize::MAX } else { encoded.bytes.len() + cost };
     if let Some(original) = &func.original
-        && context.keep_originals
+        && !context.without_originals[id]
         && let Some((bytes, hints)) = reencode_within(original, context.indices, context.identity, limit)
     {
         let names = func.local_names.iter().zip(0..);

@@ -18,6 +18,7 @@ pub use indices::{IndexSpace, Indices, Order};
 pub use reencode::{DanglingReference, IndexReencoder, ReencodeError};
 pub use validate::{Invalid, validate, validate_lazy};
 
+use crate::entity::SecondaryMap;
 use crate::error::{Error, Result};
 use crate::module::{Body, Module};
 use lifted::{BlockTypes, Context, Prepared};
@@ -62,26 +63,29 @@ pub fn encode_module_with(module: &Module, options: &EncodeOptions, executor: &i
     let indices = Indices::assign(module, &options.order)?;
     let features = options.features.unwrap_or(module.features);
     let identity = indices.is_identity();
-    let mut context = Context {
-        module,
-        indices: &indices,
-        identity,
-        features,
-        keep_originals: true,
-        keep_label_names: options.keep_label_names,
-        verify_emission: options.verify_emission,
-    };
+    let mut without_originals = SecondaryMap::new();
     loop {
+        let context = Context {
+            module,
+            indices: &indices,
+            identity,
+            features,
+            without_originals: &without_originals,
+            keep_label_names: options.keep_label_names,
+            verify_emission: options.verify_emission,
+        };
         let (bodies, block_types) = encode_bodies(context, executor)?;
         let bytes = sections::write(module, &indices, &block_types, &bodies)?;
-        match validate(&bytes, features, executor) {
-            Ok(()) => return Ok(bytes),
-            // Old bytes may hold dead code that writes a global which nothing wrote any more once the code was gone, for instance.
-            Err(_) if context.keep_originals && bodies.iter().any(|body| body.is_original) => {
-                context.keep_originals = false;
-            }
-            Err(invalid) => return Err(invalid_output(module, &indices, invalid)),
+        let Err(invalid) = validate(&bytes, features, executor) else { return Ok(bytes) };
+        // Old bytes may hold dead code that writes a global which nothing wrote any more once the code was gone, for instance.
+        let imports = indices.functions.order().len() - bodies.len();
+        let at = |index: &u32| *index as usize - imports;
+        let old: Vec<usize> = invalid.functions.iter().map(at).filter(|&at| bodies[at].is_original).collect();
+        if old.is_empty() {
+            return Err(invalid_output(module, &indices, invalid));
         }
+        let definitions = indices.functions.definitions();
+        old.into_iter().for_each(|at| without_originals[definitions[at]] = true);
     }
 }
 
@@ -94,7 +98,7 @@ fn encode_bodies<'a>(context: Context<'a>, executor: &impl Executor) -> Result<(
         let function = &module.functions[id];
         let prepared = match &function.body {
             Body::Lazy(lazy) => body::encode_lazy(lazy, function, indices, identity).map(Prepared::Encoded),
-            Body::Lifted(func) => lifted::prepare(context, function, func, &types),
+            Body::Lifted(func) => lifted::prepare(context, id, func, &types),
             Body::Detached | Body::Import | Body::Removed => Err(Error::internal("has no body that can be written")),
         };
         prepared.map_err(|error| blame(id, error))
@@ -107,7 +111,7 @@ fn encode_bodies<'a>(context: Context<'a>, executor: &impl Executor) -> Result<(
             Prepared::Pending(pending) => {
                 let function = &module.functions[id];
                 let Body::Lifted(func) = &function.body else { unreachable!("only lifted bodies wait for types") };
-                let body = lifted::encode_with_new_types(context, function, func, &pending, &mut types);
+                let body = lifted::encode_with_new_types(context, id, func, &pending, &mut types);
                 body.map_err(|error| blame(id, error))?
             }
         });
@@ -120,7 +124,7 @@ fn encode_bodies<'a>(context: Context<'a>, executor: &impl Executor) -> Result<(
 fn invalid_output(module: &Module, indices: &Indices, invalid: Invalid) -> Error {
     let message = format!("the output is invalid: {}", invalid.error.message());
     let error = Error::internal(message).at(invalid.error.offset());
-    match invalid.function.and_then(|index| indices.functions.order().get(index as usize)) {
+    match invalid.functions.first().and_then(|&index| indices.functions.order().get(index as usize)) {
         Some(&id) => body::blame(error, id, &module.functions[id]),
         None => error,
     }

@@ -12,13 +12,13 @@ use wasmparser::{
 pub struct Invalid {
     /// What is wrong, and at which offset.
     pub error: wasmparser::Error,
-    /// The index of the function whose body is wrong.
-    pub function: Option<u32>,
+    /// The indices of the functions whose bodies are wrong, in order: the error is about the first. None if it is about something else.
+    pub functions: Vec<u32>,
 }
 
 impl From<wasmparser::Error> for Invalid {
     fn from(error: wasmparser::Error) -> Self {
-        Self { error, function: None }
+        Self { error, functions: Vec::new() }
     }
 }
 
@@ -36,9 +36,13 @@ pub fn validate(bytes: &[u8], features: WasmFeatures, executor: &impl Executor) 
     let results = executor.map(&bodies, |(func, body)| {
         let FuncToValidate { resources, index, ty, features } = func;
         let func = FuncToValidate { resources: resources.clone(), index: *index, ty: *ty, features: *features };
-        validate_body(func, body).map_err(|error| Invalid { error, function: Some(*index) })
+        validate_body(func, body).map_err(|error| (error, *index))
     });
-    results.into_iter().collect()
+    let (errors, functions): (Vec<_>, Vec<_>) = results.into_iter().filter_map(Result::err).unzip();
+    match errors.into_iter().next() {
+        Some(error) => Err(Invalid { error, functions }),
+        None => Ok(()),
+    }
 }
 
 fn validate_body(func: FuncToValidate<ValidatorResources>, body: &FunctionBody<'_>) -> wasmparser::Result<()> {

@@ -4,7 +4,8 @@
 //! constants by number) and so have their terminators. An edge may be led from the one to the other if nobody else uses their own values;
 //! what both use from outside dominates both, and so every edge into either. Nothing is executed that was not, in the same order.
 //!
-//! Blocks that an instruction's own edges lead to are left alone, as are blocks that end with an invocation: their edges are their own.
+//! Blocks that an instruction's own edges lead to are left alone, as are blocks that end with an invocation: their edges are their own. And a block
+//! in front of a loop is not folded with one inside: the loop would have two entries, which costs more than the block.
 
 use super::private_values::blocks_with_private_values;
 use crate::environment::ModuleEnvironment;
@@ -12,7 +13,7 @@ use crate::function::simplify::Constant;
 use crate::pass_table::Changed;
 use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 use std::hash::{Hash, Hasher};
-use wasmfx_ir::analysis::ControlFlowGraph;
+use wasmfx_ir::analysis::{ControlFlowGraph, DominatorTree, LoopForest};
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::Terminator;
 use wasmfx_ir::wasmparser::ValType;
@@ -35,7 +36,8 @@ pub fn run(func: &mut Func, _environment: &ModuleEnvironment<'_>) -> Changed {
             may_go[block] = false;
         }
     }
-    let mut known: FxHashMap<u64, Block> = FxHashMap::default();
+    let mut known: FxHashMap<u64, Vec<Block>> = FxHashMap::default();
+    let mut loops: Option<LoopForest> = None;
     let mut instead: SecondaryMap<Block, Option<Block>> = SecondaryMap::new();
     // Successors first, so that what leads to equal blocks leads to one by then.
     for &block in cfg.reverse_postorder().iter().rev() {
@@ -46,15 +48,19 @@ pub fn run(func: &mut Func, _environment: &ModuleEnvironment<'_>) -> Changed {
         let Some(description) = Description::of(func, block) else { continue };
         let mut hasher = FxHasher::default();
         description.hash(&mut hasher);
-        match known.get(&hasher.finish()) {
-            Some(&same) if Description::of(func, same).is_some_and(|other| other == description) => {
+        let alike = known.entry(hasher.finish()).or_default();
+        let same = alike.iter().copied().find(|&other| {
+            // No edge was moved before the first such block is found.
+            let loops = loops.get_or_insert_with(|| LoopForest::new(func, &cfg, &DominatorTree::new(func, &cfg)));
+            loops.innermost(block) == loops.innermost(other)
+                && Description::of(func, other).is_some_and(|other| other == description)
+        });
+        match same {
+            Some(same) => {
                 make_constants_its_own(func, same);
                 instead[block] = Some(same);
             }
-            Some(_) => {}
-            None => {
-                known.insert(hasher.finish(), block);
-            }
+            None => alike.push(block),
         }
     }
     // Now the edges back too.

@@ -55,7 +55,7 @@ impl Lowering<'_> {
 
     /// Puts small resumable copies in the place of the direct calls of them, unless size comes first.
     pub(super) fn inline_innermost(&mut self) {
-        if self.options.copies == Copies::One {
+        if self.options.size_first || self.options.copies == Copies::One {
             return;
         }
         let is_small = |copy: &FunctionId| match &self.module.functions[*copy].body {

@@ -129,6 +129,8 @@ pub struct Options {
     pub runtime: Runtime,
     /// How many copies functions have.
     pub copies: Copies,
+    /// Whether fewer bytes are better than a little speed.
+    pub size_first: bool,
     /// Modules (or `module.name`) whose imports are the host's: they never suspend. `*` stands for anything. For [`Runtime::Shared`].
     pub host_imports: Vec<String>,
     /// Names of functions (`*` stands for anything): only their indirect calls suspend; all do if there are none. An indirect call of another
@@ -145,6 +147,7 @@ impl Default for Options {
             multi_memory: true,
             runtime: Runtime::Closed,
             copies: Copies::Auto,
+            size_first: false,
             host_imports: vec!["wasi_snapshot_preview1".to_owned(), "wasi_*".to_owned(), "spectest".to_owned()],
             suspend_through: Vec::new(),
             never_suspend: Vec::new(),

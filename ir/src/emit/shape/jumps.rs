@@ -1,7 +1,7 @@
 //! Branches to where control goes anyway, and code that nothing reaches.
 
 use super::{Shaper, Target};
-use crate::emit::graph::{NONE, index_u32};
+use crate::emit::graph::NONE;
 use crate::emit::schedule::Code;
 use crate::emit::structure::{FrameId, FrameKind};
 use smallvec::SmallVec;
@@ -12,8 +12,11 @@ impl Shaper<'_> {
     pub(super) fn drop_needless_branches(&mut self) {
         let mut after_frame: Vec<Target> = Vec::new();
         let mut state = Target::Return;
+        let mut before = self.last();
         // Position 0 is the sentinel's.
-        for position in (1..index_u32(self.code.len())).rev() {
+        while before != 0 {
+            let position = before;
+            before = self.previous[position as usize];
             state = match self.code[position as usize] {
                 Code::Nothing => continue,
                 Code::Return if state == Target::Return => {
@@ -40,7 +43,10 @@ impl Shaper<'_> {
                     let passes = state != Target::Here && self.target_types(state) == self.results(frame);
                     let inside = match kind {
                         FrameKind::Block if passes => {
-                            self.label[frame as usize] = state;
+                            // What led on to another place before has lost the branch there, as nothing reaches it.
+                            if self.label[frame as usize] == Target::Label(frame) {
+                                self.label[frame as usize] = state;
+                            }
                             state
                         }
                         FrameKind::Block => Target::Label(frame),
@@ -66,6 +72,7 @@ impl Shaper<'_> {
 
     pub(super) fn count_references(&mut self) {
         let mut references = std::mem::take(&mut self.references);
+        references.fill(0);
         for &code in &self.code {
             self.for_each_label(code, |frame| references[frame as usize] += 1);
         }

@@ -109,6 +109,9 @@ pub(super) fn shape(
     shaper.drop_needless_branches();
     shaper.count_references();
     shaper.drop_unreachable();
+    // Where a handler only jumps, what is dropped is what a branch led past.
+    shaper.drop_needless_branches();
+    shaper.count_references();
     shaper.shape_frames();
     shaper.unite_tries();
     shaper.finish(locals)
@@ -159,11 +162,31 @@ impl Shaper<'_> {
         self.previous[position as usize] = added;
     }
 
-    fn append(&mut self, code: Code) {
+    /// Returns the position of what was inserted.
+    fn insert_after(&mut self, position: u32, code: Code) -> u32 {
+        let added = index_u32(self.code.len());
+        self.code.push(code);
+        let next = self.next[position as usize];
+        self.next.push(next);
+        self.previous.push(position);
+        self.next[position as usize] = added;
+        if next != NONE {
+            self.previous[next as usize] = added;
+        }
+        added
+    }
+
+    /// The position of the last code.
+    fn last(&self) -> u32 {
         let mut last = 0;
         while self.next[last as usize] != NONE {
             last = self.next[last as usize];
         }
+        last
+    }
+
+    fn append(&mut self, code: Code) {
+        let last = self.last();
         let added = index_u32(self.code.len());
         self.code.push(code);
         self.next.push(NONE);
