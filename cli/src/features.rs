@@ -181,9 +181,17 @@ pub const FEATURES: &[Feature] = &[
     },
 ];
 
-/// Features that Binaryen knows and this toolchain does not. Disabling them is accepted, for build scripts that do; enabling them is an error.
-pub const UNSUPPORTED_FEATURES: &[&str] =
-    &["custom-descriptors", "fp16", "multibyte", "relaxed-atomics", "shared-everything", "strings"];
+/// Features that Binaryen knows and this toolchain does not. Build scripts may name them: what enables one allows it, and a module that uses it is
+/// refused where it does.
+pub const UNSUPPORTED_FEATURES: &[&str] = &[
+    "acquire-release-atomics",
+    "custom-descriptors",
+    "fp16",
+    "multibyte",
+    "relaxed-atomics",
+    "shared-everything",
+    "strings",
+];
 
 /// Nothing beyond WebAssembly's first release. (wasmparser's flags for floats and garbage-collected types are no features.)
 pub fn mvp() -> WasmFeatures {
@@ -287,10 +295,6 @@ impl Args for FeatureArguments {
 
 impl FromArgMatches for FeatureArguments {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        if let Some(name) = UNSUPPORTED_FEATURES.iter().find(|name| matches.get_flag(&format!("enable-{name}"))) {
-            let message = format!("the feature '{name}' is not supported by this toolchain\n");
-            return Err(clap::Error::raw(clap::error::ErrorKind::InvalidValue, message));
-        }
         let mut actions: Vec<(usize, Action)> = Vec::new();
         let mut collect = |name: &str, action: Action| {
             if matches.get_flag(name) {
@@ -384,10 +388,8 @@ mod tests {
     }
 
     #[test]
-    fn an_unsupported_feature_can_only_be_disabled() {
-        assert_eq!(parse(&["--disable-strings"]).unwrap(), all());
-        let error = parse(&["--enable-strings"]).unwrap_err();
-        assert!(error.to_string().contains("'strings' is not supported"), "{error}");
+    fn an_unsupported_feature_may_be_named_and_makes_no_difference() {
+        assert_eq!(parse(&["--enable-strings", "--disable-fp16"]).unwrap(), parse(&[]).unwrap());
     }
 
     #[test]

@@ -128,6 +128,21 @@ pub fn tell(line: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
+/// Tells the user of a module that is not linked yet: what its relocations say of code and data is not kept up to date.
+pub fn warn_of_relocations(program: &str, input: &Input) {
+    // Text has no such section that a linker would take.
+    if input.kind == InputKind::Text {
+        return;
+    }
+    let is_linking = |payload: wasmparser::Payload<'_>| matches!(payload, wasmparser::Payload::CustomSection(section) if section.name() == "linking");
+    if wasmparser::Parser::new(0).parse_all(&input.bytes).map_while(Result::ok).any(is_linking) {
+        let name = &input.name;
+        tell(format_args!(
+            "{program}: warning: {name} is a relocatable object (it has a section 'linking'), and what is made of it cannot be linked: link it first"
+        ));
+    }
+}
+
 /// Where a result goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {

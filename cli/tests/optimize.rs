@@ -109,7 +109,7 @@ const ERRORS: &[(&str, &str)] = &[
 fn errors_name_the_file_and_leave_the_output_as_it_was() {
     for &(arguments, message) in ERRORS {
         let run = run(arguments, 1);
-        assert!(run.stderr().starts_with("wasmfx-opt: error: "), "{arguments}\n{}", run.stderr());
+        assert!(run.stderr().contains("wasmfx-opt: error: "), "{arguments}\n{}", run.stderr());
         assert!(run.stderr().contains(message), "{arguments}\n{}", run.stderr());
         assert_eq!(run.read("old.wasm").unwrap(), b"old", "{arguments}");
     }
@@ -139,6 +139,7 @@ const SUCCESSES: &[&str] = &[
     "in.wasm -O2 --coalesce-locals --reorder-functions -q -o out.wasm",
     // What Emscripten, Kotlin and dart2wasm call.
     "--strip-target-features --post-emscripten -O2 -lmu --zero-filled-memory --pass-arg=directize-initial-contents-immutable in.wasm -o out.wasm -mvp -q",
+    "in.wasm -n --enable-strings -O1 -o out.wasm -q",
     "--optimize-level=2 --shrink-level=1 --optimize-stack-ir in.wasm -o out.wasm -g -q",
     "--inline-functions-with-loops -tnh --fast-math --type-ssa -O3 -O3 --gufa -O3 --type-merging -O3 -Oz in.wasm -o out.wasm -q",
     "-all --closed-world -tnh --type-unfinalizing -Os --type-ssa --gufa -Os --type-merging -Os --type-finalizing --minimize-rec-groups in.wasm -o out.wasm -q",
@@ -230,6 +231,26 @@ fn an_optimisation_that_only_binaryen_has_is_left_out_and_that_is_said() {
         with.stderr()
     );
     assert_eq!(with.read("out.wasm"), run("in.wasm -O2 -o out.wasm", 0).read("out.wasm"));
+}
+
+#[test]
+fn an_invalid_module_is_shown_as_the_validator_shows_it() {
+    let text = b"(module\n  (func $f (result i32) (i64.const 1)))".to_vec();
+    let run = Run::new("- -O2 -o out.wasm", Some(&text));
+    assert_eq!(run.output.status.code(), Some(1));
+    for part in ["<stdin>:2:", "^", "function $f", "'<stdin>' is not a valid module"] {
+        assert!(run.stderr().contains(part), "{part}: {}", run.stderr());
+    }
+    assert!(run.read("out.wasm").is_none());
+}
+
+/// The section that tells a linker what is in an object; its content does not matter.
+#[test]
+fn a_relocatable_object_is_warned_of() {
+    let object = b"\0asm\x01\0\0\0\0\x09\x07linking\x02".to_vec();
+    let run = Run::new("- -O2 -o out.wasm", Some(&object));
+    assert_eq!(run.output.status.code(), Some(0), "{}", run.stderr());
+    assert!(run.stderr().contains("warning: <stdin> is a relocatable object"), "{}", run.stderr());
 }
 
 #[test]

@@ -269,3 +269,43 @@ fn a_script_takes_no_promises() {
         assert!(text(&output.stderr).contains("a script takes none"), "{}", text(&output.stderr));
     }
 }
+
+/// What the engine's collectors lose is not lost by default: they do not see the frames of a continuation's parent, nor those of one that is suspended.
+#[test]
+fn references_in_the_frames_of_continuations_survive_much_garbage() {
+    const CHURN: &str = r#"
+        (type $struct (struct (field i32))) (type $array (array (mut i64)))
+        (type $f (func)) (type $c (cont $f)) (tag $yield)
+        (func $churn (local $i i32)
+            (loop $again
+                (drop (array.new $array (i64.const -1) (i32.const 10000)))
+                (local.set $i (i32.add (local.get $i) (i32.const 1)))
+                (br_if $again (i32.lt_u (local.get $i) (i32.const 2000)))))"#;
+    const PARENT: &str = r#"
+        (elem declare func $churn)
+        (func (export "go") (result i32) (local $r (ref $struct))
+            (local.set $r (struct.new $struct (i32.const 7)))
+            (resume $c (cont.new $c (ref.func $churn)))
+            (struct.get $struct 0 (local.get $r)))"#;
+    const SUSPENDED: &str = r#"
+        (elem declare func $body)
+        (global $result (mut i32) (i32.const 0))
+        (func $body (local $r (ref $struct))
+            (local.set $r (struct.new $struct (i32.const 7)))
+            (suspend $yield)
+            (global.set $result (struct.get $struct 0 (local.get $r))))
+        (func (export "go") (result i32) (local $k (ref null $c))
+            (block $on (result (ref $c))
+                (resume $c (on $yield $on) (cont.new $c (ref.func $body))) (return (i32.const 1)))
+            (local.set $k) (call $churn) (resume $c (local.get $k)) (global.get $result))"#;
+    for rest in [PARENT, SUSPENDED] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("churn.wat");
+        std::fs::write(&path, format!("(module {CHURN} {rest})")).unwrap();
+        for lowered in [&[][..], &["--lower=memory"], &["--lower=gc"]] {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_wasmfx-run"));
+            let output = command.args(lowered).args(["--invoke", "go"]).arg(&path).output().unwrap();
+            assert_eq!(String::from_utf8_lossy(&output.stdout), "i32:7\n", "{lowered:?} {output:?}");
+        }
+    }
+}

@@ -90,8 +90,8 @@ pub fn do_job(job: &Path) -> Result<ExitCode> {
 fn run(job: &RunJob) -> Result<Measurement> {
     // Where stack switching is on, wasmtime compiles differently (without inlining, for one): only what needs it has it.
     let options = EngineOptions { stack_switching: job.stack_switching, ..EngineOptions::default() };
-    let engine = options.build()?;
     let binary = fs::read(&job.module).with_context(|| format!("cannot read {}", job.module.display()))?;
+    let engine = options.for_module(&binary).build()?;
     let start = Instant::now();
     let program = Program::compile(&engine, &binary)?;
     let compile_s = start.elapsed().as_secs_f64();

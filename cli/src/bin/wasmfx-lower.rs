@@ -10,6 +10,7 @@ use wasmfx::input_output::{Input, Output};
 use wasmfx::lowering::report::write_report;
 use wasmfx::lowering::{LoweringArguments, lower_binary_at, runtime_binary};
 use wasmfx::optimize::sequence::LevelArgument;
+use wasmfx::validate::blame;
 use wasmfx_passes::optimizer::Stripping;
 use wasmfx_passes::options::OptimizeLevel;
 
@@ -70,8 +71,9 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
     // As in wasmfx-opt. What DWARF says of offsets in the input's code is not true of any lowered module.
     let optimizes = level.is_some_and(|level| level.optimize != OptimizeLevel::O0);
     let stripping = Stripping { names: optimizes && !arguments.debuginfo, debug: true, ..Stripping::default() };
-    let (lowered, report) = lower_binary_at(&binary, &arguments.lowering.options(), level, stripping)
-        .with_context(|| input.name.clone())?;
+    let lowered = lower_binary_at(&binary, &arguments.lowering.options(), level, stripping);
+    let (lowered, report) =
+        lowered.map_err(|error| blame(std::slice::from_ref(&input), wasmfx::features::all(), error))?;
     if let Some(path) = &details.report {
         write_report(&report, path)?;
     }

@@ -7,14 +7,13 @@ use anyhow::{Result, anyhow, bail};
 use clap::Parser;
 use wasmfx::arguments::{Positionals, UsageError, run_tool};
 use wasmfx::features::FeatureArguments;
-use wasmfx::input_output::{Input, Output, recognize, tell};
-use wasmfx::validate::diagnose;
+use wasmfx::input_output::{Input, Output, recognize, tell, warn_of_relocations};
+use wasmfx::validate::blame;
 use wasmfx_ir::encode::{EncodeOptions, encode_module_with};
 use wasmfx_ir::parse::{ParseOptions, parse_module};
 use wasmfx_ir::text::print_module;
 use wasmfx_passes::merge::{self, ExportConflicts, MergeOptions, Pattern, merge};
 use wasmfx_passes::parallel::Parallel;
-use wasmparser::WasmFeatures;
 
 /// Link WebAssembly modules into one.
 ///
@@ -73,6 +72,9 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
             warn_of_doubtful_name(name, file.path);
         }
         let input = Input::read(file.path)?;
+        if !arguments.quiet {
+            warn_of_relocations("wasmfx-merge", &input);
+        }
         let name = file.name.map_or_else(|| input.stem(), str::to_owned);
         let module = parse_module(input.to_binary()?, &options);
         let module = module.map_err(|error| blame(std::slice::from_ref(&input), options.features, error))?;
@@ -101,22 +103,6 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         output.write(&binary)?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Shows what is wrong with the inputs, where that is the reason for an error.
-fn blame(inputs: &[Input], features: WasmFeatures, error: wasmfx_ir::Error) -> anyhow::Error {
-    for input in inputs {
-        let diagnostics = diagnose(input, features);
-        if !diagnostics.is_empty() {
-            diagnostics.iter().for_each(|diagnostic| tell(format_args!("{diagnostic}")));
-            return anyhow!("'{}' is not a valid module", input.name);
-        }
-    }
-    let error = anyhow::Error::from(error);
-    match inputs {
-        [input] => error.context(input.name.clone()),
-        _ => error,
-    }
 }
 
 /// A file and the name that was given to it.

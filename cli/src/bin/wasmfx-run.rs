@@ -176,7 +176,7 @@ fn script(
     preparation: &Preparation,
 ) -> Result<ExitCode> {
     // A script of many assertions must not hang on one.
-    let engine = EngineOptions { interruptible: true, ..options.clone() }.build()?;
+    let engine = EngineOptions { interruptible: true, ..options.clone() }.for_script(text).build()?;
     let mut script_options = ScriptOptions::default();
     if let Some(timeout) = timeout {
         script_options.timeout = timeout;
@@ -215,7 +215,7 @@ fn program(
         bail!("'{}' is not a valid module", input.name);
     }
     let binary = transform_module(input.to_binary()?.into_owned(), &preparation(&arguments))?;
-    let engine = options.build()?;
+    let engine = options.clone().for_module(&binary).build()?;
     let directories = arguments.directories.iter().map(|directory| parse_directory(directory)).collect();
     let environment = arguments.environment.iter().map(|variable| parse_variable(variable)).collect::<Result<_>>()?;
     let (entry, program_arguments) = match arguments.invoke {

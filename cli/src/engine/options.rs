@@ -29,8 +29,10 @@ pub const STACK_SWITCHING_SUPPORTED: bool = cfg!(all(target_arch = "x86_64", tar
 /// Which garbage collector manages structs, arrays and exceptions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Collector {
-    /// A copying collector: fast allocation, reclaims cycles.
+    /// Copying; none for a program with native continuations, whose references the engine's collectors do not find.
     #[default]
+    Auto,
+    /// A copying collector: fast allocation, reclaims cycles.
     Copying,
     /// Deferred reference counting: short pauses, cycles leak.
     Drc,
@@ -100,6 +102,26 @@ impl EngineOptions {
         }
     }
 
+    /// With the collector that suits a module, where none was chosen. wasmtime 48 does not trace what the frames of a suspended continuation refer to,
+    /// nor those of its parent while one runs: what is alive there is lost. So a program with native continuations runs without a collector.
+    pub fn for_module(self, binary: &[u8]) -> Self {
+        let has_continuations = self.stack_switching && defines_continuations(binary);
+        self.with_collector_for(has_continuations)
+    }
+
+    /// The same for the text of a script.
+    pub fn for_script(self, text: &str) -> Self {
+        let has_continuations = self.stack_switching && text.contains("(cont ");
+        self.with_collector_for(has_continuations)
+    }
+
+    fn with_collector_for(mut self, has_continuations: bool) -> Self {
+        if self.collector == Collector::Auto && has_continuations {
+            self.collector = Collector::Null;
+        }
+        self
+    }
+
     /// Makes the engine.
     pub fn build(&self) -> Result<WasmEngine> {
         if self.stack_switching && !STACK_SWITCHING_SUPPORTED {
@@ -135,7 +157,7 @@ impl EngineOptions {
             .wasm_wide_arithmetic(true)
             .wasm_custom_page_sizes(true)
             .collector(match self.collector {
-                Collector::Copying => wasmtime::Collector::Copying,
+                Collector::Auto | Collector::Copying => wasmtime::Collector::Copying,
                 Collector::Drc => wasmtime::Collector::DeferredReferenceCounting,
                 Collector::Null => wasmtime::Collector::Null,
             })
@@ -219,6 +241,18 @@ impl Deref for WasmEngine {
     fn deref(&self) -> &Engine {
         &self.engine
     }
+}
+
+/// Whether a module has continuation types; what cannot be read has none.
+fn defines_continuations(binary: &[u8]) -> bool {
+    wasmparser::Parser::new(0).parse_all(binary).map_while(Result::ok).any(|payload| match payload {
+        wasmparser::Payload::TypeSection(types) => types.into_iter().map_while(Result::ok).any(|group| {
+            let is_continuation =
+                |ty: &wasmparser::SubType| matches!(ty.composite_type.inner, wasmparser::CompositeInnerType::Cont(_));
+            group.types().any(is_continuation)
+        }),
+        _ => false,
+    })
 }
 
 #[cfg(test)]

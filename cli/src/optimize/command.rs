@@ -7,8 +7,9 @@ use super::sequence::PassSequence;
 use super::verification;
 use crate::arguments::UsageError;
 use crate::features::FeatureArguments;
-use crate::input_output::{Input, Output, print, tell};
+use crate::input_output::{Input, Output, print, tell, warn_of_relocations};
 use crate::suggestions::did_you_mean;
+use crate::validate::blame;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use serde_json::json;
@@ -140,6 +141,9 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
             .context("cannot start the threads")?;
     }
     let input = Input::read(arguments.input.as_deref().expect("clap requires the input"))?;
+    if !arguments.quiet {
+        warn_of_relocations("wasmfx-opt", &input);
+    }
     let options = options(&arguments)?;
     let before = input.to_binary()?;
     let optimizer = Optimizer {
@@ -151,7 +155,8 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     };
     let outcome = {
         let bar = Bar::new(!arguments.quiet);
-        optimizer.run_with(&before, &bar).with_context(|| input.name.clone())?
+        let outcome = optimizer.run_with(&before, &bar);
+        outcome.map_err(|error| blame(std::slice::from_ref(&input), arguments.features.features, error))?
     };
     if !arguments.quiet {
         outcome.remarks.iter().for_each(print_remark);

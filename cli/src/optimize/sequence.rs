@@ -149,7 +149,8 @@ impl Args for PassSequence {
                     .help("The effort for size of passes that are named one by one, 0 to 2"),
             );
         for name in binaryen::harmless() {
-            command = command.arg(Arg::new(name).long(name).action(ArgAction::SetTrue).hide(true));
+            let flag = Arg::new(name).long(name).action(ArgAction::SetTrue).hide(true);
+            command = command.arg(if name == "no-validation" { flag.short('n') } else { flag });
         }
         command
     }

@@ -7,7 +7,7 @@ use wasmparser::{KnownCustom, Name, Parser, Payload, WasmFeatures};
 use super::rules::OPCODE_OF_OLD_SWITCH;
 use super::source_map::{self, SourceMap};
 use super::{ValidationError, opcode_at, validate};
-use crate::input_output::{Input, InputKind, refuse_component};
+use crate::input_output::{Input, InputKind, refuse_component, tell};
 
 /// Columns of source shown around the caret; generated text can have lines of megabytes.
 const SNIPPET_COLUMNS: usize = 160;
@@ -271,5 +271,20 @@ impl PrintedLines {
         let after = self.lines.partition_point(|(start, _)| *start <= offset);
         let (_, line) = self.lines.get(after.checked_sub(1)?)?;
         Some(snippet(line, 0).0)
+    }
+}
+/// The reason for an error, told on standard error, where it is that one of the inputs is not valid: the error then says no more than that.
+pub fn blame(inputs: &[Input], features: WasmFeatures, error: impl Into<anyhow::Error>) -> anyhow::Error {
+    for input in inputs {
+        let diagnostics = diagnose(input, features);
+        if !diagnostics.is_empty() {
+            diagnostics.iter().for_each(|diagnostic| tell(format_args!("{diagnostic}")));
+            return anyhow::anyhow!("'{}' is not a valid module", input.name);
+        }
+    }
+    let error = error.into();
+    match inputs {
+        [input] => error.context(input.name.clone()),
+        _ => error,
     }
 }

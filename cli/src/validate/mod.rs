@@ -15,7 +15,7 @@ use wasmparser::{
 use crate::features::{self, Feature};
 use crate::input_output::refuse_component;
 
-pub use diagnostic::{Diagnostic, SourcePosition, diagnose};
+pub use diagnostic::{Diagnostic, SourcePosition, blame, diagnose};
 
 /// More errors than this in one module are counted but not kept: the first ones explain the rest.
 pub const MAX_ERRORS_PER_MODULE: usize = 50;

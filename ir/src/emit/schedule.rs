@@ -685,8 +685,10 @@ impl Scheduler<'_> {
                 (true, ..) | (false, true, false) => 2,
                 // A `get`.
                 (false, false, false) => -2,
+                // The value is carried past a `br_if`: a `get` and a `drop`.
+                (false, false, true) => -3,
                 // A `br_if` becomes an `if`.
-                (false, _, true) => -7,
+                (false, true, true) => -7,
             };
         }
         gain > 0

@@ -25,7 +25,7 @@ use self::observe::{Observed, State};
 use self::random::Random;
 use super::failure::{CallFailure, FailureKind};
 use super::values::refuse_impassable;
-use super::{EngineOptions, WasmEngine, compile, engine_error};
+use super::{Collector, EngineOptions, WasmEngine, compile, engine_error};
 
 /// How thoroughly to compare, and within which bounds.
 #[derive(Clone, Debug)]
@@ -109,38 +109,49 @@ impl Comparison {
     }
 }
 
-/// Compares versions of modules; makes its engine once.
+/// Compares versions of modules; makes its engines once.
 pub struct Comparer {
     engine: WasmEngine,
+    /// For modules with continuations, see [`EngineOptions::for_module`].
+    without_collector: WasmEngine,
     options: CompareOptions,
 }
 
 impl Comparer {
     /// A comparer with an engine of its own.
     pub fn new(options: CompareOptions) -> Result<Comparer> {
-        let engine = EngineOptions { fuel: true, ..EngineOptions::for_tests() }.build()?;
-        Ok(Comparer { engine, options })
+        let engine_options = EngineOptions { fuel: true, ..EngineOptions::for_tests() };
+        let without_collector = EngineOptions { collector: Collector::Null, ..engine_options.clone() }.build()?;
+        Ok(Comparer { engine: engine_options.build()?, without_collector, options })
     }
 
     /// Compares two versions of a module. An error means that they could not be compared: the engine refuses one of them.
     pub fn compare(&self, before: &[u8], after: &[u8]) -> Result<Comparison> {
-        let before = compile(&self.engine, before).context("the engine does not take the module before")?;
-        let after = compile(&self.engine, after).context("the engine does not take the module after")?;
-        self.engine.on_wasm_thread(|| {
-            let comparison = self.run([&before, &after], MemoryChecks::EachRound)?;
+        let suited = EngineOptions::for_tests().for_module(before).collector;
+        let engine = if suited == Collector::Null { &self.without_collector } else { &self.engine };
+        let before = compile(engine, before).context("the engine does not take the module before")?;
+        let after = compile(engine, after).context("the engine does not take the module after")?;
+        engine.on_wasm_thread(|| {
+            let comparison = self.run(engine, [&before, &after], MemoryChecks::EachRound)?;
             match &comparison.difference {
                 // Big memories are compared after each round only; once they differ, do it again to find out after which call.
                 Some(difference) if difference.function.as_deref() == Some(ANY_FUNCTION) => {
-                    self.run([&before, &after], MemoryChecks::EachCall)
+                    self.run(engine, [&before, &after], MemoryChecks::EachCall)
                 }
                 _ => Ok(comparison),
             }
         })?
     }
 
-    fn run(&self, modules: [&Module; 2], memory_checks: MemoryChecks) -> Result<Comparison> {
+    fn run<'c>(
+        &'c self,
+        engine: &'c WasmEngine,
+        modules: [&'c Module; 2],
+        memory_checks: MemoryChecks,
+    ) -> Result<Comparison> {
         let mut run = Comparing {
             comparer: self,
+            engine,
             modules,
             comparison: Comparison::default(),
             hopeless: BTreeSet::new(),
@@ -170,6 +181,7 @@ enum MemoryChecks {
 
 struct Comparing<'c> {
     comparer: &'c Comparer,
+    engine: &'c WasmEngine,
     modules: [&'c Module; 2],
     comparison: Comparison,
     /// Exports that ran into a limit: they would again.
@@ -282,7 +294,7 @@ impl Comparing<'_> {
     }
 
     fn instantiate(&self, module: &Module) -> Result<Result<Side, FailureKind>> {
-        let engine = &self.comparer.engine;
+        let engine = self.engine;
         let mut store = Store::new(engine, Host::new(self.options().memory_limit));
         store.limiter(|host| &mut host.limits);
         self.arm(&mut store)?;
@@ -299,7 +311,7 @@ impl Comparing<'_> {
     /// Gives a store the bounds for one call.
     fn arm(&self, store: &mut Store<Host>) -> Result<()> {
         store.set_fuel(self.options().fuel).map_err(engine_error)?;
-        self.comparer.engine.set_timeout(store, Some(self.options().call_timeout));
+        self.engine.set_timeout(store, Some(self.options().call_timeout));
         Ok(())
     }
 

@@ -5,7 +5,6 @@ use crate::emit::graph::{NONE, index_u32};
 use crate::emit::schedule::{Code, constant_length};
 use crate::emit::structure::{FrameId, FrameKind};
 use crate::func::OperatorId;
-use crate::opcode::Opcode;
 use wasmparser::Operator;
 
 impl Shaper<'_> {
@@ -137,7 +136,7 @@ impl Shaper<'_> {
         constant_length(operator).is_some() && !matches!(operator, Operator::GlobalGet { .. })
     }
 
-    /// Where the code of an `if`'s condition begins, if it is short and does not write the local that `carried` reads.
+    /// Where the code of an `if`'s condition begins, if it is short and does not write the local that `carried` reads. (Nothing that is called does.)
     fn start_of_condition(&self, open: u32, carried: Code) -> Option<u32> {
         const LONGEST: usize = 16;
         let mut wanted = 1;
@@ -148,10 +147,10 @@ impl Shaper<'_> {
                 Code::Get(_) | Code::I32Const(_) => (0, 1),
                 Code::Tee(local) if carried != Code::Get(local) => (1, 1),
                 Code::I32Eqz => (1, 1),
-                Code::Operator(id) => Opcode::of(&self.func.operators[id]).fixed_arity()?,
+                Code::Operator(id) => self.arity(id)?,
                 _ => return None,
             };
-            wanted = usize::checked_sub(wanted, results)? + operands;
+            wanted = u32::checked_sub(wanted, results)? + operands;
             if wanted == 0 {
                 return Some(at);
             }

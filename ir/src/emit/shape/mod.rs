@@ -26,9 +26,12 @@ use super::graph::{EdgeId, Exit, Graph, NONE, NodeId, index_u32};
 use super::locals::Locals;
 use super::schedule::{Code, Schedule};
 use super::structure::{FrameId, FrameKind, RUN_ON, Structure};
-use crate::func::{Func, Terminator};
+use crate::entity::Entity;
+use crate::func::{Func, OperatorId, Terminator};
+use crate::opcode::Opcode;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
+use std::cell::OnceCell;
 use wasmparser::{Operator, ValType};
 
 /// Where control goes if there is nothing but jumps.
@@ -71,6 +74,8 @@ struct Shaper<'a> {
     became_if: Vec<bool>,
     /// Branch hints by position.
     hints: FxHashMap<u32, bool>,
+    /// How many operands and results the operators of instructions have, once somebody asks.
+    arity: OnceCell<Vec<Option<(u32, u32)>>>,
 }
 
 /// Gives scheduled code its final form.
@@ -103,6 +108,7 @@ pub(super) fn shape(
         is_dissolved: vec![false; frames],
         became_if: vec![false; frames],
         hints: FxHashMap::default(),
+        arity: OnceCell::new(),
     };
     shaper.assign_locals(locals);
     shaper.link();
@@ -192,6 +198,23 @@ impl Shaper<'_> {
         self.next.push(NONE);
         self.previous.push(last);
         self.next[last as usize] = added;
+    }
+
+    /// How many operands an operator takes and how many results it leaves, as far as that is known.
+    fn arity(&self, id: OperatorId) -> Option<(u32, u32)> {
+        if let Some((taken, left)) = Opcode::of(&self.func.operators[id]).fixed_arity() {
+            return Some((index_u32(taken), index_u32(left)));
+        }
+        let arity = self.arity.get_or_init(|| {
+            let mut arity = vec![None; self.func.operators.len()];
+            for &inst in self.func.blocks.values().flat_map(|block| &block.insts) {
+                let results = index_u32(self.func.inst_results(inst).len());
+                let operands = index_u32(self.func.operands(inst).len());
+                arity[self.func.operator_id(inst).index()] = Some((operands, results));
+            }
+            arity
+        });
+        *arity.get(id.index())?
     }
 
     fn next_of(&self, position: u32) -> u32 {

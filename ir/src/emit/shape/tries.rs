@@ -11,7 +11,6 @@ use crate::emit::schedule::Code;
 use crate::emit::structure::{FrameId, FrameKind};
 use crate::entity::Entity;
 use crate::func::{Handler, OperatorId, Terminator};
-use crate::opcode::Opcode;
 use rustc_hash::FxHashMap;
 
 /// What is caught, and where that leads.
@@ -78,8 +77,6 @@ struct OpenFrame {
 
 struct Uniting<'a, 's> {
     shaper: &'a mut Shaper<'s>,
-    /// What operators of the function take and leave.
-    arity: Vec<Option<(u32, u32)>>,
     clauses: Vec<Clauses>,
     numbers: FxHashMap<Clauses, u32>,
     next_try: Vec<FrameId>,
@@ -115,22 +112,9 @@ impl Shaper<'_> {
         if !(0..index_u32(self.structure.frames.len())).any(is_try) {
             return;
         }
-        let mut arity: Vec<Option<(u32, u32)>> = vec![None; self.func.operators.len()];
-        for block in self.func.blocks.values() {
-            for &inst in &block.insts {
-                let results = index_u32(self.func.inst_results(inst).len());
-                arity[self.func.operator_id(inst).index()] = Some((index_u32(self.func.operands(inst).len()), results));
-            }
-        }
         let next_try = vec![NONE; self.structure.frames.len()];
-        let mut uniting = Uniting {
-            shaper: self,
-            arity,
-            clauses: Vec::new(),
-            numbers: FxHashMap::default(),
-            next_try,
-            parts: Vec::new(),
-        };
+        let mut uniting =
+            Uniting { shaper: self, clauses: Vec::new(), numbers: FxHashMap::default(), next_try, parts: Vec::new() };
         uniting.run();
     }
 
@@ -239,15 +223,11 @@ impl Uniting<'_, '_> {
 
     /// What an operator takes and leaves, if it does not throw.
     fn arity_of(&self, id: OperatorId) -> Option<(u32, u32)> {
-        let fixed = || {
-            let (taken, left) = Opcode::of(&self.shaper.func.operators[id]).fixed_arity()?;
-            Some((index_u32(taken), index_u32(left)))
-        };
-        match self.shaper.graph.effects.get(id.index()) {
-            Some(effects) if effects.flags.intersects(EffectFlags::THROWS.union(EffectFlags::CONTROL)) => None,
-            Some(_) => self.arity[id.index()].or_else(fixed),
-            // Emission itself added it.
-            None => fixed(),
+        let effects = self.shaper.graph.effects.get(id.index());
+        let throws = EffectFlags::THROWS.union(EffectFlags::CONTROL);
+        match effects {
+            Some(effects) if effects.flags.intersects(throws) => None,
+            _ => self.shaper.arity(id),
         }
     }
 
