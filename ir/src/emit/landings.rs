@@ -34,7 +34,7 @@ struct Landing {
 pub(super) fn fold_landings(func: &Func, graph: &mut Graph, dominance: &Dominance) -> bool {
     let is_landing = |graph: &Graph, edge: EdgeId| {
         let node = &graph.nodes[graph.edges[edge as usize].to as usize];
-        node.params_on_stack && matches!(node.exit, Exit::Jump(_))
+        (node.params_on_stack || node.params.is_empty()) && matches!(node.exit, Exit::Jump(_))
     };
     let mut handlers: Vec<EdgeId> = Vec::new();
     for node in 0..index_u32(graph.nodes.len()) {
