@@ -289,6 +289,35 @@ fn calls_under_one_handler_share_a_try_table() {
 }
 
 #[test]
+fn clauses_that_lead_to_one_place_share_a_landing_and_a_try_table() {
+    let (_, _, body) = round_trip(
+        "(module (tag $t (param i32)) (import \"\" \"f\" (func $f (param i32) (result i32))) (import \"\" \"g\" (func $g (param i32)))
+           (func (param i32)
+             (block $h (result exnref)
+               (try_table (catch_all_ref $h)
+                 (call $g (call $f (i32.const 1)))
+                 (if (i32.eq (call $f (i32.const 2)) (i32.const 4)) (then (call $g (i32.const 2))))
+                 (call $g (i32.const 3)))
+               (return))
+             (call $g (i32.const 4))
+             (throw_ref)))",
+    );
+    assert_eq!(body.code.iter().filter(|item| matches!(item, CodeItem::TryTable(_))).count(), 1);
+}
+
+#[test]
+fn what_has_no_handler_stays_out_of_a_try_table() {
+    let (_, _, body) = round_trip(
+        "(module (import \"\" \"g\" (func $g))
+           (func (block $h
+             (try_table (catch_all $h) (call $g))
+             (call $g)
+             (try_table (catch_all $h) (call $g)))))",
+    );
+    assert_eq!(body.code.iter().filter(|item| matches!(item, CodeItem::TryTable(_))).count(), 2);
+}
+
+#[test]
 fn what_a_mutable_global_holds_is_read_on_each_way() {
     // Each way reads the global and then writes it: no read may move up to where the ways part.
     let text = "(module (import \"\" \"f\" (func $f (param i32))) (global $g (mut i32) (i32.const 0))

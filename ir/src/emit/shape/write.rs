@@ -56,6 +56,19 @@ impl Shaper<'_> {
         is_unset
     }
 
+    /// How often each of so many locals is read.
+    fn reads(&self, count: usize) -> Vec<u32> {
+        let mut reads = vec![0; count];
+        let mut position = self.next[0];
+        while position != NONE {
+            if let Code::Get(local) = self.code[position as usize] {
+                reads[local.index()] += 1;
+            }
+            position = self.next[position as usize];
+        }
+        reads
+    }
+
     /// Numbers labels and writes the result.
     pub(super) fn finish(self, locals: &Locals) -> EmittedBody {
         let params = self.func.blocks[self.func.entry].params.len();
@@ -82,6 +95,7 @@ impl Shaper<'_> {
             level: vec![0; self.structure.frames.len()],
             depth: 0,
             block_types: FxHashMap::default(),
+            reads: self.reads(params + locals.types.len()),
         };
         let mut position = self.next[0];
         while position != NONE {
@@ -107,6 +121,8 @@ struct Writer<'a> {
     level: Vec<u32>,
     depth: u32,
     block_types: FxHashMap<SmallVec<[ValType; 2]>, BlockTypeId>,
+    /// How often each local is read.
+    reads: Vec<u32>,
 }
 
 impl Writer<'_> {
@@ -141,6 +157,9 @@ impl Writer<'_> {
             // Frames that vanished bring these together.
             Code::Get(local) if self.body.code.last() == Some(&CodeItem::LocalSet(local.as_u32())) => {
                 self.body.code.pop();
+                if self.reads[local.index()] == 1 {
+                    return;
+                }
                 CodeItem::LocalTee(local.as_u32())
             }
             Code::Get(local) => CodeItem::LocalGet(local.as_u32()),
