@@ -111,7 +111,7 @@ impl EngineOptions {
 
     /// The same for the text of a script.
     pub fn for_script(self, text: &str) -> Self {
-        let has_continuations = self.stack_switching && text.contains("(cont ");
+        let has_continuations = self.stack_switching && text.contains("(cont");
         self.with_collector_for(has_continuations)
     }
 

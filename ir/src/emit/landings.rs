@@ -7,7 +7,7 @@
 use super::dominance::{Dominance, Loops};
 use super::graph::{EdgeId, Exit, Graph, NodeId, index_u32};
 use crate::entity::Entity;
-use crate::func::{Func, Value};
+use crate::func::{Block, Func, Value};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use wasmparser::ValType;
@@ -32,17 +32,19 @@ struct Landing {
 
 /// Leads clauses to the first of several landings that do the same. Returns whether any was led elsewhere.
 pub(super) fn fold_landings(func: &Func, graph: &mut Graph, dominance: &Dominance) -> bool {
-    let is_landing = |graph: &Graph, edge: EdgeId| {
-        let node = &graph.nodes[graph.edges[edge as usize].to as usize];
-        (node.params_on_stack || node.params.is_empty()) && matches!(node.exit, Exit::Jump(_))
-    };
-    let mut handlers: Vec<EdgeId> = Vec::new();
-    for node in 0..index_u32(graph.nodes.len()) {
-        if let Exit::Invoke { handlers: edges, .. } = &graph.nodes[node as usize].exit
-            && dominance.is_reachable(node)
-        {
-            handlers.extend(edges.iter().filter(|&&edge| is_landing(graph, edge)));
-        }
+    // The clauses that lead to such a landing, and the edge onward.
+    let mut handlers: Vec<(EdgeId, EdgeId)> = Vec::new();
+    for node in (0..index_u32(graph.nodes.len())).filter(|&node| dominance.is_reachable(node)) {
+        let Exit::Invoke { handlers: edges, .. } = &graph.nodes[node as usize].exit else { continue };
+        handlers.extend(edges.iter().filter_map(|&edge| {
+            let landing = &graph.nodes[graph.edges[edge as usize].to as usize];
+            let is_on_stack = landing.params_on_stack || landing.params.is_empty();
+            let is_idle = |block: Block| !func.blocks[block].insts.iter().any(|inst| graph.live[inst.index()]);
+            match landing.exit {
+                Exit::Jump(onward) if is_on_stack && landing.block.is_some_and(is_idle) => Some((edge, onward)),
+                _ => None,
+            }
+        }));
     }
     if handlers.len() < 2 {
         return false;
@@ -50,17 +52,14 @@ pub(super) fn fold_landings(func: &Func, graph: &mut Graph, dominance: &Dominanc
     let loops = Loops::new(graph, dominance);
     let mut known: FxHashMap<Landing, NodeId> = FxHashMap::default();
     let mut changed = false;
-    for edge in handlers {
+    for (edge, onward) in handlers {
         let node = graph.edges[edge as usize].to;
-        let Some(landing) = describe(func, graph, &loops, node) else { continue };
-        let same = *known.entry(landing).or_insert(node);
+        let same = *known.entry(describe(func, graph, &loops, onward)).or_insert(node);
         if same == node {
             continue;
         }
         graph.edges[edge as usize].to = same;
-        let Exit::Jump(onward) = std::mem::replace(&mut graph.nodes[node as usize].exit, Exit::Dead) else {
-            unreachable!("a landing jumps on")
-        };
+        graph.nodes[node as usize].exit = Exit::Dead;
         for at in 0..graph.edges[onward as usize].copies.len() {
             let (_, argument) = graph.edges[onward as usize].copies[at];
             let argument = graph.name(argument);
@@ -71,15 +70,10 @@ pub(super) fn fold_landings(func: &Func, graph: &mut Graph, dominance: &Dominanc
     changed
 }
 
-/// What a node does, if it only passes on what was caught.
-fn describe(func: &Func, graph: &Graph, loops: &Loops, node: NodeId) -> Option<Landing> {
-    let data = &graph.nodes[node as usize];
-    let Exit::Jump(onward) = data.exit else { return None };
-    let block = data.block?;
-    if func.blocks[block].insts.iter().any(|inst| graph.live[inst.index()]) {
-        return None;
-    }
+/// What the node in front of an edge does, which only passes on what was caught.
+fn describe(func: &Func, graph: &Graph, loops: &Loops, onward: EdgeId) -> Landing {
     let edge = &graph.edges[onward as usize];
+    let data = &graph.nodes[edge.from as usize];
     let argument = |value: Value| {
         let value = graph.name(value);
         match data.params.iter().position(|&param| param == value) {
@@ -87,11 +81,11 @@ fn describe(func: &Func, graph: &Graph, loops: &Loops, node: NodeId) -> Option<L
             None => Argument::Other(value),
         }
     };
-    Some(Landing {
+    Landing {
         types: data.params.iter().map(|&param| graph.value_type(func, param)).collect(),
         to: edge.to,
         copies: edge.copies.iter().map(|&(param, value)| (param, argument(value))).collect(),
         undefined: edge.undefined.clone(),
-        innermost: loops.header[node as usize],
-    })
+        innermost: loops.header[edge.from as usize],
+    }
 }

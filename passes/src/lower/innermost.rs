@@ -8,8 +8,9 @@ use super::function::{Prepared, Resumable, callee};
 use super::inline_suspending::{calls_nothing, inline_into, instructions};
 use super::scan::Callee;
 use super::thunks::ENTRY_SLOTS;
+use crate::inline_body::direct_callee;
 use rustc_hash::FxHashSet;
-use wasmfx_ir::func::Terminator;
+use wasmfx_ir::func::{Func, Terminator};
 use wasmfx_ir::module::{Body, FunctionId};
 use wasmfx_ir::wasmparser::Operator;
 
@@ -66,8 +67,13 @@ impl Lowering<'_> {
         if small.is_empty() {
             return;
         }
+        let calls_small = |func: &Func| {
+            func.operators
+                .iter()
+                .any(|(_, operator)| direct_callee(operator).is_some_and(|callee| small.contains(&callee)))
+        };
         for id in self.module.functions.keys().collect::<Vec<_>>() {
-            if matches!(self.module.functions[id].body, Body::Lifted(_)) && !small.contains(&id) {
+            if matches!(&self.module.functions[id].body, Body::Lifted(func) if calls_small(func)) {
                 inline_into(self.module, id, &small);
             }
         }

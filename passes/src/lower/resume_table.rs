@@ -4,9 +4,8 @@
 use super::Lowering;
 use super::builder::Builder;
 use super::values::concrete_heap;
-use crate::declarations::{declare, declared_functions};
+use crate::declarations::declare_function_references;
 use crate::encoded_length::signed;
-use std::collections::BTreeSet;
 use wasmfx_ir::func::{Func, Terminator, ValueVec};
 use wasmfx_ir::module::{ConstExpr, ElementItems, ElementKind, ElementSegment, FunctionId, TableId, TypeId};
 use wasmfx_ir::wasmparser::{Operator, RefType, ValType, WasmFeatures};
@@ -82,9 +81,7 @@ impl Lowering<'_> {
         }
         b.end(Terminator::Return(ValueVec::new()));
         self.module.start = Some(self.add_function(func, "wasmfx.fill".to_owned()));
-        let declared = declared_functions(self.module);
-        let functions: BTreeSet<FunctionId> = runs.iter().map(|run| run.function).collect();
-        declare(self.module, functions.into_iter().filter(|&function| !declared[function]).collect());
+        declare_function_references(self.module);
     }
 
     fn table_element(&self, ty: u32) -> RefType {

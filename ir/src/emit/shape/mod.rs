@@ -159,13 +159,7 @@ impl Shaper<'_> {
     }
 
     fn insert_before(&mut self, position: u32, code: Code) {
-        let added = index_u32(self.code.len());
-        self.code.push(code);
-        let previous = self.previous[position as usize];
-        self.next.push(position);
-        self.previous.push(previous);
-        self.next[previous as usize] = added;
-        self.previous[position as usize] = added;
+        self.insert_after(self.previous[position as usize], code);
     }
 
     /// Returns the position of what was inserted.
@@ -192,12 +186,7 @@ impl Shaper<'_> {
     }
 
     fn append(&mut self, code: Code) {
-        let last = self.last();
-        let added = index_u32(self.code.len());
-        self.code.push(code);
-        self.next.push(NONE);
-        self.previous.push(last);
-        self.next[last as usize] = added;
+        self.insert_after(self.last(), code);
     }
 
     /// How many operands an operator takes and how many results it leaves, as far as that is known.
