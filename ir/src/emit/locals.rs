@@ -3,11 +3,13 @@
 //! The scheduled code is taken as it is: variables with their reads and writes, liveness as segments of positions in the code. Variables that are
 //! copied into one another are united where their segments allow it, then variables share locals, and locals are numbered by use.
 
+use super::code_blocks::code_blocks;
 use super::graph::{Graph, NONE, index_u32};
+use super::live_ranges::{Accesses, live_ranges};
 use super::options::Options;
 use super::schedule::{Code, CopyPair, Schedule};
-use super::segments::{Lists, Segments, normalize};
-use super::structure::{FrameKind, Structure};
+use super::segments::{Lists, Segments};
+use super::structure::Structure;
 use crate::entity::Entity;
 use crate::func::{Func, SourceLocal, Value};
 use rustc_hash::FxHashMap;
@@ -26,144 +28,6 @@ pub(super) struct Locals {
     pub source_locals: Vec<Option<SourceLocal>>,
 }
 
-/// A run of positions without branches and labels.
-struct CodeBlock {
-    start: u32,
-    end: u32,
-}
-
-/// Control flow of scheduled code.
-struct CodeBlocks {
-    blocks: Vec<CodeBlock>,
-    /// The block of each position.
-    of: Vec<u32>,
-    predecessor_starts: Vec<u32>,
-    predecessors: Vec<u32>,
-    /// How many loops each block is in.
-    depth: Vec<u32>,
-}
-
-fn code_blocks(graph: &Graph, structure: &Structure, code: &[Code]) -> CodeBlocks {
-    let frame_count = structure.frames.len();
-    let mut end = vec![NONE; frame_count];
-    let mut or_else = vec![NONE; frame_count];
-    let mut of = Vec::with_capacity(code.len() + 1);
-    let mut blocks: Vec<CodeBlock> = vec![CodeBlock { start: 0, end: 0 }];
-    let mut depth = vec![0];
-    let mut loops = 0;
-    let mut start_of_loop = vec![NONE; frame_count];
-    for (position, item) in code.iter().enumerate() {
-        let position = index_u32(position);
-        of.push(index_u32(blocks.len() - 1));
-        let ends_block = match *item {
-            Code::Open(frame) => match structure.frames[frame as usize].kind {
-                FrameKind::Loop => {
-                    loops += 1;
-                    start_of_loop[frame as usize] = position + 1;
-                    true
-                }
-                FrameKind::If { .. } => true,
-                FrameKind::Block | FrameKind::Try => false,
-            },
-            Code::Else(frame) => {
-                or_else[frame as usize] = position + 1;
-                true
-            }
-            Code::End(frame) => {
-                if structure.frames[frame as usize].kind == FrameKind::Loop {
-                    loops -= 1;
-                }
-                end[frame as usize] = position + 1;
-                true
-            }
-            Code::Br(_) | Code::BrIf(_) | Code::Table(_) | Code::Invoke(_) | Code::BranchOnReference(_) => true,
-            Code::Return | Code::Unreachable => true,
-            _ => false,
-        };
-        if ends_block {
-            blocks.last_mut().expect("there is a first block").end = position + 1;
-            blocks.push(CodeBlock { start: position + 1, end: position + 1 });
-            depth.push(loops);
-        }
-    }
-    blocks.last_mut().expect("there is a first block").end = index_u32(code.len());
-    of.push(index_u32(blocks.len() - 1));
-    let mut edges: Vec<(u32, u32)> = Vec::with_capacity(blocks.len() * 2);
-    let at = |position: u32| of[position as usize];
-    let label = |frame: u32| match structure.frames[frame as usize].kind {
-        FrameKind::Loop => at(start_of_loop[frame as usize]),
-        _ => at(end[frame as usize]),
-    };
-    let node_label = |from: u32, edge: u32| {
-        let data = &graph.edges[edge as usize];
-        debug_assert_eq!(data.from, from);
-        if structure.dominance.is_back_edge(graph, edge) {
-            label(structure.loop_frame[data.to as usize])
-        } else {
-            label(structure.block_frame[data.to as usize])
-        }
-    };
-    for (number, block) in blocks.iter().enumerate() {
-        let from = index_u32(number);
-        if block.end == block.start {
-            // The empty block at the end of the code.
-            continue;
-        }
-        let next = from + 1;
-        match code[block.end as usize - 1] {
-            Code::Br(frame) => edges.push((from, label(frame))),
-            Code::BrIf(frame) => edges.extend([(from, label(frame)), (from, next)]),
-            Code::Open(frame) => {
-                edges.push((from, next));
-                if let FrameKind::If { .. } = structure.frames[frame as usize].kind {
-                    let other = match or_else[frame as usize] {
-                        NONE => end[frame as usize],
-                        position => position,
-                    };
-                    edges.push((from, at(other)));
-                }
-            }
-            Code::Else(frame) => edges.push((from, at(end[frame as usize]))),
-            Code::Table(node) => graph.for_each_out_edge(node, |edge| edges.push((from, node_label(node, edge)))),
-            Code::Invoke(node) => {
-                let super::graph::Exit::Invoke { normal, ref handlers } = graph.nodes[node as usize].exit else {
-                    unreachable!("an invocation is the exit of its node")
-                };
-                edges.extend(normal.map(|_| (from, next)));
-                edges.extend(handlers.iter().map(|&edge| (from, node_label(node, edge))));
-            }
-            Code::BranchOnReference(node) => {
-                let super::graph::Exit::BranchOnReference { taken, .. } = graph.nodes[node as usize].exit else {
-                    unreachable!("a branch on a reference is the exit of its node")
-                };
-                edges.extend([(from, next), (from, node_label(node, taken))]);
-            }
-            Code::Return | Code::Unreachable => {}
-            _ if next < index_u32(blocks.len()) => edges.push((from, next)),
-            _ => {}
-        }
-    }
-    let mut predecessor_starts = vec![0u32; blocks.len() + 1];
-    edges.iter().for_each(|&(_, to)| predecessor_starts[to as usize + 1] += 1);
-    for index in 1..predecessor_starts.len() {
-        predecessor_starts[index] += predecessor_starts[index - 1];
-    }
-    let mut cursor = predecessor_starts.clone();
-    let mut predecessors = vec![0; edges.len()];
-    for (from, to) in edges {
-        predecessors[cursor[to as usize] as usize] = from;
-        cursor[to as usize] += 1;
-    }
-    CodeBlocks { blocks, of, predecessor_starts, predecessors, depth }
-}
-
-impl CodeBlocks {
-    fn predecessors_of(&self, block: u32) -> &[u32] {
-        &self.predecessors
-            [self.predecessor_starts[block as usize] as usize..self.predecessor_starts[block as usize + 1] as usize]
-    }
-}
-
 /// The variables: values that are in locals, numbered densely.
 struct Variables {
     of_value: Vec<u32>,
@@ -172,6 +36,16 @@ struct Variables {
     /// Where a variable may hold anything from is like a write that writes nothing.
     starts: Vec<u32>,
     accesses: Vec<u32>,
+}
+
+impl Accesses for Variables {
+    fn count(&self) -> u32 {
+        index_u32(self.values.len())
+    }
+
+    fn of(&self, variable: u32) -> &[u32] {
+        &self.accesses[self.starts[variable as usize] as usize..self.starts[variable as usize + 1] as usize]
+    }
 }
 
 fn variables(schedule: &Schedule) -> Variables {
@@ -204,96 +78,6 @@ fn variables(schedule: &Schedule) -> Variables {
         }
     }
     Variables { of_value, values, starts, accesses }
-}
-
-/// Where each variable is alive.
-///
-/// Each read is followed up to the writes that reach it, over whole blocks. That costs the sum of all live ranges in blocks; past a budget the rest
-/// of the variables are taken to be alive from their first access to their last, and through every loop in which they are read before they are written.
-fn liveness(code: &[Code], structure: &Structure, blocks: &CodeBlocks, variables: &Variables) -> Vec<Segments> {
-    let mut budget = 4_000_000 + code.len() * 64;
-    let mut visited = vec![NONE; blocks.blocks.len()];
-    let mut last_access = vec![(NONE, 0u32); blocks.blocks.len()];
-    let mut worklist = Vec::new();
-    let mut loop_spans = None;
-    let mut all = Vec::with_capacity(variables.values.len());
-    for variable in 0..index_u32(variables.values.len()) {
-        let accesses = &variables.accesses
-            [variables.starts[variable as usize] as usize..variables.starts[variable as usize + 1] as usize];
-        let mut segments = Segments::new();
-        if budget == 0 {
-            let spans = loop_spans.get_or_insert_with(|| outermost_loops(code, structure));
-            all.push(hull(accesses, spans, code.len()));
-            continue;
-        }
-        // Within blocks.
-        for &access in accesses {
-            let (position, is_write) = (access / 2, access % 2 == 1);
-            let block = blocks.of[position as usize];
-            let (owner, previous) = last_access[block as usize];
-            last_access[block as usize] = (variable, position);
-            if is_write {
-                if !matches!(code[position as usize], Code::Undefine(_)) {
-                    segments.push((position, position + 1));
-                }
-            } else if owner == variable {
-                segments.push((previous, position + 1));
-            } else {
-                segments.push((blocks.blocks[block as usize].start, position + 1));
-                visited[block as usize] = variable;
-                worklist.push(block);
-            }
-        }
-        while let Some(block) = worklist.pop() {
-            for &predecessor in blocks.predecessors_of(block) {
-                budget = budget.saturating_sub(1);
-                let data = &blocks.blocks[predecessor as usize];
-                let (owner, last) = last_access[predecessor as usize];
-                if owner == variable {
-                    // If the access is a read that nothing precedes, the block is on the list of its own right.
-                    segments.push((last, data.end));
-                } else if visited[predecessor as usize] != variable {
-                    visited[predecessor as usize] = variable;
-                    segments.push((data.start, data.end));
-                    worklist.push(predecessor);
-                }
-            }
-        }
-        normalize(&mut segments);
-        all.push(segments);
-    }
-    all
-}
-
-/// For each position the span of the outermost loop around it, or an empty one.
-fn outermost_loops(code: &[Code], structure: &Structure) -> Vec<(u32, u32)> {
-    let mut spans = vec![(0, 0); code.len() + 1];
-    let mut start = None;
-    for (position, item) in code.iter().enumerate() {
-        match *item {
-            Code::Open(frame) if structure.frames[frame as usize].kind == FrameKind::Loop && start.is_none() => {
-                start = Some((position, frame));
-            }
-            Code::End(frame) if start.is_some_and(|(_, open)| open == frame) => {
-                let (from, _) = start.take().expect("the guard saw it");
-                spans[from..=position].fill((index_u32(from), index_u32(position) + 1));
-            }
-            _ => {}
-        }
-    }
-    spans
-}
-
-/// One segment that is certain to hold every position at which a variable is alive.
-fn hull(accesses: &[u32], spans: &[(u32, u32)], length: usize) -> Segments {
-    let (mut start, mut end) = (index_u32(length), 0);
-    for &access in accesses {
-        let position = access / 2;
-        let (from, to) = spans[position as usize];
-        start = start.min(if to > 0 { from } else { position });
-        end = end.max(position + 1).max(to);
-    }
-    vec![(start, end.max(start))]
 }
 
 /// Variables that are one local.
@@ -346,7 +130,7 @@ pub(super) fn assign(
     let blocks = code_blocks(graph, structure, code);
     let variables = variables(schedule);
     let count = variables.values.len();
-    let mut segments = liveness(code, structure, &blocks, &variables);
+    let mut segments = live_ranges(code, structure, &blocks, &variables);
     let types: Vec<ValType> = variables.values.iter().map(|&value| graph.value_type(func, value)).collect();
     let params = &func.blocks[func.entry].params;
     let mut param_of = vec![NONE; count];
@@ -383,7 +167,7 @@ pub(super) fn assign(
             .map(|&pair| {
                 let (source, set) = pair_variables(&pair);
                 let is_same = options.hints && hint(source).is_some() && hint(source) == hint(set);
-                let depth = blocks.depth[blocks.of[pair.set as usize] as usize];
+                let depth = blocks.depth_at(pair.set);
                 (!is_same, std::cmp::Reverse(depth), pair.set, pair)
             })
             .collect();
@@ -409,10 +193,9 @@ pub(super) fn assign(
         .collect();
     let mut weight = vec![0u64; params.len() + local_of_class.types.len()];
     for (variable, &local) in local_of.iter().enumerate() {
-        let accesses =
-            &variables.accesses[variables.starts[variable] as usize..variables.starts[variable + 1] as usize];
+        let accesses = variables.of(index_u32(variable)).iter();
         weight[local as usize] +=
-            accesses.iter().filter(|&&access| counts(access) && !is_elided.contains(&(access / 2))).count() as u64;
+            accesses.filter(|&&access| counts(access) && !is_elided.contains(&(access / 2))).count() as u64;
     }
     let renumbering = number_locals(params.len(), &local_of_class.types, &weight);
     local_of.iter_mut().for_each(|local| *local = renumbering.number[*local as usize]);

@@ -8,19 +8,21 @@
 //! | constants that several edges give are stored once | `defaults` |
 //! | 3. dominator tree to nested blocks, loops and ifs, with symbolic labels | `structure` |
 //! | 4., 5. operands onto the operand stack, constants by price | `schedule` |
-//! | 6. to 9. liveness, coalescing, sharing and numbering of locals | `locals`, `segments` |
+//! | 6. to 9. liveness, coalescing, sharing and numbering of locals | `live_ranges` over `code_blocks`, `locals`, `segments` |
 //! | 10., 11. final forms of branches, peephole, label numbers | `shape` |
 //!
 //! The result, an [`EmittedBody`], speaks of ids throughout, so that functions are emitted before anybody knows the final indices;
 //! [`EmittedBody::encode`] then writes the bytes. Everything is iterative: nesting is limited by memory only.
 
 mod body;
+mod code_blocks;
 mod defaults;
 mod dominance;
 mod far_uses;
 mod graph;
 mod irreducible;
 mod landings;
+mod live_ranges;
 mod locals;
 mod options;
 mod schedule;

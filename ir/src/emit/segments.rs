@@ -5,23 +5,15 @@ use rustc_hash::FxHashMap;
 /// Half-open ranges of positions, ascending and disjoint.
 pub(super) type Segments = Vec<(u32, u32)>;
 
-/// Makes a list of any ranges ascending and disjoint.
-pub(super) fn normalize(segments: &mut Segments) {
-    segments.sort_unstable();
-    let mut kept: usize = 0;
-    for index in 0..segments.len() {
-        let (start, end) = segments[index];
-        if kept > 0 && start <= segments[kept - 1].1 {
-            segments[kept - 1].1 = segments[kept - 1].1.max(end);
-        } else {
-            segments[kept] = (start, end);
-            kept += 1;
-        }
+/// Adds a range that starts no earlier than the last of the list.
+pub(super) fn push_segment(segments: &mut Segments, (start, end): (u32, u32)) {
+    match segments.last_mut() {
+        Some((_, last)) if start <= *last => *last = end.max(*last),
+        _ => segments.push((start, end)),
     }
-    segments.truncate(kept);
 }
 
-/// The union of two normalized lists.
+/// The union of two lists.
 fn merge(a: &Segments, b: &Segments) -> Segments {
     let mut merged = Segments::with_capacity(a.len() + b.len());
     let (mut left, mut right) = (0, 0);
@@ -37,14 +29,11 @@ fn merge(a: &Segments, b: &Segments) -> Segments {
             }
             (_, None) => return merged,
         };
-        match merged.last_mut() {
-            Some((_, last)) if start <= *last => *last = end.max(*last),
-            _ => merged.push((start, end)),
-        }
+        push_segment(&mut merged, (start, end));
     }
 }
 
-/// Adds one range to a normalized list.
+/// Adds one range to a list.
 fn insert_segment(segments: &mut Segments, (mut start, mut end): (u32, u32)) {
     let first = segments.partition_point(|&(_, other_end)| other_end < start);
     let last = first + segments[first..].partition_point(|&(other_start, _)| other_start <= end);
@@ -147,6 +136,13 @@ impl Lists {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn normalize(segments: &mut Segments) {
+        segments.sort_unstable();
+        let mut kept = Segments::new();
+        segments.drain(..).for_each(|segment| push_segment(&mut kept, segment));
+        *segments = kept;
+    }
 
     #[test]
     fn merged_lists_are_those_of_all_segments() {

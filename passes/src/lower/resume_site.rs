@@ -172,7 +172,12 @@ impl Lowering<'_> {
                 b.set_global(store.items.depth, deeper);
             }
             let null = store.null(b, frame_type);
-            self.call_driver(b, &site, null, status);
+            // With a test of its own, so that the loop through here is entered at `check` only.
+            let after = b.new_block(&[ValType::I32]);
+            self.call_driver(b, &Site { after, ..site }, null, status);
+            b.switch_to(after);
+            let status = b.block_params(after)[0];
+            b.branch(status, check, &[status], done, &[]);
             b.switch_to(unhandled);
         }
         // A site that is only suspended to be started from further out never forwards.
