@@ -130,7 +130,7 @@ fn too_much() -> Vec<(String, &'static str)> {
            (func (export \"run\") (resume $d (cont.bind $c $d {args} (cont.new $c (ref.func $b))))))"
     );
     vec![
-        (tags, "501 imported tags of one type may be the same tag"),
+        (tags, "imported tags of one type (up to 501) may be the same tag"),
         (bound, "`cont.bind` binds 1000 arguments at once"),
     ]
 }

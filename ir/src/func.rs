@@ -511,7 +511,13 @@ impl Func {
         matches!(self.definition(value), ValueDefinition::Undefined)
     }
 
+    /// How many operands, and how many results, an instruction may have. No signature is as long, but `array.new_fixed` may be given more.
+    pub const MOST_OPERANDS: usize = u16::MAX as usize;
+
     /// Makes an instruction that is in no block yet. Prefer [`Self::append`].
+    ///
+    /// # Panics
+    /// If there are more than [`Self::MOST_OPERANDS`] of either.
     pub fn create_inst(&mut self, operator: OperatorId, operands: &[Value], results: &[ValType]) -> Inst {
         let inst = self.insts.next_key();
         let first_result = self.values.next_key().as_u32();
@@ -524,9 +530,8 @@ impl Func {
             operator,
             operands_start,
             first_result,
-            operand_count: u16::try_from(operands.len())
-                .expect("wasm's limits keep operands of one operator below 2^16"),
-            result_count: u16::try_from(results.len()).expect("wasm's limits keep results of one operator below 2^16"),
+            operand_count: u16::try_from(operands.len()).expect("lifting takes no instruction of more operands"),
+            result_count: u16::try_from(results.len()).expect("lifting takes no instruction of more results"),
         })
     }
 
@@ -583,8 +588,7 @@ impl Func {
             data.operands_start = u32::try_from(self.operands.len()).expect("more than 2^32 operands in one function");
             self.operands.extend_from_slice(operands);
         }
-        data.operand_count =
-            u16::try_from(operands.len()).expect("wasm's limits keep operands of one operator below 2^16");
+        data.operand_count = u16::try_from(operands.len()).expect("lifting takes no instruction of more operands");
     }
 
     /// How many instructions were ever made, those in no block included: a bound for dense tables.

@@ -2,20 +2,23 @@
 
 use crate::options::Options;
 use wasmfx_ir::module::{Memory, MemoryId, Module, TypeId};
+use wasmfx_ir::subtype::Subtyping;
 use wasmfx_ir::wasmparser::SubType;
 
 /// A read-only view of a module without its bodies: a function pass cannot see another function's body, so passes run on all functions in parallel.
 #[derive(Copy, Clone)]
 pub struct ModuleEnvironment<'a> {
     module: &'a Module,
+    /// Which of the module's types are below which.
+    pub subtyping: &'a Subtyping<'a>,
     /// The user's options.
     pub options: &'a Options,
 }
 
 impl<'a> ModuleEnvironment<'a> {
     /// The view of `module`, whose bodies must be [detached](wasmfx_ir::module::Body::Detached).
-    pub(crate) fn new(module: &'a Module, options: &'a Options) -> Self {
-        Self { module, options }
+    pub(crate) fn new(module: &'a Module, subtyping: &'a Subtyping<'a>, options: &'a Options) -> Self {
+        Self { module, subtyping, options }
     }
 
     /// The module's type section, exports, segments and the like. Bodies are detached.

@@ -78,6 +78,8 @@ const MODULE_MIDDLE: &[&str] =
     &["direct-calls", "dead-arguments", "inlining", "globals", "remove-unused-module-elements"];
 /// What is left of a body's blocks, once they are what they will be.
 const FOLD: &[&str] = &["code-folding", "jump-threading", "block-merging", "dead-code"];
+/// Module passes that make calls slower for the sake of size.
+const MODULE_SMALLEST: &[&str] = &["similar-functions"];
 /// Module passes at the end; ordering is last, because it counts uses.
 const MODULE_AFTER: &[&str] = &["duplicate-functions", "duplicate-imports", "remove-unused-module-elements", "types"];
 
@@ -99,6 +101,9 @@ impl Pipeline {
             pipeline.push_all(MODULE_MIDDLE, options);
             pipeline.push_round(SIMPLIFY, Repetition::UntilAtRest(MAX_ROUNDS), options);
             pipeline.push_round(FOLD, Repetition::IfFirstChanges, options);
+        }
+        if options.shrink == ShrinkLevel::Smallest {
+            pipeline.push_all(MODULE_SMALLEST, options);
         }
         pipeline.push_all(MODULE_AFTER, options);
         pipeline
@@ -267,8 +272,8 @@ fn run_function_passes(
             other @ (Body::Import | Body::Lazy(_) | Body::Detached | Body::Removed) => function.body = other,
         }
     }
-    let environment = ModuleEnvironment::new(module, options);
-    let subtyping = options.verify_passes.then(|| Subtyping::new(&module.types));
+    let subtyping = Subtyping::new(&module.types);
+    let environment = ModuleEnvironment::new(module, &subtyping, options);
     progress.begin("function passes", bodies.len());
     let nanoseconds: Vec<AtomicU64> = passes.iter().map(|_| AtomicU64::new(0)).collect();
     let run_pass = |index: usize, id: FunctionId, func: &mut Func| -> Result<Changed> {
@@ -278,8 +283,8 @@ fn run_function_passes(
         let changed = run(func, &environment);
         let elapsed = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
         nanoseconds[index].fetch_add(elapsed, Ordering::Relaxed);
-        if let Some(subtyping) = &subtyping {
-            verify_func(module, subtyping, func).map_err(|error| {
+        if options.verify_passes {
+            verify_func(module, &subtyping, func).map_err(|error| {
                 let name = module.functions[id].name.as_deref();
                 broken_by(pass.name, error).in_function(id.as_u32(), name)
             })?;

@@ -94,6 +94,69 @@ fn functions_that_only_types_say_suspend_have_one_copy() {
     assert!(2.0 * default["task"] < fast["task"], "{default:?} {fast:?}");
 }
 
+/// `task` calls a function that suspends `calls` times, each time with `alive` values that are used afterwards; each answer is twice what was asked.
+fn many_calls(calls: usize, alive: usize) -> String {
+    let list = |of: &dyn Fn(usize) -> String| (0..alive).map(of).collect::<String>();
+    let call =
+        |n: usize| format!("(local.set $l{} (i32.add (local.get $l{0}) (call $ask (i32.const {n}))))", n % alive);
+    format!(
+        r#"(module
+            (type $start_function (func (param i32) (result i32))) (type $start (cont $start_function))
+            (tag $yield (param i32) (result i32))
+            (elem declare func $task)
+            (func $ask (param i32) (result i32)
+                (i32.add (suspend $yield (local.get 0)) (suspend $yield (i32.const 1))))
+            (func $task (param i32) (result i32) {} {} {} {})
+            (func (export "run") (param i32) (result i32)
+                (local $k (ref null $start)) (local $asked i32)
+                (local.set $k (cont.new $start (ref.func $task)))
+                (local.set $asked (local.get 0))
+                (loop $again
+                    (block $next (result i32 (ref $start))
+                        (return (resume $start (on $yield $next) (local.get $asked) (local.get $k))))
+                    (local.set $k)
+                    (local.set $asked (i32.mul (i32.const 2)))
+                    (br $again))
+                (unreachable)))"#,
+        list(&|n| format!("(local $l{n} i32)")),
+        list(&|n| format!("(local.set $l{n} (i32.add (local.get 0) (i32.const {n})))")),
+        (0..calls).map(call).collect::<String>(),
+        list(&|n| format!("(local.get $l{n})")) + &"i32.xor ".repeat(alive - 1),
+    )
+}
+
+#[test]
+fn many_points_with_many_values_alive_take_bytes_for_each_and_not_for_each_pair() {
+    let text = many_calls(200, 30);
+    let binary = wat::parse_str(&text).unwrap();
+    let expected = {
+        let sum = |n: usize| (n..200).step_by(30).map(|asked| 2 * asked + 2).sum::<usize>() + n + 5;
+        (0..30).map(sum).fold(0, |a, b| a ^ b)
+    };
+    for frames in FRAMES {
+        for level in [None, Level::from_name("2"), Level::from_name("z")] {
+            let options = arguments(frames, CopiesArgument::Auto).options();
+            let lowered = lower_binary_at(&binary, &options, level, Stripping::default()).unwrap().0;
+            assert!(
+                lowered.len() < 10 * binary.len(),
+                "{frames:?} {level:?}: {} bytes of {}",
+                lowered.len(),
+                binary.len()
+            );
+        }
+        for copies in COPIES {
+            let result = lower(&text, frames, copies).call("run", &[5]).unwrap();
+            assert_eq!(usize::try_from(result).unwrap(), expected, "{frames:?} {copies:?}");
+        }
+    }
+}
+
+#[test]
+fn a_function_of_thousands_of_points_and_values_is_lowered_by_default() {
+    let binary = wat::parse_str(many_calls(1500, 100)).unwrap();
+    lower_binary(&binary, &arguments(Frames::Memory, CopiesArgument::Auto).options()).unwrap();
+}
+
 /// A trap may leave the flag that something is being unwound. Whatever the host calls then, nothing is.
 #[test]
 fn a_flag_that_a_trap_has_left_enters_nothing_again() {

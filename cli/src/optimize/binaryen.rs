@@ -87,7 +87,7 @@ const NAMES: &[(&str, Instead)] = &[
     ("merge-blocks", Instead::Pass("block-merging")),
     ("merge-j2cl-itables", Instead::LeftOut),
     ("merge-locals", LOCALS),
-    ("merge-similar-functions", Instead::LeftOut),
+    ("merge-similar-functions", Instead::Pass("similar-functions")),
     ("minimize-rec-groups", Instead::LeftOut),
     ("monomorphize", Instead::LeftOut),
     ("monomorphize-always", Instead::LeftOut),

@@ -288,6 +288,45 @@ fn large_text() -> Vec<(&'static str, String)> {
                 "(module (func (param i32) (block {blocks} (br_table {labels} {BRANCHES} (local.get 0)) {branches})))"
             )
         }),
+        ("text: an array of many elements in one instruction", {
+            const ELEMENTS: usize = 70_000;
+            format!(
+                "(module (type $a (array i32)) (func (result i32) {} (array.new_fixed $a {ELEMENTS}) (array.len)))",
+                "(i32.const 0) ".repeat(ELEMENTS)
+            )
+        }),
+        ("text: calls that hand on a thousand values", {
+            format!(
+                "(module (import \"m\" \"g\" (func $g (result {THOUSAND}))) (import \"m\" \"f\" (func $f (param {THOUSAND})))
+                   (func (export \"h\") {}))",
+                "call $g call $f ".repeat(30_000),
+                THOUSAND = "i32 ".repeat(1_000)
+            )
+        }),
+        ("text: branches that return a thousand values", {
+            format!(
+                "(module (func (export \"h\") (param i32) (result {}) {} {}))",
+                "i32 ".repeat(1_000),
+                "(i32.const 0) ".repeat(1_000),
+                "local.get 0 br_if 0 ".repeat(30_000)
+            )
+        }),
+        ("text: calls whose handlers receive a thousand values", {
+            format!(
+                "(module (import \"m\" \"g\" (func $g)) (tag $t (param {THOUSAND}))
+                   (func (export \"h\") (result {THOUSAND}) try_table (catch $t 0) {} end unreachable))",
+                "call $g ".repeat(10_000),
+                THOUSAND = "i32 ".repeat(1_000)
+            )
+        }),
+        ("text: many imports of one name", {
+            let types = ["i32", "i64", "f32", "f64"];
+            let import = |n: usize| {
+                let params: String = (0..8).map(|digit| format!("{} ", types[n >> (2 * digit) & 3])).collect();
+                format!("(import \"m\" \"f\" (func (param {params})))")
+            };
+            format!("(module {})", (0..50_000).map(import).collect::<String>())
+        }),
         ("text: nested comments", format!("{} {} (module)", "(;".repeat(MANY), ";)".repeat(MANY))),
     ]
 }

@@ -54,6 +54,20 @@ pub fn large() -> Vec<(&'static str, String)> {
                 FUNCTIONS - 1
             ))
         }),
+        ("many functions that suspend to tags of their own", {
+            const FUNCTIONS: usize = 10_000;
+            let chain: String = (1..FUNCTIONS)
+                .map(|n| {
+                    let next = n - 1;
+                    format!("(tag $t{n}) (func $g{n} (type $f) (suspend $t{n}) (call $g{next} (local.get 0)))\n")
+                })
+                .collect();
+            continuation(&format!(
+                "(func $g0 (type $f) (suspend $t (local.get 0))) {chain}
+                 (func $f (type $f) (i32.add (call $g{} (local.get 0)) (i32.const 1)))",
+                FUNCTIONS - 1
+            ))
+        }),
         ("many types that only continuations tell apart", {
             const TYPES: usize = 20_000;
             let types: String = (1..TYPES)

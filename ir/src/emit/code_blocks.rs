@@ -22,7 +22,8 @@ pub(super) fn code_blocks(graph: &Graph, structure: &Structure, code: &[Code]) -
     let mut end = vec![NONE; frame_count];
     let mut or_else = vec![NONE; frame_count];
     let mut of = Vec::with_capacity(code.len() + 1);
-    let mut blocks: Vec<Range<u32>> = Vec::from([0..0]);
+    let mut blocks: Vec<Range<u32>> = Vec::new();
+    blocks.push(0..0);
     let mut depth = vec![0];
     let mut loops = 0;
     let mut start_of_loop = vec![NONE; frame_count];

@@ -35,7 +35,7 @@ pub(super) fn finish(
 /// How much a body may grow when it becomes SSA form.
 #[derive(Copy, Clone, Debug)]
 pub(super) struct SizeLimit {
-    /// Arguments of block parameters, and handlers of invokes.
+    /// Arguments of block parameters, handlers of invokes, and what is as long as a signature.
     pub entries: usize,
 }
 

@@ -1,33 +1,135 @@
 //! Branches and switches that can be said in a simpler way: those whose way is known, and those whose condition or table says more than it must.
 //!
 //! Edges on which an instruction defines values (results, payloads of handlers, cast references) stay where they are: their block is the
-//! instruction's own, and a handler's search order is part of the program.
+//! instruction's own, and a handler's search order is part of the program. An exception that is thrown to a handler of the same function is a jump
+//! there, if it is certain which handler it is: two imported tags may be one.
 
 use crate::environment::ModuleEnvironment;
 use crate::function::simplify::Constant;
 use crate::pass_table::Changed;
-use wasmfx_ir::func::{BlockCall, Terminator};
-use wasmfx_ir::wasmparser::{Operator, ValType};
+use wasmfx_ir::analysis::UseCounts;
+use wasmfx_ir::func::{BlockCall, Handler, Invoke, Terminator};
+use wasmfx_ir::module::{Origin, TagId};
+use wasmfx_ir::wasmparser::{Operator, RefType, ValType};
 use wasmfx_ir::{Block, Func, Value};
 
 /// Runs the pass.
-pub fn run(func: &mut Func, _environment: &ModuleEnvironment<'_>) -> Changed {
+pub fn run(func: &mut Func, environment: &ModuleEnvironment<'_>) -> Changed {
     func.resolve_aliases();
-    let mut changed = Changed::No;
+    let mut changed = take_no_unused_exceptions(func);
     for block in func.blocks.keys() {
-        while let Some(simpler) = simpler_terminator(func, block) {
+        changed |= narrow_cast(func, block, environment);
+        while let Some(simpler) = simpler_terminator(func, block, environment) {
             func.blocks[block].terminator = simpler;
             changed = Changed::Yes;
         }
     }
+    func.resolve_aliases();
     changed
+}
+
+/// Handlers take references to exceptions only where something uses them.
+fn take_no_unused_exceptions(func: &mut Func) -> Changed {
+    let takes_reference = |handler: &Handler| matches!(handler, Handler::CatchRef { .. } | Handler::CatchAllRef { .. });
+    let invokes: Vec<Block> = func
+        .blocks
+        .iter()
+        .filter(|(_, data)| match &data.terminator {
+            Terminator::Invoke(invoke) => invoke.handlers.iter().any(takes_reference),
+            _ => false,
+        })
+        .map(|(block, _)| block)
+        .collect();
+    if invokes.is_empty() {
+        return Changed::No;
+    }
+    let uses = UseCounts::new(func, func.blocks.keys());
+    let mut changed = Changed::No;
+    for block in invokes {
+        let Terminator::Invoke(mut invoke) = std::mem::take(&mut func.blocks[block].terminator) else {
+            unreachable!("these blocks end with invocations")
+        };
+        for handler in invoke.handlers.iter_mut().filter(|handler| takes_reference(handler)) {
+            let landing = handler.block().expect("a handler of exceptions has a block");
+            let exception = *func.blocks[landing].params.last().expect("it receives the exception");
+            if uses.get(exception) > 0 {
+                continue;
+            }
+            func.retain_block_params(landing, |_, param| param != exception);
+            *handler = match *handler {
+                Handler::CatchRef { tag, block } => Handler::Catch { tag, block },
+                _ => Handler::CatchAll { block: landing },
+            };
+            changed = Changed::Yes;
+        }
+        func.blocks[block].terminator = Terminator::Invoke(invoke);
+    }
+    changed
+}
+
+/// A cast that can only fail for null is a null test.
+fn narrow_cast(func: &mut Func, block: Block, environment: &ModuleEnvironment<'_>) -> Changed {
+    let Terminator::BranchOnReference { operator, reference, taken, not_taken } = func.blocks[block].terminator else {
+        return Changed::No;
+    };
+    let ValType::Ref(ty) = func.value_type(reference) else { return Changed::No };
+    let (test, with_value, without) = match func.operators[operator] {
+        Operator::BrOnCast { to_ref_type: to, .. } if is_null_test(ty, to, environment) => {
+            (Operator::BrOnNonNull { relative_depth: 0 }, taken, not_taken)
+        }
+        Operator::BrOnCastFail { to_ref_type: to, .. } if is_null_test(ty, to, environment) => {
+            (Operator::BrOnNull { relative_depth: 0 }, not_taken, taken)
+        }
+        _ => return Changed::No,
+    };
+    // Where it is null, the reference itself is that.
+    for param in std::mem::take(&mut func.blocks[without].params) {
+        func.make_alias(param, reference);
+    }
+    let value = func.blocks[with_value].params[0];
+    func.set_value_type(value, ValType::Ref(ty.as_non_null()));
+    let operator = func.operators.intern(test);
+    func.blocks[block].terminator = Terminator::BranchOnReference { operator, reference, taken, not_taken };
+    Changed::Yes
+}
+
+fn is_null_test(from: RefType, to: RefType, environment: &ModuleEnvironment<'_>) -> bool {
+    from.is_nullable() && !to.is_nullable() && environment.subtyping.heap_matches(from.heap_type(), to.heap_type())
+}
+
+/// Whether a cast succeeds, if that is certain.
+fn outcome_of_cast(from: RefType, to: RefType, environment: &ModuleEnvironment<'_>) -> Option<bool> {
+    let subtyping = environment.subtyping;
+    if subtyping.ref_matches(from, to) {
+        return Some(true);
+    }
+    let is_disjoint = !subtyping.heap_matches(from.heap_type(), to.heap_type())
+        && !subtyping.heap_matches(to.heap_type(), from.heap_type());
+    (is_disjoint && !(from.is_nullable() && to.is_nullable())).then_some(false)
+}
+
+/// The handler of an exception that is thrown here, where that is certain.
+fn known_handler(invoke: &Invoke, tag: TagId, environment: &ModuleEnvironment<'_>) -> Option<BlockCall> {
+    let is_import = |tag: TagId| environment.module().tags[tag].origin == Origin::Import;
+    for handler in &invoke.handlers {
+        match *handler {
+            Handler::Catch { tag: caught, block } if caught == tag => {
+                return Some(BlockCall::with_args(block, invoke.args.iter().copied()));
+            }
+            Handler::CatchAll { block } => return Some(BlockCall::new(block)),
+            Handler::Catch { tag: caught, .. } | Handler::CatchRef { tag: caught, .. }
+                if caught != tag && !(is_import(caught) && is_import(tag)) => {}
+            _ => return None,
+        }
+    }
+    None
 }
 
 fn integer(func: &Func, value: Value) -> Option<i64> {
     func.defining_operator(value).and_then(Constant::of).and_then(Constant::integer)
 }
 
-fn simpler_terminator(func: &Func, block: Block) -> Option<Terminator> {
+fn simpler_terminator(func: &Func, block: Block, environment: &ModuleEnvironment<'_>) -> Option<Terminator> {
     match &func.blocks[block].terminator {
         Terminator::Branch { condition, then_target, else_target, likely } => {
             if then_target == else_target {
@@ -89,15 +191,28 @@ fn simpler_terminator(func: &Func, block: Block) -> Option<Terminator> {
                     Some(Terminator::Jump(BlockCall::with_args(*taken, [*reference])))
                 }
                 (Operator::BrOnNonNull { .. }, true, true) => Some(Terminator::Jump(BlockCall::new(*not_taken))),
+                (&Operator::BrOnCast { to_ref_type: to, .. }, ..) => {
+                    let block = if outcome_of_cast(ty, to, environment)? { *taken } else { *not_taken };
+                    Some(Terminator::Jump(BlockCall::with_args(block, [*reference])))
+                }
+                (&Operator::BrOnCastFail { to_ref_type: to, .. }, ..) => {
+                    let block = if outcome_of_cast(ty, to, environment)? { *not_taken } else { *taken };
+                    Some(Terminator::Jump(BlockCall::with_args(block, [*reference])))
+                }
                 _ => None,
             }
         }
+        Terminator::Invoke(invoke) => match func.operators[invoke.operator] {
+            Operator::Throw { tag_index } => {
+                known_handler(invoke, TagId::from_u32(tag_index), environment).map(Terminator::Jump)
+            }
+            _ => None,
+        },
         Terminator::Missing
         | Terminator::Unreachable
         | Terminator::Jump(_)
         | Terminator::Return(_)
-        | Terminator::TailCall { .. }
-        | Terminator::Invoke(_) => None,
+        | Terminator::TailCall { .. } => None,
     }
 }
 
@@ -107,7 +222,7 @@ mod tests {
     use crate::function::testing::cleaned_up;
     use wasmfx_ir::func::ValueVec;
     use wasmfx_ir::module::TypeId;
-    use wasmfx_ir::wasmparser::{AbstractHeapType, HeapType, RefType};
+    use wasmfx_ir::wasmparser::{AbstractHeapType, HeapType};
 
     #[test]
     fn a_switch_loses_targets_that_are_its_default() {

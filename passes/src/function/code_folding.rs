@@ -80,7 +80,8 @@ fn redirect(func: &mut Func, block: Block, instead: &SecondaryMap<Block, Option<
     });
 }
 
-/// Everything that tells blocks apart. Where a constant is defined is not part of it.
+/// Everything that tells blocks apart. Where a constant is defined is not part of it. What the words mean follows from those before them, so
+/// different blocks never have the same.
 #[derive(PartialEq, Eq, Hash)]
 struct Description {
     words: Vec<u32>,
@@ -117,11 +118,11 @@ impl Description {
             }
         };
         data.params.iter().for_each(|&param| define(param, &mut own, &mut types));
-        for &inst in &data.insts {
-            if Constant::of(func.operator(inst)).is_some() {
-                continue;
-            }
-            words.extend([func.operator_id(inst).as_u32(), func.operands(inst).len() as u32]);
+        let insts = || data.insts.iter().filter(|&&inst| Constant::of(func.operator(inst)).is_none());
+        words.push(insts().count() as u32);
+        for &inst in insts() {
+            let (operands, results) = (func.operands(inst).len(), func.inst_results(inst).len());
+            words.extend([func.operator_id(inst).as_u32(), operands as u32, results as u32]);
             size += 2;
             func.operands(inst).iter().for_each(|&operand| use_value(operand, &own, &mut words, &mut size));
             func.inst_results(inst).for_each(|result| define(result, &mut own, &mut types));
@@ -139,6 +140,9 @@ impl Description {
             Terminator::Missing | Terminator::Invoke(_) | Terminator::BranchOnReference { .. } => return None,
         });
         words.extend(data.terminator.operator().map(|operator| operator.as_u32()));
+        let mut calls = 0;
+        data.terminator.for_each_block_call(|_| calls += 1);
+        words.push(calls);
         data.terminator.for_each_block_call(|call| words.extend([call.block.as_u32(), call.args.len() as u32]));
         data.terminator.for_each_value(|value| use_value(value, &own, &mut words, &mut size));
         (size >= MIN_SIZE).then_some(Self { words, types })

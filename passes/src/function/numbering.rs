@@ -442,12 +442,30 @@ impl Numbering<'_> {
         self.func.resolve(there) == value && !self.written.since(known.reads, known.time)
     }
 
-    /// After a write, reading the same place gives what was written.
+    /// After a write, reading the same place gives what was written; after an allocation, reading its fields gives what they were made with.
     fn remember_written(&mut self, inst: Inst) {
+        if let Operator::StructNew { struct_type_index } = *self.func.operator(inst) {
+            return self.remember_fields(inst, struct_type_index);
+        }
         let Some((read, operands, value)) = self.reading_back(inst) else { return };
         let reads = effects(&self.func.operators[read], self.environment.module()).reads;
         let expression = self.expression(read, &operands);
         self.enter_known(expression, Results::Value(value), reads);
+    }
+
+    fn remember_fields(&mut self, inst: Inst, struct_type_index: u32) {
+        let reference = self.func.first_result(inst);
+        for index in 0..self.func.operands(inst).len() {
+            let field_index = index as u32;
+            if !self.is_unpacked_field(struct_type_index, field_index) {
+                continue;
+            }
+            let value = self.func.resolve(self.func.operands(inst)[index]);
+            let read = self.func.operators.intern(Operator::StructGet { struct_type_index, field_index });
+            let reads = effects(&self.func.operators[read], self.environment.module()).reads;
+            let expression = self.expression(read, &[reference]);
+            self.enter_known(expression, Results::Value(value), reads);
+        }
     }
 
     /// The operator and operands that read back exactly what an instruction writes, and the value that it writes.

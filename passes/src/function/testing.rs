@@ -9,6 +9,7 @@ use wasmfx_ir::lift::lift_body;
 use wasmfx_ir::module::{Body, Module};
 use wasmfx_ir::opcode::Opcode;
 use wasmfx_ir::parse::ParseOptions;
+use wasmfx_ir::subtype::Subtyping;
 use wasmfx_ir::{Block, Func, Value, text};
 
 /// A module in text form.
@@ -29,7 +30,8 @@ pub fn operators_after(text: &str, passes: &[fn(&mut Func, &ModuleEnvironment<'_
     let module = module(text);
     let mut func = first_body(&module);
     let options = Options::default();
-    let environment = ModuleEnvironment::new(&module, &options);
+    let subtyping = Subtyping::new(&module.types);
+    let environment = ModuleEnvironment::new(&module, &subtyping, &options);
     for _ in 0..2 {
         for pass in passes {
             let _ = pass(&mut func, &environment);
@@ -49,7 +51,8 @@ pub fn operators_after(text: &str, passes: &[fn(&mut Func, &ModuleEnvironment<'_
 pub fn cleaned_up(mut func: Func) -> Func {
     use crate::function::{block_merging, branches, dead_code, jump_threading, select_formation, simplify};
     let (module, options) = (Module::default(), Options::default());
-    let environment = ModuleEnvironment::new(&module, &options);
+    let subtyping = Subtyping::new(&module.types);
+    let environment = ModuleEnvironment::new(&module, &subtyping, &options);
     for _ in 0..4 {
         for pass in [
             branches::run,

@@ -23,12 +23,16 @@ const START: usize = 0;
 /// The bit of "any tag that another module knows".
 const FOREIGN: usize = 1;
 
+/// How many tags have bits of their own. All others share theirs, which no handler takes away: where there are so many, a function may be taken to
+/// suspend that does not, but sets stay small.
+const TAGS_APART: usize = 1_000;
+
 fn suspension(tag: TagId) -> usize {
-    2 + 2 * tag.index()
+    2 + 2 * tag.index().min(TAGS_APART)
 }
 
 fn switching(tag: TagId) -> usize {
-    3 + 2 * tag.index()
+    3 + 2 * tag.index().min(TAGS_APART)
 }
 
 impl Escapes {
@@ -454,10 +458,11 @@ impl Analysis {
     /// What may escape a resume that handles these tags.
     fn resume_escapes(&self, site: &super::scan::ResumeSite, nests: bool) -> Escapes {
         let mut escapes = self.continuation_escapes.clone();
-        for &tag in &site.suspensions {
+        let has_own_bit = |tag: &&TagId| tag.index() < TAGS_APART;
+        for &tag in site.suspensions.iter().filter(has_own_bit) {
             escapes.remove(suspension(tag));
         }
-        for &tag in &site.switches {
+        for &tag in site.switches.iter().filter(has_own_bit) {
             escapes.remove(switching(tag));
         }
         // An inner request to start a continuation is served by the driver of this very site.

@@ -182,9 +182,12 @@ impl Lowering<'_> {
         let mut func = self.take_body(function)?;
         self.translate_body(&mut func)?;
         self.call_where_unwinding_ends(function, &mut func);
+        super::raise::raise(&mut func, &*self.module);
         let locals = match sharing {
             Sharing::Never => SecondaryMap::new(),
-            Sharing::UnlessCrowded | Sharing::Always => local_assignment(&mut func, &*self.module),
+            Sharing::IfMuchIsSaved | Sharing::UnlessCrowded | Sharing::Always => {
+                local_assignment(&mut func, &*self.module)
+            }
         };
         let (mut points, liveness, order, groups) =
             split(&mut func, sharing, &locals, &mut |operator, handlers| self.treatment(function, operator, handlers));

@@ -18,6 +18,8 @@ use wasmfx_ir::wasmparser::{Operator, ValType};
 pub(super) enum Sharing {
     /// Each point saves and loads for itself.
     Never,
+    /// If for themselves points would save [very much](MUCH_SAVED) and no loop is crowded.
+    IfMuchIsSaved,
     /// Unless a loop is crowded: then sharing, and having one copy, would cost more than it brings.
     UnlessCrowded,
     /// Even then.
@@ -27,6 +29,9 @@ pub(super) enum Sharing {
 /// From how many points on a loop is crowded. It is an interpreter's then: with one copy, each of its ways round would have to keep its variables where
 /// the code behind each point expects them.
 const CROWD: usize = 100;
+
+/// From how many values on, counted for each point that saves them, two copies are too large, however fast.
+const MUCH_SAVED: usize = 400;
 
 /// How many groups a point is compared with: the latest ones.
 const MOST_COMPARED: usize = 200;
@@ -125,7 +130,8 @@ pub(super) fn group_points(
     sharing: Sharing,
     locals: &SecondaryMap<Value, Option<u32>>,
 ) -> Option<GroupSlots> {
-    if sharing == Sharing::Never || points.iter().map(|point| point.saved.len()).sum::<usize>() > MOST_SAVED {
+    let saved: usize = points.iter().map(|point| point.saved.len()).sum();
+    if sharing == Sharing::Never || saved > MOST_SAVED || sharing == Sharing::IfMuchIsSaved && saved < MUCH_SAVED {
         return None;
     }
     let dominators = DominatorTree::new(func, cfg);
@@ -135,7 +141,7 @@ pub(super) fn group_points(
         point.home = loops.innermost(point.block);
         point.home.into_iter().for_each(|home| *crowd.entry(home).or_default() += 1);
     }
-    if sharing == Sharing::UnlessCrowded && crowd.values().any(|&points| points >= CROWD) {
+    if sharing != Sharing::Always && crowd.values().any(|&points| points >= CROWD) {
         return None;
     }
     let mut shared: Vec<usize> = (0..points.len()).filter(|&index| can_share(&points[index])).collect();

@@ -21,6 +21,13 @@ use wasmfx_ir::wasmparser::Operator;
 /// A body of at most this many instructions is inlined.
 const MOST_INSTRUCTIONS: usize = 24;
 
+/// How many points a caller may get by one callee that it calls in several places: each saves all that is alive around the call, and unlike calls
+/// points of suspension share no code.
+const MOST_ADDED_POINTS: usize = 24;
+
+/// How many instructions that may be where size comes first.
+const MOST_ADDED_INSTRUCTIONS: usize = 48;
+
 /// Where a function is called once inside of continuations, caller and callee together have at most so many instructions.
 const MOST_OF_BOTH: usize = 600;
 
@@ -33,6 +40,7 @@ pub(super) fn inline_suspending(
     module: &mut Module,
     summaries: &SecondaryMap<FunctionId, Summary>,
     promises: &Promises,
+    size_first: bool,
 ) -> Result<bool, Error> {
     let mut small: FxHashSet<FunctionId> = FxHashSet::default();
     let ids: Vec<FunctionId> = module.functions.keys().collect();
@@ -52,10 +60,42 @@ pub(super) fn inline_suspending(
             |callee: &Callee| matches!(callee, Callee::Direct(callee) if *callee != id && small.contains(callee));
         let takes = !promises.never_suspends(id) && !small.contains(&id);
         if takes && summaries[id].calls.iter().any(calls_small) && lift_in_place(module, id)? {
-            changed |= inline_into(module, id, &small);
+            let worthwhile = worthwhile(module, id, &small, size_first);
+            changed |= inline_into(module, id, &worthwhile);
         }
     }
     Ok(changed)
+}
+
+/// Of small functions those that a caller does not grow by too much, calling them in so many places.
+fn worthwhile(
+    module: &Module,
+    caller: FunctionId,
+    small: &FxHashSet<FunctionId>,
+    size_first: bool,
+) -> FxHashSet<FunctionId> {
+    let body = |id: FunctionId| match &module.functions[id].body {
+        Body::Lifted(func) => func,
+        _ => unreachable!("small functions and their callers are lifted"),
+    };
+    let mut calls: FxHashMap<FunctionId, usize> = FxHashMap::default();
+    body(caller).for_each_used_operator(|operator| {
+        let callee = direct_callee(&body(caller).operators[operator]);
+        callee.into_iter().for_each(|callee| *calls.entry(callee).or_default() += 1);
+    });
+    let is_worthwhile = |&callee: &FunctionId| {
+        let func = body(callee);
+        let calls = calls.get(&callee).copied().unwrap_or_default();
+        let mut points = 0;
+        func.for_each_used_operator(|operator| {
+            let suspends = matches!(func.operators[operator], Operator::Suspend { .. } | Operator::Switch { .. });
+            points += usize::from(suspends);
+        });
+        let is_small_enough = calls * points <= MOST_ADDED_POINTS
+            && !(size_first && calls * instructions(func) > MOST_ADDED_INSTRUCTIONS);
+        calls == 1 || is_small_enough
+    };
+    small.iter().copied().filter(is_worthwhile).collect()
 }
 
 /// Inlines what is called in one place inside of continuations; returns the functions that it went into. If there are any, the module must be

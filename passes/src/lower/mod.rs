@@ -16,6 +16,7 @@
 //! | [`types`], [`translate`], [`tables`] | continuation references become what the store has for them |
 //! | [`store`], [`runtime`] | frames and stacks, and the functions that drive them |
 //! | [`values`] | how values travel between frames |
+//! | [`raise`] | what is computed before a point need not be after it |
 //! | [`split`], [`layout`], [`function`], [`dispatch`], [`ssa`] | the two copies of a function |
 //! | [`one_copy`], [`groups`] | functions that are their own resumable copy |
 //! | [`dummies`] | what a function returns while it is being unwound |
@@ -44,6 +45,7 @@ mod innermost;
 mod layout;
 mod one_copy;
 mod promises;
+mod raise;
 mod report;
 mod resume_site;
 mod resume_table;
@@ -230,7 +232,7 @@ pub fn lower_module(module: &mut Module, options: &Options) -> Result<Report, Er
         summaries = scan(module, &mentions)?;
     }
     let promises = Promises::new(module, &summaries, options)?;
-    if inline_suspending::inline_suspending(module, &summaries, &promises)? {
+    if inline_suspending::inline_suspending(module, &summaries, &promises, options.size_first)? {
         summaries = scan(module, &mentions)?;
     }
     let suspends = module.functions.keys().any(|id| !summaries[id].suspends.is_empty());
@@ -329,7 +331,7 @@ fn refuse_open_items(module: &Module, mentions: &Mentions) -> Result<(), Error> 
         Err(Error::input(format!(
             "{what} has a continuation type, which only another lowered module could make sense of"
         ))
-        .with_help("merge the modules first (wasmfx-merge), or lower each with `--runtime shared`"))
+        .with_help("merge the modules first (wasmfx-merge, whose --keep-export drops what only served the linking), or lower each with `--runtime shared`"))
     };
     for import in &module.imports {
         if mentioned(import.item) {

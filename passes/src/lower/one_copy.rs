@@ -5,7 +5,7 @@
 //! table of resume functions is a small function that does this. It costs a test whenever the function is called, dispatching headers of loops with
 //! points inside, and that no frame is used again in place.
 //!
-//! It is done to functions that may suspend only as far as the types of indirect calls say. Where any callback suspends, those are most functions of a
+//! It is done to functions whose points would save very much, and to those that may suspend only as far as the types of indirect calls say. Where any callback suspends, those are most functions of a
 //! large program, and most of them never do. Those with loops of very many points keep two copies, see [`groups`](super::groups).
 
 use super::builder::Builder;
@@ -66,9 +66,9 @@ impl Lowering<'_> {
             Copies::One => (Sharing::Always, FxHashSet::default()),
             Copies::Auto => (Sharing::UnlessCrowded, self.analysis.definitely_suspending(self.module, summaries)),
         };
-        for function in self.module.functions.keys().filter(|function| !two.contains(function)) {
+        for function in self.module.functions.keys() {
             if self.analysis.may_suspend(Callee::Direct(function)) && self.can_be_entered_again(function) {
-                sharing[function] = wanted;
+                sharing[function] = if two.contains(&function) { Sharing::IfMuchIsSaved } else { wanted };
             }
         }
         sharing

@@ -41,9 +41,9 @@ pub struct FunctionReport {
     pub function: FunctionId,
     /// Its name.
     pub name: String,
-    /// The tags that it may suspend to.
+    /// The tags that it may suspend to; "…" stands for all after the first hundred.
     pub suspends: Vec<String>,
-    /// The tags that it may switch under.
+    /// The tags that it may switch under, in the same way.
     pub switches: Vec<String>,
     /// Whether it may ask an outer `resume` to start a continuation, to keep nested resumes off the engine's stack.
     pub starts: bool,
@@ -61,6 +61,14 @@ pub struct FunctionReport {
 
 fn function_name(module: &Module, function: FunctionId) -> String {
     module.functions[function].name.clone().unwrap_or_else(|| function.to_string())
+}
+
+/// Not all of very many names: each function may have as many as the module has tags.
+fn listed(mut names: impl Iterator<Item = String>) -> Vec<String> {
+    const MOST: usize = 100;
+    let mut list: Vec<String> = names.by_ref().take(MOST).collect();
+    list.extend(names.next().map(|_| "…".to_string()));
+    list
 }
 
 impl Report {
@@ -83,8 +91,8 @@ impl Report {
             self.functions.push(FunctionReport {
                 function: id,
                 name: function_name(module, id),
-                suspends: escapes.suspensions(module.tags.len()).map(name).collect(),
-                switches: escapes.switches(module.tags.len()).map(name).collect(),
+                suspends: listed(escapes.suspensions(module.tags.len()).map(name)),
+                switches: listed(escapes.switches(module.tags.len()).map(name)),
                 starts: escapes.starts(),
                 suspends_in: reasons[id],
                 fast: id,

@@ -8,6 +8,7 @@
 use super::builder::Builder;
 use super::scan::Summary;
 use super::{Error, Lowering};
+use indexmap::IndexMap;
 use rustc_hash::FxHashSet;
 use wasmfx_ir::Module;
 use wasmfx_ir::entity::SecondaryMap;
@@ -28,8 +29,15 @@ pub(super) fn tags_of_suspensions(module: &Module, summaries: &SecondaryMap<Func
     tags
 }
 
-/// How many imported tags of one type are told apart: each is compared with all before it.
-const MOST_EQUAL_TAGS: usize = 500;
+/// How often imported tags of one type are compared at most: each with all before it, in one function.
+const MOST_COMPARISONS: usize = 125_000;
+
+/// What equal tags have in common: as many parameters and results of each kind, references being of no kind.
+#[derive(PartialEq, Eq, Hash)]
+struct Kinds {
+    params: Vec<Option<ValType>>,
+    results: Vec<Option<ValType>>,
+}
 
 impl Lowering<'_> {
     /// Gives numbers that are found at run time to imported tags that may be the same as another.
@@ -46,18 +54,15 @@ impl Lowering<'_> {
                 _ => None,
             })
             .collect();
-        let mut groups: Vec<Vec<TagId>> = Vec::new();
+        let mut by_kinds: IndexMap<Kinds, Vec<TagId>> = IndexMap::new();
         for tag in imported {
-            match groups.iter_mut().find(|group| self.may_be_equal(group[0], tag)) {
-                Some(group) => group.push(tag),
-                None => groups.push(vec![tag]),
-            }
+            by_kinds.entry(self.kinds_of(tag)).or_default().push(tag);
         }
-        groups.retain(|group| group.len() > 1);
-        if let Some(group) = groups.iter().find(|group| group.len() > MOST_EQUAL_TAGS) {
+        let groups: Vec<Vec<TagId>> = by_kinds.into_values().filter(|group| group.len() > 1).collect();
+        let comparisons: usize = groups.iter().map(|group| group.len() * (group.len() - 1) / 2).sum();
+        if let (true, Some(largest)) = (comparisons > MOST_COMPARISONS, groups.iter().map(Vec::len).max()) {
             return Err(Error::input(format!(
-                "{} imported tags of one type may be the same tag, and {MOST_EQUAL_TAGS} at most can be told apart",
-                group.len()
+                "too many imported tags of one type (up to {largest}) may be the same tag: {comparisons} comparisons would tell them apart, and {MOST_COMPARISONS} at most can be made",
             ))
             .with_help("merge the module with those that define the tags first (wasmfx-merge)"));
         }
@@ -70,14 +75,12 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// Equal tags have equal types, and those have as many parameters and results of each kind.
-    fn may_be_equal(&self, one: TagId, other: TagId) -> bool {
-        let kinds = |types: Vec<ValType>| -> Vec<Option<ValType>> {
+    fn kinds_of(&self, tag: TagId) -> Kinds {
+        let kinds = |types: Vec<ValType>| {
             types.into_iter().map(|ty| Some(ty).filter(|ty| !matches!(ty, ValType::Ref(_)))).collect()
         };
-        let (one, other) = (self.original_tag_type(one), self.original_tag_type(other));
-        kinds(self.original_params(one)) == kinds(self.original_params(other))
-            && kinds(self.original_results(one)) == kinds(self.original_results(other))
+        let ty = self.original_tag_type(tag);
+        Kinds { params: kinds(self.original_params(ty)), results: kinds(self.original_results(ty)) }
     }
 
     /// Adds what has to come before anything else that runs: it finds out which imported tags are the same, and checks segments.

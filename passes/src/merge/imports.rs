@@ -4,7 +4,7 @@ use super::link::Targets;
 use super::matching::Matching;
 use indexmap::IndexMap;
 use wasmfx_ir::Module;
-use wasmfx_ir::module::Item;
+use wasmfx_ir::module::{Item, TypeId};
 use wasmfx_ir::wasmparser::{MemoryType, TableType};
 
 /// Collects the imports that are left, and lets each that asks for the same as an earlier one be that.
@@ -13,11 +13,12 @@ use wasmfx_ir::wasmparser::{MemoryType, TableType};
 /// anyway. Where types differ, both stay: whether one thing can satisfy both is for the host to say.
 pub(super) fn unite(module: &mut Module, targets: &mut Targets) {
     let left = module.imports.iter().filter(|import| !targets.replaces(import.item));
-    let mut by_name: IndexMap<(&str, &str), Vec<Item>> = IndexMap::new();
+    let mut by_name: IndexMap<(&str, &str, Option<TypeId>), Vec<Item>> = IndexMap::new();
     let mut united: Vec<(Item, Item)> = Vec::new();
     let matching = Matching::new(module);
     for import in left {
-        let same_name = by_name.entry((&import.module, &import.name)).or_default();
+        let same_name =
+            by_name.entry((&import.module, &import.name, matching.signature_type(import.item))).or_default();
         match same_name.iter().find(|&&first| matching.is_same_type(first, import.item)) {
             Some(&first) => united.push((import.item, first)),
             None => same_name.push(import.item),

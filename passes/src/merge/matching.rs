@@ -73,6 +73,15 @@ impl<'a> Matching<'a> {
             && (!import.mutable || self.types.matches(wanted, given))
     }
 
+    /// The type of a function or tag; equal types have the same.
+    pub(super) fn signature_type(&self, item: Item) -> Option<TypeId> {
+        match item {
+            Item::Function(id) => Some(self.types.canonical(self.module.functions[id].ty)),
+            Item::Tag(id) => Some(self.types.canonical(self.module.tags[id].ty)),
+            Item::Table(_) | Item::Memory(_) | Item::Global(_) => None,
+        }
+    }
+
     /// Whether two imports of the same name are of one type, but for limits.
     pub(super) fn is_same_type(&self, a: Item, b: Item) -> bool {
         let module = self.module;

@@ -8,15 +8,15 @@
 
 mod bytes;
 
+use super::plain_types::PlainTypes;
 use crate::inline_body::direct_callee;
 use crate::options::{OptimizeLevel, Options, ShrinkLevel};
 use crate::pass_table::Changed;
 use rayon::prelude::*;
-use rustc_hash::FxHashMap;
 use wasmfx_ir::analysis::UseCounts;
 use wasmfx_ir::entity::{Entity, SecondaryMap};
 use wasmfx_ir::func::{Terminator, ValueVec};
-use wasmfx_ir::module::{Body, FunctionId, Module, RecursionGroup, TypeDefinition, TypeId};
+use wasmfx_ir::module::{Body, FunctionId, Module};
 use wasmfx_ir::references::{IndexSpace, visit_operator};
 use wasmfx_ir::wasmparser::{FuncType, Operator, SubType};
 use wasmfx_ir::{Func, Value};
@@ -76,29 +76,6 @@ fn remove_dead(module: &mut Module, options: &Options) -> Changed {
         }
     });
     Changed::Yes
-}
-
-/// The function types of the module that are a recursion group of their own.
-struct PlainTypes(FxHashMap<SubType, TypeId>);
-
-impl PlainTypes {
-    fn of(module: &Module) -> Self {
-        let groups = module.types.groups.iter().filter(|group| group.range.len() == 1);
-        let ids = groups.map(|group| TypeId::from_u32(group.range.start));
-        Self(ids.map(|id| (module.types.definitions[id].sub_type.clone(), id)).collect())
-    }
-
-    fn contains(&self, ty: &SubType) -> bool {
-        self.0.contains_key(ty)
-    }
-
-    fn find_or_add(&mut self, types: &mut wasmfx_ir::module::Types, ty: SubType) -> TypeId {
-        *self.0.entry(ty.clone()).or_insert_with(|| {
-            let id = types.definitions.push(TypeDefinition { sub_type: ty, name: None, field_names: Vec::new() });
-            types.groups.push(RecursionGroup { range: id.as_u32()..id.as_u32() + 1, explicit: false });
-            id
-        })
-    }
 }
 
 /// What becomes of each function.

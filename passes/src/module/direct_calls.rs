@@ -22,8 +22,8 @@ use wasmfx_ir::references::{IndexSpace, map_val_type};
 use wasmfx_ir::subtype::Subtyping;
 use wasmfx_ir::wasmparser::{Operator, ValType};
 
-/// Tables with more constant entries than this are not tabulated: an initial size costs nothing to write and memory to model.
-const MAX_ENTRIES: u64 = 1 << 20;
+/// How many entries that no segment writes are tabulated, in all tables together: they cost nothing to write, and memory to model.
+const MAX_EMPTY_ENTRIES: u64 = 1 << 20;
 
 /// Runs the pass.
 pub fn run(module: &mut Module, options: &Options) -> Changed {
@@ -43,7 +43,7 @@ pub fn run(module: &mut Module, options: &Options) -> Changed {
     Changed::from_flag(changed)
 }
 
-/// The known entries of the tables that never change: `Some` for a function, `None` for null or unknown.
+/// The known entries of the tables that never change, as far as segments reach: `Some` for a function, `None` for null or unknown.
 type ConstantTables = SecondaryMap<TableId, Option<Vec<Option<FunctionId>>>>;
 
 fn constant_tables(module: &Module) -> ConstantTables {
@@ -53,8 +53,8 @@ fn constant_tables(module: &Module) -> ConstantTables {
         return tables;
     }
     for (id, table) in module.tables.iter() {
-        if table.origin == Origin::Definition && table.init.is_none() && table.ty.initial <= MAX_ENTRIES {
-            tables[id] = Some(vec![None; table.ty.initial as usize]);
+        if table.origin == Origin::Definition && table.init.is_none() {
+            tables[id] = Some(Vec::new());
         }
     }
     for export in &module.exports {
@@ -78,6 +78,7 @@ fn constant_tables(module: &Module) -> ConstantTables {
     // A segment that is out of bounds traps at instantiation, and neither it nor those after it are written. Code that an earlier segment has put
     // into an imported table can run nevertheless.
     let mut may_have_trapped = false;
+    let mut empty_entries_left = MAX_EMPTY_ENTRIES;
     for element in module.elements.values().filter(|element| !element.removed) {
         let ElementKind::Active { table, offset } = &element.kind else { continue };
         let items: Vec<Option<FunctionId>> = match &element.items {
@@ -89,7 +90,15 @@ fn constant_tables(module: &Module) -> ConstantTables {
         may_have_trapped |= end.is_none_or(|end| end > module.tables[*table].ty.initial);
         match (&mut tables[*table], start) {
             (Some(entries), Some(start)) if !may_have_trapped => {
-                entries[start as usize..start as usize + items.len()].copy_from_slice(&items);
+                let empty = start.saturating_sub(entries.len() as u64);
+                if empty > empty_entries_left {
+                    tables[*table] = None;
+                    continue;
+                }
+                empty_entries_left -= empty;
+                let end = start as usize + items.len();
+                entries.resize(end.max(entries.len()), None);
+                entries[start as usize..end].copy_from_slice(&items);
             }
             (entries, _) => *entries = None,
         }

@@ -9,12 +9,13 @@ use wasmfx_ir::module::{FunctionId, Item, Module, TypeId};
 
 /// Runs the pass.
 pub fn run(module: &mut Module, _options: &Options) -> Changed {
-    let mut first: IndexMap<(&str, &str, TypeId), FunctionId, FxBuildHasher> = IndexMap::default();
+    let mut first: IndexMap<(&str, &str, TypeId, bool), FunctionId, FxBuildHasher> = IndexMap::default();
     let mut replacement: SecondaryMap<FunctionId, Option<FunctionId>> = SecondaryMap::new();
     let mut changed = false;
     for import in &module.imports {
         if let Item::Function(id) = import.item {
-            let kept = *first.entry((&import.module, &import.name, module.functions[id].ty)).or_insert(id);
+            let function = &module.functions[id];
+            let kept = *first.entry((&import.module, &import.name, function.ty, function.exact)).or_insert(id);
             if kept != id {
                 replacement[id] = Some(kept);
                 changed = true;

@@ -43,12 +43,12 @@ pub fn run(module: &mut Module, options: &Options) -> Changed {
     let facts = Facts { short_index_uses: short_index_uses(module, &uses), uses, position, options };
     let mut changed = Changed::No;
     // Of the functions that were visited already, which are all that can be inlined.
-    let mut sizes: SecondaryMap<FunctionId, usize> = SecondaryMap::new();
+    let mut visited: SecondaryMap<FunctionId, Visited> = SecondaryMap::new();
     for &function in &order {
         let in_loops = loops.remove(&function).unwrap_or_default();
-        changed |= inline_into(module, function, &facts, &in_loops, &sizes);
+        changed |= inline_into(module, function, &facts, &in_loops, &visited);
         if let Body::Lifted(func) = &module.functions[function].body {
-            sizes[function] = size(func);
+            visited[function] = Visited { size: size(func), is_tiny: is_tiny(function, func, &facts) };
         }
     }
     changed
@@ -84,6 +84,15 @@ fn loops_that_run_once(
         loops.insert(function, in_loops);
     }
     loops
+}
+
+/// What is known of a function that may be inlined.
+#[derive(Clone, Copy, Default)]
+struct Visited {
+    /// In instructions.
+    size: usize,
+    /// See [`is_tiny`].
+    is_tiny: bool,
 }
 
 /// How often a function is referred to, and from where.
@@ -223,7 +232,7 @@ fn inline_into(
     function: FunctionId,
     facts: &Facts<'_>,
     in_loops: &FxHashSet<Block>,
-    sizes: &SecondaryMap<FunctionId, usize>,
+    visited: &SecondaryMap<FunctionId, Visited>,
 ) -> Changed {
     let Facts { uses, position, .. } = facts;
     if !matches!(module.functions[function].body, Body::Lifted(_)) {
@@ -240,9 +249,8 @@ fn inline_into(
         let stays_cold = in_loops.contains(&block);
         let mut decide = |module: &Module, operator: &Operator<'static>| {
             let callee = direct_callee(operator).filter(|&callee| position[callee] < position[function])?;
-            let callee_size = sizes[callee];
-            let inline = is_worthwhile(module, callee, callee_size, facts, caller_size, stays_cold);
-            caller_size += if inline { callee_size } else { 0 };
+            let inline = is_worthwhile(module, callee, visited[callee], facts, caller_size, stays_cold);
+            caller_size += if inline { visited[callee].size } else { 0 };
             inline.then_some(callee)
         };
         let data = &mut inliner.caller.blocks[block];
@@ -363,7 +371,7 @@ fn is_tiny(callee: FunctionId, body: &Func, facts: &Facts<'_>) -> bool {
 fn is_worthwhile(
     module: &Module,
     callee: FunctionId,
-    size: usize,
+    Visited { size, is_tiny }: Visited,
     facts: &Facts<'_>,
     caller_size: usize,
     stays_cold: bool,
@@ -375,10 +383,10 @@ fn is_worthwhile(
     let limits = &options.pass_arguments;
     // A limit that was raised is meant; else the bytes count too.
     let always = limits.get(&INLINING_ALWAYS_SIZE);
-    let is_tiny = || always > INLINING_ALWAYS_SIZE.default || is_tiny(callee, body, facts);
+    let is_tiny = is_tiny || always > INLINING_ALWAYS_SIZE.default;
     // Callers do not grow without bound: engines limit the size of functions, and their compile time is not linear in it.
     let fits = caller_size.saturating_add(size) <= limits.get(&INLINING_CALLER_SIZE);
-    (size <= always && is_tiny())
+    (size <= always && is_tiny)
         || (fits && called_once && !(stays_cold && size > KEPT_OUT_OF_COLD_LOOPS))
         || (fits && for_speed && size <= limits.get(&INLINING_SPEED_SIZE) && is_straight(body))
 }

@@ -1,12 +1,15 @@
 //! Module passes: each sees the whole module.
 
 pub mod dead_arguments;
+mod description;
 pub mod direct_calls;
 pub mod duplicate_functions;
 pub mod duplicate_imports;
 pub mod globals;
 pub mod inlining;
 pub mod memory_packing;
+mod plain_types;
+pub mod similar_functions;
 pub mod types;
 pub mod unused_elements;
 

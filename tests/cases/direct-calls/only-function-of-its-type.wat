@@ -95,21 +95,14 @@
 ;;     call $call
 ;;   )
 ;;   (func (;3;) (type $super) (result i32)
-;;     ref.null $code
-;;     struct.new $closure
+;;     struct.new_default $closure
 ;;     i32.const 1
 ;;     call $call
 ;;   )
 ;;   (func (;4;) (type $public) (param i32) (result i32)
-;;     (local (ref $adder))
 ;;     ref.func $add
 ;;     i32.const 42
 ;;     struct.new $adder
-;;     local.tee 1
-;;     struct.get $closure $code
-;;     ref.as_non_null
-;;     drop
-;;     local.get 1
 ;;     local.get 0
 ;;     return_call $add
 ;;   )

@@ -34,6 +34,7 @@
 ;;   (type $f0 (;2;) (func))
 ;;   (type $c0 (;3;) (cont $f0))
 ;;   (type (;4;) (func (result i32)))
+;;   (type (;5;) (func (result i32 i64 (ref null $ct))))
 ;;   (tag $t (;0;) (type $f0))
 ;;   (tag $e (;1;) (type $f0))
 ;;   (global $r (;0;) (mut i32) i32.const 0)
@@ -42,19 +43,18 @@
 ;;   (func $first (;0;) (type $f0)
 ;;     (local $b i64)
 ;;     block ;; label = @1
-;;       try_table (catch $e 0 (;@1;)) ;; label = @2
+;;       try_table (type 5) (result i32 i64 (ref null $ct)) (catch $e 0 (;@1;)) ;; label = @2
 ;;         i32.const 20
 ;;         i64.const 1
 ;;         ref.func $second
 ;;         cont.new $ct
 ;;         switch $ct $t
-;;         drop
-;;         local.tee $b
-;;         i32.wrap_i64
-;;         i32.add
-;;         global.set $r
-;;         throw $e
 ;;       end
+;;       drop
+;;       local.tee $b
+;;       i32.wrap_i64
+;;       i32.add
+;;       global.set $r
 ;;     end
 ;;     global.get $r
 ;;     i32.const 1

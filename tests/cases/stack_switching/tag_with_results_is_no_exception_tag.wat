@@ -66,15 +66,15 @@
 ;;     i32.const -1
 ;;   )
 ;;   (func $asks_and_throws (;1;) (type $f) (param i32) (result i32)
-;;     block $caught (result i32)
-;;       try_table (catch $error $caught) ;; label = @2
+;;     block (result i32) ;; label = @1
+;;       try_table (result i64) (catch $error 0 (;@1;)) ;; label = @2
 ;;         i32.const 1
 ;;         suspend $ask
-;;         i64.eqz
-;;         if ;; label = @3
-;;           i32.const 99
-;;           throw $error
-;;         end
+;;       end
+;;       i64.eqz
+;;       if ;; label = @2
+;;         i32.const 99
+;;         return
 ;;       end
 ;;       i32.const 8
 ;;     end

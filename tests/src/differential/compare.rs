@@ -179,7 +179,11 @@ pub fn first_difference(
     }
     for ((name, left), (_, right)) in before.outcomes.iter().zip(&after.outcomes) {
         let same = match (left, right) {
-            (Outcome::Trapped(left), Outcome::Trapped(right)) => left == right || (!exact && left.may_become(right)),
+            (Outcome::Trapped(left), Outcome::Trapped(right)) => {
+                left == right
+                    || left.checks_reference() && right.checks_reference()
+                    || (!exact && left.may_become(right))
+            }
             _ => left == right,
         };
         if !same {

@@ -82,6 +82,11 @@ impl TrapKind {
         }
     }
 
+    /// Whether it is one of those that are one check: of a type that every value but null has, and of null before a cast.
+    pub fn checks_reference(&self) -> bool {
+        matches!(self, TrapKind::NullReference | TrapKind::CastFailure)
+    }
+
     /// Whether a translation without stack switching may show this trap as that one.
     pub fn may_become(&self, lowered: &TrapKind) -> bool {
         match self {

@@ -44,6 +44,7 @@ impl Builder<'_> {
     /// A block that returns from the function with the topmost operands.
     pub(super) fn return_block(&mut self) -> Block {
         let block = self.add_block();
+        self.listed_values += self.func.results.len();
         self.func.blocks[block].terminator = Terminator::Return(self.top(self.func.results.len()));
         block
     }

@@ -7,6 +7,9 @@ use crate::func::{Block, Handler, Invoke, Terminator};
 use crate::module::{OpaqueReason, TagId};
 use wasmparser::{Catch, Handle, Operator, RefType, ResumeTable, ValType, WasmModuleResources};
 
+/// What a value that a handler receives costs of the limit on a body's size: it is copied on, and all stages look at it.
+const LANDING_WEIGHT: usize = 4;
+
 impl Builder<'_> {
     pub(super) fn resume(&mut self, operator: Operator<'_>) -> Result<(), OpaqueReason> {
         let empty = ResumeTable { handlers: Vec::new() };
@@ -28,6 +31,7 @@ impl Builder<'_> {
         let (pops, pushes) = self.arity(&operator);
         let returns = !matches!(operator, Operator::Throw { .. } | Operator::ThrowRef);
         let args = self.pop_many(pops);
+        self.listed_values += pops + pushes;
         let operator = self.intern(operator);
         let normal = returns.then(|| {
             let types = self.take_pushed_types(pushes);
@@ -47,24 +51,20 @@ impl Builder<'_> {
                 Handle::OnLabel { tag, label } => {
                     let continuation = self.label_continuation_type(label);
                     let target = self.target(label);
-                    let block = self.landing_block(Some(tag), Some(continuation), target);
+                    let block = self.landing_block(Some(tag), Some(continuation), target)?;
                     Handler::Suspension { tag: TagId::from_u32(tag), block }
                 }
                 Handle::OnSwitch { tag } => Handler::Switch { tag: TagId::from_u32(tag) },
             });
         }
-        self.exception_handlers(&mut handlers);
+        self.exception_handlers(&mut handlers)?;
         debug_assert_eq!(self.stack.len(), height);
-        self.handler_count += handlers.len();
-        if self.handler_count > self.size_limit.entries {
-            return Err(OpaqueReason::TooLarge);
-        }
         self.terminate(Terminator::Invoke(Box::new(Invoke { operator, args, normal, handlers })));
         self.current = normal;
         Ok(())
     }
 
-    fn exception_handlers(&mut self, handlers: &mut Vec<Handler>) {
+    fn exception_handlers(&mut self, handlers: &mut Vec<Handler>) -> Result<(), OpaqueReason> {
         let exnref = ValType::Ref(RefType::EXNREF.as_non_null());
         let mut end = self.catches.len();
         for group in (0..self.catch_groups.len()).rev() {
@@ -73,25 +73,26 @@ impl Builder<'_> {
                 let ActiveCatch { catch, target } = self.catches[index];
                 handlers.push(match catch {
                     Catch::One { tag, .. } => {
-                        let block = self.landing_block(Some(tag), None, target);
+                        let block = self.landing_block(Some(tag), None, target)?;
                         Handler::Catch { tag: TagId::from_u32(tag), block }
                     }
                     Catch::OneRef { tag, .. } => {
-                        let block = self.landing_block(Some(tag), Some(exnref), target);
+                        let block = self.landing_block(Some(tag), Some(exnref), target)?;
                         Handler::CatchRef { tag: TagId::from_u32(tag), block }
                     }
-                    Catch::All { .. } => Handler::CatchAll { block: self.landing_block(None, None, target) },
+                    Catch::All { .. } => Handler::CatchAll { block: self.landing_block(None, None, target)? },
                     Catch::AllRef { .. } => {
-                        Handler::CatchAllRef { block: self.landing_block(None, Some(exnref), target) }
+                        Handler::CatchAllRef { block: self.landing_block(None, Some(exnref), target)? }
                     }
                 });
                 if let Catch::All { .. } | Catch::AllRef { .. } = catch {
                     // Nothing gets past it.
-                    return;
+                    return Ok(());
                 }
             }
             end = start;
         }
+        Ok(())
     }
 
     /// The type of the continuation that a clause `(on $tag $label)` hands to its label: what the label takes, and not null.
@@ -108,7 +109,12 @@ impl Builder<'_> {
     }
 
     /// A block that receives the parameters of a tag and a reference, and goes on to `target` with them.
-    fn landing_block(&mut self, tag: Option<u32>, reference: Option<ValType>, target: Target) -> Block {
+    fn landing_block(
+        &mut self,
+        tag: Option<u32>,
+        reference: Option<ValType>,
+        target: Target,
+    ) -> Result<Block, OpaqueReason> {
         let block = self.add_block();
         let height = self.stack.len();
         if let Some(tag) = tag {
@@ -126,7 +132,9 @@ impl Builder<'_> {
             Target::Join(join) => Terminator::Jump(self.edge(block, join)),
             Target::Return => Terminator::Return(self.top(self.func.results.len())),
         };
+        self.listed_values += LANDING_WEIGHT * (1 + self.stack.len() - height);
         self.stack.truncate(height);
-        block
+        self.check_size()?;
+        Ok(block)
     }
 }

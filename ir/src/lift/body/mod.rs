@@ -70,7 +70,8 @@ struct Builder<'a> {
     catches: Vec<ActiveCatch>,
     /// Where the clauses of each of them start in `catches`.
     catch_groups: Vec<usize>,
-    handler_count: usize,
+    /// Handlers, and values in lists that are as long as signatures are, however few bytes name them.
+    listed_values: usize,
     size_limit: SizeLimit,
     /// A buffer for the types of results.
     result_types: Vec<ValType>,
@@ -103,7 +104,7 @@ impl<'a> Builder<'a> {
             locals,
             catches: Vec::new(),
             catch_groups: Vec::new(),
-            handler_count: 0,
+            listed_values: 0,
             size_limit,
             result_types: Vec::new(),
         };
@@ -222,9 +223,13 @@ impl<'a> Builder<'a> {
             {
                 self.invoke(operator, None)?;
             }
-            operator => self.instruction(operator),
+            operator => self.instruction(operator)?,
         }
-        if self.graph.edge_values.len() > self.size_limit.entries {
+        self.check_size()
+    }
+
+    fn check_size(&self) -> Result<(), OpaqueReason> {
+        if self.graph.edge_values.len() + self.listed_values > self.size_limit.entries {
             return Err(OpaqueReason::TooLarge);
         }
         Ok(())
@@ -232,8 +237,11 @@ impl<'a> Builder<'a> {
 
     /// An operator that becomes an instruction.
     #[inline]
-    fn instruction(&mut self, operator: Operator<'_>) {
+    fn instruction(&mut self, operator: Operator<'_>) -> Result<(), OpaqueReason> {
         let (pops, pushes) = self.arity(&operator);
+        if pops.max(pushes) > Func::MOST_OPERANDS {
+            return Err(OpaqueReason::TooLarge);
+        }
         let operands = self.stack.len() - pops;
         let operator = self.intern(operator);
         if pushes == 1 {
@@ -243,6 +251,7 @@ impl<'a> Builder<'a> {
             self.stack.truncate(operands);
             self.stack.push(self.func.first_result(inst));
         } else {
+            self.listed_values += pops + pushes;
             let types = self.take_pushed_types(pushes);
             let inst = self.func.create_inst(operator, &self.stack[operands..], &types);
             self.result_types = types;
@@ -250,6 +259,7 @@ impl<'a> Builder<'a> {
             self.stack.truncate(operands);
             self.stack.extend(self.func.inst_results(inst));
         }
+        Ok(())
     }
 
     #[inline]

@@ -6,7 +6,7 @@
 use wasmfx_ir::wasmparser::{Ieee32, Ieee64, Operator, ValType};
 
 /// A constant number. Floats are their bits.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the number types")]
 pub enum Constant {
     I32(i32),

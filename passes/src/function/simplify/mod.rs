@@ -3,6 +3,7 @@
 //! The rules are grouped by what they speak of; each group's file opens with why its rules are sound in wasm. No rule makes more
 //! instructions than it makes superfluous, and none moves an instruction with effects.
 
+mod aggregates;
 mod constants;
 mod conversions;
 mod integer;
@@ -127,7 +128,11 @@ impl<'a> Simplifier<'a> {
                 let operand = self.func.resolve(self.func.operands(inst)[index]);
                 self.func.operands_mut(inst)[index] = operand;
             }
-            match self.store_rules(inst) {
+            let rewrite = self.store_rules(inst).or_else(|| self.packed_write_rules(inst)).or_else(|| {
+                let operands: SmallVec<[Value; 4]> = self.func.operands(inst).into();
+                self.without_null_check(&self.func.operator(inst).clone(), &operands)
+            });
+            match rewrite {
                 Some(Rewrite::Inst(operator, operands)) => self.replace(inst, operator, &operands),
                 Some(Rewrite::Value(_)) | None => return,
             }
@@ -178,6 +183,8 @@ impl<'a> Simplifier<'a> {
         self.conversion_rules(&operator, &operands)
             .or_else(|| self.select_rules(&operator, &operands))
             .or_else(|| self.reference_rules(&operator, &operands))
+            .or_else(|| self.aggregate_rules(&operator, &operands))
+            .or_else(|| self.without_null_check(&operator, &operands))
             .or_else(|| self.load_rules(&operator, &operands, result))
     }
 

@@ -3,11 +3,13 @@ use crate::options::Options;
 use wasmfx_ir::Module;
 use wasmfx_ir::func::Terminator;
 use wasmfx_ir::module::TypeId;
+use wasmfx_ir::subtype::Subtyping;
 use wasmfx_ir::wasmparser::{MemArg, MemArgTarget};
 
 fn simplify(func: &mut Func, options: &Options) -> Changed {
     let module = Module::default();
-    let environment = ModuleEnvironment::new(&module, options);
+    let subtyping = Subtyping::new(&module.types);
+    let environment = ModuleEnvironment::new(&module, &subtyping, options);
     let mut changed = Changed::No;
     for _ in 0..4 {
         changed |= run(func, &environment);

@@ -4,9 +4,10 @@
 //! All of it is about the bytes before other passes have seen what is left. So a parameter that becomes a constant goes in any case: what
 //! the constant makes of the callee cannot be told here.
 
-use super::{Gone, PlainTypes, Plan, Plans};
+use super::{Gone, Plan, Plans};
 use crate::encoded_length;
 use crate::inline_body::direct_callee;
+use crate::module::plain_types::PlainTypes;
 use crate::module::types::count_uses;
 use crate::options::Options;
 use indexmap::IndexMap;

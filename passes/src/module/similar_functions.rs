@@ -1,0 +1,382 @@
+//! Similar functions: of functions that differ only in constants one stays, which gets those constants as arguments.
+//!
+//! An original that is only called is called no more: its callers call what it became with its constants. One that is referred to otherwise, or called in
+//! so many places that the constants would take more bytes, keeps its identity and type, and does nothing but that call.
+//!
+//! Whether the stack is deeper by such a call cannot be observed (`wasmfx_ir::effects`), but tail calls must run in constant space: where the
+//! module has any, these calls are tail calls too.
+
+use super::description::{Constants, Description, constant, for_each_use_mut};
+use super::plain_types::PlainTypes;
+use crate::encoded_length;
+use crate::function::simplify::Constant;
+use crate::inline_body::direct_callee;
+use crate::options::Options;
+use crate::pass_table::Changed;
+use indexmap::{IndexMap, IndexSet};
+use rayon::prelude::*;
+use rustc_hash::FxBuildHasher;
+use wasmfx_ir::Func;
+use wasmfx_ir::analysis::UseCounts;
+use wasmfx_ir::entity::SecondaryMap;
+use wasmfx_ir::func::{Block, Terminator, Value, ValueVec};
+use wasmfx_ir::module::{Body, Function, FunctionId, Module};
+use wasmfx_ir::references::IndexSpace;
+use wasmfx_ir::wasmparser::{FuncType, Operator, SubType, ValType};
+
+/// Engines limit parameters to 1,000; more than these would hardly be worthwhile.
+const MOST_PARAMETERS: usize = 32;
+/// What a call takes, if its function's index takes two bytes.
+const CALL_BYTES: usize = 3;
+/// Reading or writing a local.
+const LOCAL_BYTES: usize = 2;
+/// Of a function: its type's index, the length of its body, the number of its locals, and `end`.
+const FUNCTION_BYTES: usize = 4;
+
+/// Runs the pass.
+pub fn run(module: &mut Module, _options: &Options) -> Changed {
+    module.functions.as_mut_slice().par_iter_mut().for_each(|function| {
+        if let Body::Lifted(func) = &mut function.body {
+            func.resolve_aliases();
+        }
+    });
+    let references = References::of(module);
+    let types = PlainTypes::of(module);
+    let mut families: Vec<Family> = Vec::new();
+    for group in groups(module) {
+        families.extend(families_of(module, &group, &references, &types));
+    }
+    if families.is_empty() {
+        return Changed::No;
+    }
+    let is_tail_call = |function: &Function| match &function.body {
+        Body::Lifted(func) => func.blocks.values().any(|data| matches!(data.terminator, Terminator::TailCall { .. })),
+        _ => false,
+    };
+    let has_tail_calls = module.functions.values().any(is_tail_call);
+    let mut types = types;
+    let mut replacements: SecondaryMap<FunctionId, Option<Replacement>> = SecondaryMap::new();
+    for family in families {
+        merge(module, &mut types, family, has_tail_calls, &mut replacements);
+    }
+    module.functions.as_mut_slice().par_iter_mut().for_each(|function| {
+        if let Body::Lifted(func) = &mut function.body {
+            call_replacements(func, &replacements);
+        }
+    });
+    Changed::Yes
+}
+
+/// How functions are referred to.
+struct References {
+    calls: SecondaryMap<FunctionId, usize>,
+    /// Whether there are references that are no direct calls.
+    escapes: SecondaryMap<FunctionId, bool>,
+}
+
+impl References {
+    fn of(module: &Module) -> Self {
+        let mut references = Self { calls: SecondaryMap::new(), escapes: SecondaryMap::new() };
+        super::for_each_reference_outside_of_bodies(module, &mut |space, number| {
+            if space == IndexSpace::Function {
+                references.escapes[FunctionId::from_u32(number)] = true;
+            }
+        });
+        let is_opaque = |function: &Function| matches!(function.body, Body::Lazy(_));
+        if module.functions.values().any(is_opaque) {
+            module.functions.keys().for_each(|id| references.escapes[id] = true);
+        }
+        for function in module.functions.values() {
+            let Body::Lifted(func) = &function.body else { continue };
+            func.for_each_used_operator(|operator| {
+                let operator = &func.operators[operator];
+                match direct_callee(operator) {
+                    Some(callee) => references.calls[callee] += 1,
+                    None => wasmfx_ir::references::visit_operator(operator, &mut |space, number| {
+                        if space == IndexSpace::Function {
+                            references.escapes[FunctionId::from_u32(number)] = true;
+                        }
+                    }),
+                }
+            });
+        }
+        references
+    }
+}
+
+/// Functions of which some may do the same but for constants, in the order of the module.
+fn groups(module: &Module) -> Vec<Vec<FunctionId>> {
+    let hashes: Vec<Option<u64>> = module
+        .functions
+        .as_slice()
+        .par_iter()
+        .map(|function| match &function.body {
+            Body::Lifted(func) => Some(Description::new(func, Constants::Apart).hash()),
+            Body::Import | Body::Lazy(_) | Body::Detached | Body::Removed => None,
+        })
+        .collect();
+    let mut groups: IndexMap<u64, Vec<FunctionId>, FxBuildHasher> = IndexMap::default();
+    for (id, hash) in module.functions.keys().zip(hashes) {
+        hash.into_iter().for_each(|hash| groups.entry(hash).or_default().push(id));
+    }
+    groups.into_values().filter(|group| group.len() > 1).collect()
+}
+
+/// Functions that become one.
+struct Family {
+    members: Vec<Member>,
+    /// For each use of a constant, in the order of [`Description::constants`], which of the new parameters it becomes.
+    parameter_of_use: Vec<Option<usize>>,
+    parameter_types: Vec<ValType>,
+}
+
+struct Member {
+    function: FunctionId,
+    /// What it gives for the new parameters.
+    arguments: Vec<Constant>,
+    /// Whether its callers do so.
+    is_left_out: bool,
+}
+
+fn lifted(module: &Module, function: FunctionId) -> &Func {
+    match &module.functions[function].body {
+        Body::Lifted(func) => func,
+        _ => unreachable!("only lifted bodies are compared"),
+    }
+}
+
+/// A function, and its constants use by use.
+type WithConstants = (FunctionId, Vec<Constant>);
+
+/// Those of a group whose union makes the module smaller.
+fn families_of(module: &Module, group: &[FunctionId], references: &References, types: &PlainTypes) -> Vec<Family> {
+    let mut classes: Vec<(Description<'_>, Vec<WithConstants>)> = Vec::new();
+    for &function in group {
+        let mut description = Description::new(lifted(module, function), Constants::Apart);
+        let constants = std::mem::take(&mut description.constants);
+        match classes.iter_mut().find(|(known, _)| *known == description) {
+            Some((_, members)) => members.push((function, constants)),
+            None => classes.push((description, vec![(function, constants)])),
+        }
+    }
+    let families = classes.into_iter().filter(|(_, members)| members.len() > 1);
+    families.filter_map(|(_, members)| family(module, &members, references, types)).collect()
+}
+
+fn family(module: &Module, members: &[WithConstants], references: &References, types: &PlainTypes) -> Option<Family> {
+    // Uses that get the same constants in each member are one parameter.
+    let mut columns: IndexSet<Vec<Constant>, FxBuildHasher> = IndexSet::default();
+    let uses = members[0].1.len();
+    let parameter_of_use: Vec<Option<usize>> = (0..uses)
+        .map(|at| {
+            let column: Vec<Constant> = members.iter().map(|(_, constants)| constants[at]).collect();
+            let differs = column.iter().any(|constant| *constant != column[0]);
+            differs.then(|| columns.insert_full(column).0)
+        })
+        .collect();
+    let func = lifted(module, members[0].0);
+    let params = func.blocks[func.entry].params.len();
+    if params + columns.len() > MOST_PARAMETERS {
+        return None;
+    }
+    let parameter_types: Vec<ValType> = columns.iter().map(|column| column[0].ty()).collect();
+    let members: Vec<Member> = members
+        .iter()
+        .enumerate()
+        .map(|(at, &(function, _))| {
+            let arguments: Vec<Constant> = columns.iter().map(|column| column[at]).collect();
+            let in_calls = references.calls[function] * bytes_of(&arguments);
+            let is_left_out = !references.escapes[function] && in_calls <= stub_bytes(params, &arguments);
+            Member { function, arguments, is_left_out }
+        })
+        .collect();
+    let family = Family { members, parameter_of_use, parameter_types };
+    (bytes_saved(module, &family, references, types) > 0).then_some(family)
+}
+
+fn bytes_of(constants: &[Constant]) -> usize {
+    constants.iter().map(|constant| encoded_length::operator(&constant.operator()).unwrap_or_default()).sum()
+}
+
+/// A function that calls another with its own parameters and constants.
+fn stub_bytes(params: usize, arguments: &[Constant]) -> usize {
+    FUNCTION_BYTES + LOCAL_BYTES * params + bytes_of(arguments) + CALL_BYTES
+}
+
+/// About how much smaller the module gets.
+fn bytes_saved(module: &Module, family: &Family, references: &References, types: &PlainTypes) -> i64 {
+    let func = lifted(module, family.members[0].function);
+    let params = func.blocks[func.entry].params.len();
+    let parameter_uses = family.parameter_of_use.iter().flatten().count();
+    let code = code_bytes(func) + FUNCTION_BYTES;
+    let mut constants_of_first = Vec::new();
+    for &parameter in family.parameter_of_use.iter().flatten() {
+        constants_of_first.push(family.members[0].arguments[parameter]);
+    }
+    // All that the members have in common; what differs is taken to be as long in each as in the first.
+    let before = family.members.len() * code;
+    let after = (code + parameter_uses * LOCAL_BYTES).saturating_sub(bytes_of(&constants_of_first));
+    let new_type = SubType::func(merged_type(func, &family.parameter_types), false);
+    let type_bytes = if types.contains(&new_type) { 0 } else { encoded_length::func_type(new_type.unwrap_func()) };
+    let calls: usize = family
+        .members
+        .iter()
+        .map(|member| match member.is_left_out {
+            true => references.calls[member.function] * bytes_of(&member.arguments),
+            false => stub_bytes(params, &member.arguments),
+        })
+        .sum();
+    before as i64 - (after + type_bytes + calls) as i64
+}
+
+/// About how long a body is. What is read from locals, and what is on the stack, is guessed: a value that is used once is on the stack.
+fn code_bytes(func: &Func) -> usize {
+    /// A block's type, `end`, and a branch to it.
+    const BRANCH_BYTES: usize = 3;
+    let uses = UseCounts::new(func, func.blocks.keys());
+    let read = |value: &Value| match constant(func, *value) {
+        Some(constant) => bytes_of(&[constant]),
+        None if func.defining_inst(*value).is_some() && uses.get(*value) == 1 => 0,
+        None => LOCAL_BYTES,
+    };
+    let mut bytes = 0;
+    for data in func.blocks.values() {
+        for &inst in &data.insts {
+            let operator = func.operator(inst);
+            if Constant::of(operator).is_some() {
+                continue;
+            }
+            let written = func.inst_results(inst).filter(|&result| uses.get(result) > 1).count();
+            bytes += encoded_length::operator(operator).unwrap_or(CALL_BYTES) + written * LOCAL_BYTES;
+            bytes += func.operands(inst).iter().map(read).sum::<usize>();
+        }
+        bytes += match &data.terminator {
+            Terminator::Return(_) | Terminator::Jump(_) | Terminator::Unreachable | Terminator::Missing => 1,
+            _ => BRANCH_BYTES,
+        };
+        data.terminator.for_each_value(|value| bytes += read(&value));
+        data.terminator.for_each_block_call(|call| bytes += call.args.len() * LOCAL_BYTES);
+    }
+    bytes
+}
+
+fn merged_type(func: &Func, more: &[ValType]) -> FuncType {
+    let params = func.blocks[func.entry].params.iter().map(|&param| func.value_type(param));
+    FuncType::new(params.chain(more.iter().copied()), func.results.iter().copied())
+}
+
+/// What calls of a function that is left out become.
+#[derive(Clone)]
+struct Replacement {
+    callee: FunctionId,
+    arguments: Vec<Constant>,
+}
+
+fn merge(
+    module: &mut Module,
+    types: &mut PlainTypes,
+    family: Family,
+    tail_calls: bool,
+    replacements: &mut SecondaryMap<FunctionId, Option<Replacement>>,
+) {
+    let first = family.members[0].function;
+    let mut merged = lifted(module, first).clone();
+    // The old bytes are those of a function of another type.
+    merged.original = None;
+    let ty = merged_type(&merged, &family.parameter_types);
+    let ty = types.find_or_add(&mut module.types, SubType::func(ty, false));
+    merged.ty = ty;
+    let entry = merged.entry;
+    let parameters: Vec<Value> = family.parameter_types.iter().map(|&ty| merged.add_block_param(entry, ty)).collect();
+    let mut uses = family.parameter_of_use.iter();
+    for_each_use_mut(&mut merged, |func, value| {
+        constant(func, value)?;
+        let parameter = uses.next().expect("each use of a constant was counted");
+        parameter.map(|parameter| parameters[parameter])
+    });
+    let name = module.functions[first].name.as_ref().map(|name| format!("{name}.similar"));
+    let callee = module.functions.push(Function {
+        ty,
+        body: Body::Lifted(Box::new(merged)),
+        name,
+        local_names: Vec::new(),
+        label_names: Vec::new(),
+        exact: false,
+    });
+    for member in family.members {
+        let replacement = Replacement { callee, arguments: member.arguments };
+        let old = lifted(module, member.function);
+        if member.is_left_out {
+            module.functions[member.function].body = Body::Removed;
+            replacements[member.function] = Some(replacement);
+        } else {
+            let stub = stub(old, &replacement, tail_calls);
+            module.functions[member.function].body = Body::Lifted(Box::new(stub));
+        }
+    }
+}
+
+/// A function of the same type that only calls what it became.
+fn stub(old: &Func, replacement: &Replacement, tail_call: bool) -> Func {
+    let params: Vec<ValType> = old.blocks[old.entry].params.iter().map(|&param| old.value_type(param)).collect();
+    let mut stub = Func::new(old.ty, &params, &old.results);
+    let entry = stub.entry;
+    let mut args: ValueVec = stub.blocks[entry].params.iter().copied().collect();
+    for constant in &replacement.arguments {
+        args.push(stub.append_value(entry, constant.operator(), &[], constant.ty()));
+    }
+    let function_index = replacement.callee.as_u32();
+    stub.blocks[entry].terminator = if tail_call {
+        let operator = stub.operators.intern(Operator::ReturnCall { function_index });
+        Terminator::TailCall { operator, args }
+    } else {
+        let call = stub.append(entry, Operator::Call { function_index }, &args, &old.results);
+        Terminator::Return(stub.inst_results(call).collect())
+    };
+    stub
+}
+
+/// Calls of functions that are left out go to what they became.
+fn call_replacements(func: &mut Func, replacements: &SecondaryMap<FunctionId, Option<Replacement>>) {
+    let replacement = |operator: &Operator<'static>| replacements[direct_callee(operator)?].as_ref();
+    let mut changed = false;
+    for block in func.blocks.keys() {
+        let mut at = 0;
+        while let Some(&inst) = func.blocks[block].insts.get(at) {
+            if let Some(replacement) = replacement(func.operator(inst)) {
+                let mut args: ValueVec = func.operands(inst).iter().copied().collect();
+                at += add_arguments(func, block, at, replacement, &mut args);
+                func.replace_inst(inst, Operator::Call { function_index: replacement.callee.as_u32() }, &args);
+                changed = true;
+            }
+            at += 1;
+        }
+        let Some(operator) = func.blocks[block].terminator.operator() else { continue };
+        let Some(replacement) = replacement(&func.operators[operator]) else { continue };
+        let function_index = replacement.callee.as_u32();
+        let mut terminator = std::mem::take(&mut func.blocks[block].terminator);
+        let (args, new) = match &mut terminator {
+            Terminator::TailCall { args, .. } => (args, Operator::ReturnCall { function_index }),
+            Terminator::Invoke(invoke) => (&mut invoke.args, Operator::Call { function_index }),
+            other => unreachable!("{other:?} calls nothing"),
+        };
+        let end = func.blocks[block].insts.len();
+        add_arguments(func, block, end, replacement, args);
+        let new = func.operators.intern(new);
+        *terminator.operator_mut().expect("it has an operator") = new;
+        func.blocks[block].terminator = terminator;
+        changed = true;
+    }
+    if changed {
+        func.original = None;
+    }
+}
+
+/// Puts the constants before position `at`; returns how many instructions they are.
+fn add_arguments(func: &mut Func, block: Block, at: usize, replacement: &Replacement, args: &mut ValueVec) -> usize {
+    for (number, constant) in replacement.arguments.iter().enumerate() {
+        let inst = func.insert(block, at + number, constant.operator(), &[], &[constant.ty()]);
+        args.push(func.first_result(inst));
+    }
+    replacement.arguments.len()
+}
