@@ -62,7 +62,7 @@ pub struct LoweringDetails {
     #[arg(long)]
     pub no_multi_memory: bool,
     /// How many copies a function that may suspend has. Two are fast; one is small, and slower in loops and when it is resumed. -O3 takes two,
-    /// -Oz what is smaller; else it is one where a function suspends only as far as the types of indirect calls say
+    /// -Oz what is smaller; else it is one where a function suspends only as far as the types of indirect calls say, or would save very much
     #[arg(long, value_name = "HOW_MANY", value_enum, default_value_t)]
     pub copies: CopiesArgument,
     /// Imports from this module (or MODULE.NAME) are the host's and never suspend; '*' stands for anything. WASI is known. For --runtime shared
@@ -95,12 +95,12 @@ impl LoweringDetails {
 /// How many copies a function that may suspend has.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum CopiesArgument {
-    /// Two where a function suspends for certain, one where only the types of indirect calls allow it; two at -O3 and -O4
+    /// Two where a function suspends for certain, one where only the types of indirect calls allow it or very much would be saved; two at -O3 and -O4
     #[default]
     Auto,
     /// One, for size
     One,
-    /// Two, for speed
+    /// Two, for speed, unless they would be enormous
     Two,
 }
 

@@ -152,9 +152,11 @@ fn many_points_with_many_values_alive_take_bytes_for_each_and_not_for_each_pair(
 }
 
 #[test]
-fn a_function_of_thousands_of_points_and_values_is_lowered_by_default() {
+fn a_function_of_thousands_of_points_and_values_is_lowered() {
     let binary = wat::parse_str(many_calls(1500, 100)).unwrap();
-    lower_binary(&binary, &arguments(Frames::Memory, CopiesArgument::Auto).options()).unwrap();
+    for copies in COPIES {
+        lower_binary(&binary, &arguments(Frames::Memory, copies).options()).unwrap();
+    }
 }
 
 /// A trap may leave the flag that something is being unwound. Whatever the host calls then, nothing is.

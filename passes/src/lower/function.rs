@@ -185,7 +185,7 @@ impl Lowering<'_> {
         super::raise::raise(&mut func, &*self.module);
         let locals = match sharing {
             Sharing::Never => SecondaryMap::new(),
-            Sharing::IfMuchIsSaved | Sharing::UnlessCrowded | Sharing::Always => {
+            Sharing::IfMuchIsSaved(_) | Sharing::UnlessCrowded | Sharing::Always => {
                 local_assignment(&mut func, &*self.module)
             }
         };

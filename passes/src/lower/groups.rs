@@ -18,8 +18,8 @@ use wasmfx_ir::wasmparser::{Operator, ValType};
 pub(super) enum Sharing {
     /// Each point saves and loads for itself.
     Never,
-    /// If for themselves points would save [very much](MUCH_SAVED) and no loop is crowded.
-    IfMuchIsSaved,
+    /// If for themselves points would save at least so many values, all together, and no loop is crowded.
+    IfMuchIsSaved(usize),
     /// Unless a loop is crowded: then sharing, and having one copy, would cost more than it brings.
     UnlessCrowded,
     /// Even then.
@@ -29,9 +29,6 @@ pub(super) enum Sharing {
 /// From how many points on a loop is crowded. It is an interpreter's then: with one copy, each of its ways round would have to keep its variables where
 /// the code behind each point expects them.
 const CROWD: usize = 100;
-
-/// From how many values on, counted for each point that saves them, two copies are too large, however fast.
-const MUCH_SAVED: usize = 400;
 
 /// How many groups a point is compared with: the latest ones.
 const MOST_COMPARED: usize = 200;
@@ -131,7 +128,12 @@ pub(super) fn group_points(
     locals: &SecondaryMap<Value, Option<u32>>,
 ) -> Option<GroupSlots> {
     let saved: usize = points.iter().map(|point| point.saved.len()).sum();
-    if sharing == Sharing::Never || saved > MOST_SAVED || sharing == Sharing::IfMuchIsSaved && saved < MUCH_SAVED {
+    let is_wanted = match sharing {
+        Sharing::Never => false,
+        Sharing::IfMuchIsSaved(much) => saved >= much,
+        Sharing::UnlessCrowded | Sharing::Always => true,
+    };
+    if !is_wanted || saved > MOST_SAVED {
         return None;
     }
     let dominators = DominatorTree::new(func, cfg);

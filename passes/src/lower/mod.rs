@@ -111,12 +111,13 @@ pub enum Runtime {
 /// How many copies a function that may suspend has.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub enum Copies {
-    /// Two where it suspends for certain, or calls what does; one where that is only what the types of indirect calls allow.
+    /// Two where it suspends for certain, or calls what does; one where that is only what the types of indirect calls allow, or where it would save
+    /// very much.
     #[default]
     Auto,
     /// One, for size.
     One,
-    /// Two, for speed.
+    /// Two, for speed, unless they would be enormous.
     Two,
 }
 
