@@ -1,10 +1,13 @@
 //! What a body does, independent of how its values and operators are numbered: for finding functions that do the same.
 
 use crate::function::simplify::Constant;
-use rustc_hash::FxHasher;
+use indexmap::IndexMap;
+use rayon::prelude::*;
+use rustc_hash::{FxBuildHasher, FxHasher};
 use std::hash::{Hash, Hasher};
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::{BlockCall, Func, Handler, Inst, OperatorId, Terminator, Value};
+use wasmfx_ir::module::{Body, FunctionId, Module};
 use wasmfx_ir::operator::hash_operator;
 use wasmfx_ir::wasmparser::ValType;
 
@@ -190,6 +193,24 @@ impl PartialEq for Description<'_> {
                 .all(|(&one, &another)| self.func.operators[one] == other.func.operators[another])
             && self.types().eq(other.types())
     }
+}
+
+/// Functions that may do the same, as their descriptions have one hash: more than one in each list, in the order of the module.
+pub(super) fn possibly_equal(module: &Module, constants_are: Constants) -> Vec<Vec<FunctionId>> {
+    let hashes: Vec<Option<u64>> = module
+        .functions
+        .as_slice()
+        .par_iter()
+        .map(|function| match &function.body {
+            Body::Lifted(func) => Some(Description::new(func, constants_are).hash()),
+            Body::Import | Body::Lazy(_) | Body::Detached | Body::Removed => None,
+        })
+        .collect();
+    let mut groups: IndexMap<u64, Vec<FunctionId>, FxBuildHasher> = IndexMap::default();
+    for (id, hash) in module.functions.keys().zip(hashes) {
+        hash.into_iter().for_each(|hash| groups.entry(hash).or_default().push(id));
+    }
+    groups.into_values().filter(|group| group.len() > 1).collect()
 }
 
 struct Numbering {

@@ -3,12 +3,9 @@
 //! References to functions cannot be compared in wasm, so which of two equal functions a reference names is not observable. Merging two
 //! functions can make their callers equal, hence the rounds.
 
-use super::description::{Constants, Description};
+use super::description::{Constants, Description, possibly_equal};
 use crate::options::Options;
 use crate::pass_table::Changed;
-use indexmap::IndexMap;
-use rayon::prelude::*;
-use rustc_hash::FxBuildHasher;
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::module::{Body, FunctionId, Module};
 
@@ -29,22 +26,9 @@ pub fn run(module: &mut Module, _options: &Options) -> Changed {
 }
 
 fn merge_round(module: &mut Module) -> Changed {
-    let hashes: Vec<Option<u64>> = module
-        .functions
-        .as_slice()
-        .par_iter()
-        .map(|function| match &function.body {
-            Body::Lifted(func) => Some(Description::new(func, Constants::Compared).hash()),
-            Body::Import | Body::Lazy(_) | Body::Detached | Body::Removed => None,
-        })
-        .collect();
-    let mut groups: IndexMap<u64, Vec<FunctionId>, FxBuildHasher> = IndexMap::default();
-    for (id, hash) in module.functions.keys().zip(hashes) {
-        hash.into_iter().for_each(|hash| groups.entry(hash).or_default().push(id));
-    }
     let mut replacement: SecondaryMap<FunctionId, Option<FunctionId>> = SecondaryMap::new();
     let mut changed = false;
-    for group in groups.into_values().filter(|group| group.len() > 1) {
+    for group in possibly_equal(module, Constants::Compared) {
         let mut kept: Vec<FunctionId> = Vec::new();
         for id in group {
             match kept.iter().find(|&&other| equal(module, id, other)) {

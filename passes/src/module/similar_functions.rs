@@ -6,14 +6,14 @@
 //! Whether the stack is deeper by such a call cannot be observed (`wasmfx_ir::effects`), but tail calls must run in constant space: where the
 //! module has any, these calls are tail calls too.
 
-use super::description::{Constants, Description, constant, for_each_use_mut};
+use super::description::{Constants, Description, constant, for_each_use_mut, possibly_equal};
 use super::plain_types::PlainTypes;
 use crate::encoded_length;
 use crate::function::simplify::Constant;
 use crate::inline_body::direct_callee;
 use crate::options::Options;
 use crate::pass_table::Changed;
-use indexmap::{IndexMap, IndexSet};
+use indexmap::IndexSet;
 use rayon::prelude::*;
 use rustc_hash::FxBuildHasher;
 use wasmfx_ir::Func;
@@ -43,7 +43,7 @@ pub fn run(module: &mut Module, _options: &Options) -> Changed {
     let references = References::of(module);
     let types = PlainTypes::of(module);
     let mut families: Vec<Family> = Vec::new();
-    for group in groups(module) {
+    for group in possibly_equal(module, Constants::Apart) {
         families.extend(families_of(module, &group, &references, &types));
     }
     if families.is_empty() {
@@ -102,24 +102,6 @@ impl References {
         }
         references
     }
-}
-
-/// Functions of which some may do the same but for constants, in the order of the module.
-fn groups(module: &Module) -> Vec<Vec<FunctionId>> {
-    let hashes: Vec<Option<u64>> = module
-        .functions
-        .as_slice()
-        .par_iter()
-        .map(|function| match &function.body {
-            Body::Lifted(func) => Some(Description::new(func, Constants::Apart).hash()),
-            Body::Import | Body::Lazy(_) | Body::Detached | Body::Removed => None,
-        })
-        .collect();
-    let mut groups: IndexMap<u64, Vec<FunctionId>, FxBuildHasher> = IndexMap::default();
-    for (id, hash) in module.functions.keys().zip(hashes) {
-        hash.into_iter().for_each(|hash| groups.entry(hash).or_default().push(id));
-    }
-    groups.into_values().filter(|group| group.len() > 1).collect()
 }
 
 /// Functions that become one.
