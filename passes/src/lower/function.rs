@@ -182,7 +182,6 @@ impl Lowering<'_> {
         let mut func = self.take_body(function)?;
         self.translate_body(&mut func)?;
         self.call_where_unwinding_ends(function, &mut func);
-        super::raise::raise(&mut func, &*self.module);
         let locals = match sharing {
             Sharing::Never => SecondaryMap::new(),
             Sharing::IfMuchIsSaved(_) | Sharing::UnlessCrowded | Sharing::Always => {

@@ -16,7 +16,6 @@
 //! | [`types`], [`translate`], [`tables`] | continuation references become what the store has for them |
 //! | [`store`], [`runtime`] | frames and stacks, and the functions that drive them |
 //! | [`values`] | how values travel between frames |
-//! | [`raise`] | what is computed before a point need not be after it |
 //! | [`split`], [`layout`], [`function`], [`dispatch`], [`ssa`] | the two copies of a function |
 //! | [`one_copy`], [`groups`] | functions that are their own resumable copy |
 //! | [`dummies`] | what a function returns while it is being unwound |
@@ -45,7 +44,6 @@ mod innermost;
 mod layout;
 mod one_copy;
 mod promises;
-mod raise;
 mod report;
 mod resume_site;
 mod resume_table;
