@@ -3,7 +3,7 @@
 use crate::options::Options;
 use wasmfx_ir::module::{Memory, MemoryId, Module, TypeId};
 use wasmfx_ir::subtype::Subtyping;
-use wasmfx_ir::wasmparser::SubType;
+use wasmfx_ir::wasmparser::{HeapType, SubType};
 
 /// A read-only view of a module without its bodies: a function pass cannot see another function's body, so passes run on all functions in parallel.
 #[derive(Copy, Clone)]
@@ -13,6 +13,20 @@ pub struct ModuleEnvironment<'a> {
     pub subtyping: &'a Subtyping<'a>,
     /// The user's options.
     pub options: &'a Options,
+}
+
+/// What is known of a cast before it is made.
+///
+/// A reference of static type T is, if not null, to something of a type below T. So a cast to a type above T succeeds, and one to a type that is neither
+/// above nor below T can succeed for null only: declared supertypes form chains, hence nothing is of two such types.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum CastOutcome {
+    /// It succeeds unless the reference is null.
+    Succeeds,
+    /// It fails unless the reference is null.
+    Fails,
+    /// That depends.
+    Unknown,
 }
 
 impl<'a> ModuleEnvironment<'a> {
@@ -29,6 +43,17 @@ impl<'a> ModuleEnvironment<'a> {
     /// A type definition.
     pub fn sub_type(&self, ty: TypeId) -> &'a SubType {
         &self.module.types.definitions[ty].sub_type
+    }
+
+    /// What becomes of a cast between these types, null aside.
+    pub fn outcome_of_cast(&self, from: HeapType, to: HeapType) -> CastOutcome {
+        if self.subtyping.heap_matches(from, to) {
+            CastOutcome::Succeeds
+        } else if !self.subtyping.heap_matches(to, from) {
+            CastOutcome::Fails
+        } else {
+            CastOutcome::Unknown
+        }
     }
 
     /// A memory.

@@ -4,7 +4,7 @@
 //! instruction's own, and a handler's search order is part of the program. An exception that is thrown to a handler of the same function is a jump
 //! there, if it is certain which handler it is: two imported tags may be one.
 
-use crate::environment::ModuleEnvironment;
+use crate::environment::{CastOutcome, ModuleEnvironment};
 use crate::function::simplify::Constant;
 use crate::pass_table::Changed;
 use wasmfx_ir::analysis::UseCounts;
@@ -94,18 +94,18 @@ fn narrow_cast(func: &mut Func, block: Block, environment: &ModuleEnvironment<'_
 }
 
 fn is_null_test(from: RefType, to: RefType, environment: &ModuleEnvironment<'_>) -> bool {
-    from.is_nullable() && !to.is_nullable() && environment.subtyping.heap_matches(from.heap_type(), to.heap_type())
+    let outcome = environment.outcome_of_cast(from.heap_type(), to.heap_type());
+    from.is_nullable() && !to.is_nullable() && outcome == CastOutcome::Succeeds
 }
 
-/// Whether a cast succeeds, if that is certain.
+/// Whether a cast succeeds, if that is certain for null too.
 fn outcome_of_cast(from: RefType, to: RefType, environment: &ModuleEnvironment<'_>) -> Option<bool> {
-    let subtyping = environment.subtyping;
-    if subtyping.ref_matches(from, to) {
-        return Some(true);
+    let (may_be_null, takes_null) = (from.is_nullable(), to.is_nullable());
+    match environment.outcome_of_cast(from.heap_type(), to.heap_type()) {
+        CastOutcome::Succeeds => (takes_null || !may_be_null).then_some(true),
+        CastOutcome::Fails => (!takes_null || !may_be_null).then_some(false),
+        CastOutcome::Unknown => None,
     }
-    let is_disjoint = !subtyping.heap_matches(from.heap_type(), to.heap_type())
-        && !subtyping.heap_matches(to.heap_type(), from.heap_type());
-    (is_disjoint && !(from.is_nullable() && to.is_nullable())).then_some(false)
 }
 
 /// The handler of an exception that is thrown here, where that is certain.

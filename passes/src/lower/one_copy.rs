@@ -5,8 +5,8 @@
 //! table of resume functions is a small function that does this. It costs a test whenever the function is called, dispatching headers of loops with
 //! points inside, and that no frame is used again in place.
 //!
-//! It is done to functions whose points would save very much, and to those that may suspend only as far as the types of indirect calls say. Where any callback suspends, those are most functions of a
-//! large program, and most of them never do. Those with loops of very many points keep two copies, see [`groups`](super::groups).
+//! It is done to functions whose points would save very much, and to those that may suspend only as far as the types of indirect calls say. Where any
+//! callback suspends, those are most functions of a large program, and most of them never do. Those with loops of very many points keep two copies, see [`groups`](super::groups).
 
 use super::builder::Builder;
 use super::dispatch::{Order, dispatch_at_headers};
@@ -33,7 +33,7 @@ const MANY_LOADS: usize = 3;
 /// How many values, counted for each point that saves them, are more than two copies are worth.
 const MUCH_SAVED: usize = 400;
 
-/// The same where the user asks for two copies: each of the values takes about fourteen bytes, and bodies have a limit.
+/// The same where the user asks for two copies, for bodies have a limit.
 const TOO_MUCH_SAVED: usize = 20_000;
 
 /// What the flag of unwinding is while a function is entered again: any status.

@@ -41,7 +41,7 @@ pub fn run(module: &mut Module, _options: &Options) -> Changed {
         }
     });
     let references = References::of(module);
-    let types = PlainTypes::of(module);
+    let mut types = PlainTypes::of(module);
     let mut families: Vec<Family> = Vec::new();
     for group in possibly_equal(module, Constants::Apart) {
         families.extend(families_of(module, &group, &references, &types));
@@ -54,7 +54,6 @@ pub fn run(module: &mut Module, _options: &Options) -> Changed {
         _ => false,
     };
     let has_tail_calls = module.functions.values().any(is_tail_call);
-    let mut types = types;
     let mut replacements: SecondaryMap<FunctionId, Option<Replacement>> = SecondaryMap::new();
     for family in families {
         merge(module, &mut types, family, has_tail_calls, &mut replacements);

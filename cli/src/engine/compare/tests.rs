@@ -49,6 +49,11 @@ fn traps_are_compared_by_kind() {
     assert_equal(divide, divide);
     assert_different(divide, unreachable, "f", "failure");
     assert_different(divide, "(module (func (export \"f\")))", "f", "ending");
+    // What a reference is checked for may be asked in one way or the other.
+    let cast = "(module (type $s (struct)) (func (export \"f\") (drop (ref.cast (ref $s) (ref.null $s)))))";
+    let null_check = "(module (type $s (struct)) (func (export \"f\") (drop (ref.as_non_null (ref.null $s)))))";
+    assert_equal(cast, null_check);
+    assert_different(cast, unreachable, "f", "failure");
     let lenient = CompareOptions { compare_trap_kinds: false, ..CompareOptions::default() };
     assert!(compare_text(divide, unreachable, lenient).is_equal());
 }

@@ -1,26 +1,15 @@
 //! References. What the type already says need not be asked at run time. Continuations are never cast (no rule here makes a cast of anything else
 //! than what was cast).
-//!
-//! A value of static type T is, if not null, of a type below T. So a cast or test to a type above T succeeds, and one to a type that is neither above nor
-//! below T can succeed for null only: declared supertypes form chains, hence no type is below both.
+//! What casts are certain to do is [`CastOutcome`]'s to say.
 
 use super::{Rewrite, Simplifier, Width};
+use crate::environment::CastOutcome;
 use wasmfx_ir::effects::effects;
 use wasmfx_ir::wasmparser::{HeapType, Operator, RefType, ValType};
 use wasmfx_ir::{Inst, Value};
 
 /// How many instructions are looked back over for a null check.
 const REACH: usize = 16;
-
-/// What is known of a cast before it is made.
-#[derive(Copy, Clone, PartialEq, Eq)]
-enum Outcome {
-    /// It succeeds unless the reference is null.
-    Succeeds,
-    /// It fails unless the reference is null.
-    Fails,
-    Unknown,
-}
 
 impl Simplifier<'_> {
     pub(super) fn reference_rules(&mut self, operator: &Operator<'static>, operands: &[Value]) -> Option<Rewrite> {
@@ -44,15 +33,15 @@ impl Simplifier<'_> {
             return Some(self.boolean(takes_null));
         }
         match (self.outcome(a, hty), takes_null) {
-            (Outcome::Succeeds, true) => Some(self.boolean(true)),
-            (Outcome::Succeeds, false) if self.is_non_null(a) => Some(self.boolean(true)),
-            (Outcome::Succeeds, false) => {
+            (CastOutcome::Succeeds, true) => Some(self.boolean(true)),
+            (CastOutcome::Succeeds, false) if self.is_non_null(a) => Some(self.boolean(true)),
+            (CastOutcome::Succeeds, false) => {
                 let is_null = self.add(Operator::RefIsNull, &[a], ValType::I32);
                 Rewrite::inst(Operator::I32Eqz, [is_null])
             }
-            (Outcome::Fails, false) => Some(self.boolean(false)),
-            (Outcome::Fails, true) => Rewrite::inst(Operator::RefIsNull, [a]),
-            (Outcome::Unknown, _) => None,
+            (CastOutcome::Fails, false) => Some(self.boolean(false)),
+            (CastOutcome::Fails, true) => Rewrite::inst(Operator::RefIsNull, [a]),
+            (CastOutcome::Unknown, _) => None,
         }
     }
 
@@ -61,7 +50,7 @@ impl Simplifier<'_> {
             let ty = ValType::Ref(RefType::new(true, hty)?);
             return Some(Rewrite::Value(self.add(Operator::RefNull { hty }, &[], ty)));
         }
-        if self.outcome(a, hty) == Outcome::Succeeds {
+        if self.outcome(a, hty) == CastOutcome::Succeeds {
             if takes_null || self.is_non_null(a) {
                 return Some(Rewrite::Value(a));
             }
@@ -88,15 +77,10 @@ impl Simplifier<'_> {
         Rewrite::inst(stricter, [self.func.resolve(before)])
     }
 
-    fn outcome(&self, a: Value, hty: HeapType) -> Outcome {
-        let ValType::Ref(ty) = self.func.value_type(a) else { return Outcome::Unknown };
-        let subtyping = self.environment.subtyping;
-        if subtyping.heap_matches(ty.heap_type(), hty) {
-            Outcome::Succeeds
-        } else if !subtyping.heap_matches(hty, ty.heap_type()) {
-            Outcome::Fails
-        } else {
-            Outcome::Unknown
+    fn outcome(&self, a: Value, hty: HeapType) -> CastOutcome {
+        match self.func.value_type(a) {
+            ValType::Ref(ty) => self.environment.outcome_of_cast(ty.heap_type(), hty),
+            _ => CastOutcome::Unknown,
         }
     }
 
