@@ -2,6 +2,7 @@
 #![warn(missing_docs)]
 
 pub mod analysis;
+pub mod bits;
 pub mod check;
 pub mod effects;
 pub mod emit;

@@ -9,6 +9,7 @@ use super::graph::index_u32;
 use super::schedule::Code;
 use super::segments::{Segments, push_segment};
 use super::structure::{FrameKind, Structure};
+use crate::bits::{BitSet, bits};
 
 /// How many variables are followed at a time.
 const GROUP: u32 = u64::BITS;
@@ -42,7 +43,7 @@ pub(super) fn live_ranges(
         code,
         blocks,
         states: vec![BlockState::default(); blocks.count()],
-        touched: vec![0; blocks.count().div_ceil(64)],
+        touched: BitSet::new(blocks.count()),
     };
     let mut loop_spans = None;
     let mut all = Vec::with_capacity(variables.count() as usize);
@@ -65,13 +66,13 @@ struct LiveRanges<'a> {
     blocks: &'a CodeBlocks,
     /// Nothing but zeros between two groups.
     states: Vec<BlockState>,
-    /// A bit for each block whose state is not zero.
-    touched: Vec<u64>,
+    /// The blocks whose state is not zero.
+    touched: BitSet,
 }
 
 impl LiveRanges<'_> {
     fn touch(&mut self, block: u32) -> &mut BlockState {
-        self.touched[block as usize / 64] |= 1 << (block % 64);
+        self.touched.insert(block as usize);
         &mut self.states[block as usize]
     }
 
@@ -123,53 +124,41 @@ impl LiveRanges<'_> {
         let mut open = 0u64;
         let mut starts = [0; GROUP as usize];
         let mut last_end = 0;
-        for word in 0..self.touched.len() {
-            for bit in bits(std::mem::take(&mut self.touched[word])) {
-                let block = index_u32(word * 64 + bit);
-                let state = std::mem::take(&mut self.states[block as usize]);
-                let span = self.blocks.span(block);
-                let stays_open = if span.start == last_end { open & state.live_in } else { 0 };
-                for variable in bits(open & !stays_open) {
-                    push_segment(&mut segments[variable], (starts[variable], last_end));
-                }
-                for variable in bits(state.live_in & !stays_open) {
-                    starts[variable] = span.start;
-                }
-                for variable in bits(state.accessed) {
-                    let mut alive_from = (state.live_in >> variable & 1 == 1).then_some(starts[variable]);
-                    while let Some(&access) = group[variable].get(cursors[variable]) {
-                        let position = access / 2;
-                        if position >= span.end {
-                            break;
-                        }
-                        cursors[variable] += 1;
-                        if access % 2 == 0 {
-                            let start = alive_from.expect("a variable is alive where it is read");
-                            push_segment(&mut segments[variable], (start, position + 1));
-                        } else if !matches!(self.code[position as usize], Code::Undefine(_)) {
-                            push_segment(&mut segments[variable], (position, position + 1));
-                        }
-                        alive_from = Some(position);
-                    }
-                    starts[variable] = alive_from.expect("an accessed variable has an access");
-                }
-                open = state.live_out;
-                last_end = span.end;
+        for block in self.touched.drain() {
+            let state = std::mem::take(&mut self.states[block]);
+            let span = self.blocks.span(index_u32(block));
+            let stays_open = if span.start == last_end { open & state.live_in } else { 0 };
+            for variable in bits(open & !stays_open) {
+                push_segment(&mut segments[variable], (starts[variable], last_end));
             }
+            for variable in bits(state.live_in & !stays_open) {
+                starts[variable] = span.start;
+            }
+            for variable in bits(state.accessed) {
+                let mut alive_from = (state.live_in >> variable & 1 == 1).then_some(starts[variable]);
+                while let Some(&access) = group[variable].get(cursors[variable]) {
+                    let position = access / 2;
+                    if position >= span.end {
+                        break;
+                    }
+                    cursors[variable] += 1;
+                    if access % 2 == 0 {
+                        let start = alive_from.expect("a variable is alive where it is read");
+                        push_segment(&mut segments[variable], (start, position + 1));
+                    } else if !matches!(self.code[position as usize], Code::Undefine(_)) {
+                        push_segment(&mut segments[variable], (position, position + 1));
+                    }
+                    alive_from = Some(position);
+                }
+                starts[variable] = alive_from.expect("an accessed variable has an access");
+            }
+            open = state.live_out;
+            last_end = span.end;
         }
         for variable in bits(open) {
             push_segment(&mut segments[variable], (starts[variable], last_end));
         }
     }
-}
-
-/// The numbers of the bits that are set.
-fn bits(mut word: u64) -> impl Iterator<Item = usize> {
-    std::iter::from_fn(move || {
-        let bit = word.trailing_zeros();
-        word &= word.wrapping_sub(1);
-        (bit < u64::BITS).then_some(bit as usize)
-    })
 }
 
 /// For each position the span of the outermost loop around it, or an empty one.
@@ -298,7 +287,7 @@ mod tests {
                 code: &code,
                 blocks: &blocks,
                 states: vec![BlockState::default(); blocks.count()],
-                touched: vec![0; blocks.count().div_ceil(64)],
+                touched: BitSet::new(blocks.count()),
             };
             let lists = Lists(lists);
             let mut found = Vec::new();

@@ -8,12 +8,11 @@ use super::graph::{Graph, NONE, index_u32};
 use super::live_ranges::{Accesses, live_ranges};
 use super::options::Options;
 use super::schedule::{Code, CopyPair, Schedule};
-use super::segments::{Lists, Segments};
+use super::segments::{Calendars, Lists, Segments};
 use super::structure::Structure;
 use crate::entity::Entity;
 use crate::func::{Func, SourceLocal, Value};
 use rustc_hash::FxHashMap;
-use std::collections::BTreeMap;
 use wasmparser::ValType;
 
 /// The locals of a function.
@@ -186,16 +185,15 @@ pub(super) fn assign(
     let elided = elide(code, &schedule.copies, &pair_variables, &local_of, &variables);
     // A `tee` whose copy is left out stays as a `set`.
     let counts = |access: u32| !matches!(code[access as usize / 2], Code::Undefine(_));
-    let is_elided: rustc_hash::FxHashSet<u32> = elided
-        .iter()
-        .flat_map(|pair| [pair.source, pair.set])
-        .filter(|&position| !matches!(code[position as usize], Code::Tee(_)))
-        .collect();
+    let mut is_elided = vec![false; code.len()];
+    for position in elided.iter().flat_map(|pair| [pair.source, pair.set]) {
+        is_elided[position as usize] = !matches!(code[position as usize], Code::Tee(_));
+    }
     let mut weight = vec![0u64; params.len() + local_of_class.types.len()];
     for (variable, &local) in local_of.iter().enumerate() {
         let accesses = variables.of(index_u32(variable)).iter();
         weight[local as usize] +=
-            accesses.filter(|&&access| counts(access) && !is_elided.contains(&(access / 2))).count() as u64;
+            accesses.filter(|&&access| counts(access) && !is_elided[access as usize / 2]).count() as u64;
     }
     let renumbering = number_locals(params.len(), &local_of_class.types, &weight);
     local_of.iter_mut().for_each(|local| *local = renumbering.number[*local as usize]);
@@ -222,7 +220,7 @@ struct Shared {
     types: Vec<ValType>,
 }
 
-/// Gives classes of one type that are never alive together the same local.
+/// Gives classes of one type that are never alive together the same local: in the order in which they come alive, each the first local that is free.
 fn share(
     func: &Func,
     segments_of: &[Segments],
@@ -233,60 +231,55 @@ fn share(
 ) -> Shared {
     /// How many locals are tried before a new one is made.
     const ATTEMPTS: usize = 512;
-    struct Local {
-        ty: ValType,
-        busy: BTreeMap<u32, u32>,
-        free_from: u32,
+    #[derive(Default)]
+    struct OfType {
+        locals: Vec<u32>,
+        calendars: Calendars,
     }
     let params = &func.blocks[func.entry].params;
-    let mut locals: Vec<Local> =
-        params.iter().map(|&param| Local { ty: func.value_type(param), busy: BTreeMap::new(), free_from: 0 }).collect();
     let mut local = vec![NONE; types.len()];
-    let occupy = |target: &mut Local, segments: &Segments| {
-        for &(start, end) in segments {
-            target.busy.insert(start, end);
-            target.free_from = target.free_from.max(end);
-        }
-    };
+    let mut busy_params = vec![Segments::new(); params.len()];
     let mut order: Vec<u32> = (0..index_u32(types.len())).filter(|&class| class_of[class as usize] == class).collect();
     for &class in &order {
         let param = param_of[class as usize];
         if param != NONE {
             local[class as usize] = param;
-            occupy(&mut locals[param as usize], &segments_of[class as usize]);
+            busy_params[param as usize].clone_from(&segments_of[class as usize]);
         }
     }
     order.retain(|&class| local[class as usize] == NONE);
     order.sort_unstable_by_key(|&class| (segments_of[class as usize].first().map_or(0, |first| first.0), class));
-    let mut of_type: FxHashMap<ValType, Vec<u32>> = FxHashMap::default();
-    for (number, data) in locals.iter().enumerate() {
-        of_type.entry(data.ty).or_default().push(index_u32(number));
+    let mut of_type: FxHashMap<ValType, OfType> = FxHashMap::default();
+    for (number, (&param, busy)) in params.iter().zip(busy_params).enumerate() {
+        let same_type = of_type.entry(func.value_type(param)).or_default();
+        same_type.locals.push(index_u32(number));
+        same_type.calendars.push(busy);
     }
+    let mut new_types = Vec::new();
     for class in order {
         let ty = types[class as usize];
         let segments = &segments_of[class as usize];
-        let candidates = of_type.entry(ty).or_default();
-        let found = candidates.iter().rev().take(ATTEMPTS).rev().copied().find(|&candidate| {
-            let data = &locals[candidate as usize];
-            options.share_locals
-                && segments.iter().all(|&(start, end)| {
-                    start >= data.free_from
-                        || data.busy.range(..end).next_back().is_none_or(|(_, &busy_end)| busy_end <= start)
-                })
-        });
-        let chosen = found.unwrap_or_else(|| {
-            locals.push(Local { ty, busy: BTreeMap::new(), free_from: 0 });
-            let number = index_u32(locals.len() - 1);
-            candidates.push(number);
-            number
-        });
-        local[class as usize] = chosen;
-        occupy(&mut locals[chosen as usize], segments);
+        let same_type = of_type.entry(ty).or_default();
+        let first = same_type.locals.len().saturating_sub(ATTEMPTS);
+        let found = if options.share_locals { same_type.calendars.first_free(first, segments) } else { None };
+        local[class as usize] = match found {
+            Some(number) => {
+                same_type.calendars.occupy(number, segments);
+                same_type.locals[number]
+            }
+            None => {
+                let number = index_u32(params.len() + new_types.len());
+                new_types.push(ty);
+                same_type.locals.push(number);
+                same_type.calendars.push(segments.clone());
+                number
+            }
+        };
     }
-    Shared { local, types: locals[params.len()..].iter().map(|data| data.ty).collect() }
+    Shared { local, types: new_types }
 }
 
-/// The copies whose two sides are one local that holds the value all the time between them.
+/// The copies whose two sides are one local that holds the value all the time between them, in the order of the code.
 fn elide(
     code: &[Code],
     copies: &[CopyPair],
@@ -294,21 +287,29 @@ fn elide(
     local_of: &[u32],
     variables: &Variables,
 ) -> Vec<CopyPair> {
-    /// A copy over a longer distance stays.
-    const REACH: u32 = 4096;
-    let stays = |pair: &CopyPair, local: u32| {
-        pair.set - pair.source <= REACH
-            && code[pair.source as usize + 1..pair.set as usize].iter().all(|between| match *between {
-                Code::Set(value) | Code::Tee(value) => local_of[variables.of_value[value.index()] as usize] != local,
-                _ => true,
-            })
-    };
-    let is_same = |pair: &&CopyPair| {
+    let mut source_of = vec![NONE; code.len()];
+    for pair in copies {
         let (source, set) = pair_variables(pair);
-        let local = local_of[source as usize];
-        local == local_of[set as usize] && stays(pair, local)
-    };
-    copies.iter().filter(is_same).copied().collect()
+        if local_of[source as usize] == local_of[set as usize] {
+            source_of[pair.set as usize] = pair.source;
+        }
+    }
+    let mut elided = Vec::new();
+    let local_count = local_of.iter().max().map_or(0, |&last| last as usize + 1);
+    let mut last_write = vec![0; local_count];
+    for (set, code) in code.iter().enumerate() {
+        if let Code::Set(value) | Code::Tee(value) = *code {
+            let last_write = &mut last_write[local_of[variables.of_value[value.index()] as usize] as usize];
+            let (set, source) = (index_u32(set), source_of[set]);
+            // What the source itself writes is the value.
+            if source != NONE && *last_write <= source {
+                elided.push(CopyPair { source, set });
+            } else {
+                *last_write = set;
+            }
+        }
+    }
+    elided
 }
 
 struct Renumbering {

@@ -14,7 +14,7 @@ pub(super) fn push_segment(segments: &mut Segments, (start, end): (u32, u32)) {
 }
 
 /// The union of two lists.
-fn merge(a: &Segments, b: &Segments) -> Segments {
+fn merge(a: &[(u32, u32)], b: &[(u32, u32)]) -> Segments {
     let mut merged = Segments::with_capacity(a.len() + b.len());
     let (mut left, mut right) = (0, 0);
     loop {
@@ -133,6 +133,78 @@ impl Lists {
     }
 }
 
+/// When each of several locals is taken. Whoever asks for a free one does so in the order of when he needs it, so what lies before is never looked at again.
+#[derive(Default)]
+pub(super) struct Calendars {
+    /// For each local the range in which it is taken next, or `(u32::MAX, u32::MAX)`: none before it ends after the last question's start.
+    next: Vec<(u32, u32)>,
+    taken: Vec<Taken>,
+}
+
+struct Taken {
+    segments: Segments,
+    /// The number of the next range.
+    next: usize,
+}
+
+impl Taken {
+    fn next(&self) -> (u32, u32) {
+        self.segments.get(self.next).copied().unwrap_or((u32::MAX, u32::MAX))
+    }
+}
+
+impl Calendars {
+    /// Adds a local that is taken in these ranges.
+    pub(super) fn push(&mut self, segments: Segments) {
+        let taken = Taken { segments, next: 0 };
+        self.next.push(taken.next());
+        self.taken.push(taken);
+    }
+
+    /// The first local from number `first` on that is free in all of these ranges. The first of them must start no earlier than in any question before.
+    pub(super) fn first_free(&mut self, first: usize, segments: &Segments) -> Option<usize> {
+        let Some((&(start, end), others)) = segments.split_first() else {
+            return (first < self.next.len()).then_some(first);
+        };
+        (first..self.next.len()).find(|&number| {
+            if self.next[number].1 <= start {
+                let taken = &mut self.taken[number];
+                while taken.next().1 <= start {
+                    taken.next += 1;
+                }
+                self.next[number] = taken.next();
+            }
+            if self.next[number].0 < end {
+                return false;
+            }
+            let taken = &self.taken[number];
+            let later = &taken.segments[taken.next..];
+            others.iter().all(|&(start, end)| {
+                let at = later.partition_point(|&(_, taken_end)| taken_end <= start);
+                later.get(at).is_none_or(|&(taken_start, _)| taken_start >= end)
+            })
+        })
+    }
+
+    /// Takes a local in ranges in which it is free.
+    pub(super) fn occupy(&mut self, number: usize, segments: &Segments) {
+        let taken = &mut self.taken[number];
+        match (taken.segments.last(), segments.first()) {
+            (Some(&(_, last_end)), Some(&(start, _))) if last_end > start => {
+                let later = merge(&taken.segments[taken.next..], segments);
+                taken.segments.truncate(taken.next);
+                taken.segments.extend(later);
+            }
+            _ => {
+                // The last range may grow, and is ahead then.
+                taken.next = taken.next.min(taken.segments.len().saturating_sub(1));
+                segments.iter().for_each(|&segment| push_segment(&mut taken.segments, segment));
+            }
+        }
+        self.next[number] = taken.next();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,7 +223,7 @@ mod tests {
             for b in lists {
                 let mut expected = [a, b].concat();
                 normalize(&mut expected);
-                assert_eq!(merge(&a.to_vec(), &b.to_vec()), expected, "{a:?} and {b:?}");
+                assert_eq!(merge(a, b), expected, "{a:?} and {b:?}");
             }
         }
     }
@@ -172,5 +244,44 @@ mod tests {
         normalize(&mut expected);
         let lists = lists.into_lists();
         assert_eq!(lists, [expected, vec![], vec![(3, 4)]]);
+    }
+
+    #[test]
+    fn a_local_is_free_where_nobody_took_it() {
+        let mut state = 1u32;
+        let mut random = |below: u32| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) % below
+        };
+        let mut calendars = Calendars::default();
+        let mut expected: Vec<Segments> = Vec::new();
+        let mut start = 0;
+        let mut shared = 0;
+        for _ in 0..2000 {
+            start += random(3);
+            let mut segments = Segments::new();
+            let mut from = start;
+            for _ in 0..=random(4) {
+                let end = from + 1 + random(9);
+                push_segment(&mut segments, (from, end));
+                from = end + random(20);
+            }
+            let first = expected.len().saturating_sub(8);
+            let free = (first..expected.len()).find(|&number| !overlap(&expected[number], &segments));
+            assert_eq!(calendars.first_free(first, &segments), free, "{segments:?} in {expected:?}");
+            match free {
+                Some(number) => {
+                    shared += 1;
+                    calendars.occupy(number, &segments);
+                    expected[number].extend(segments);
+                    normalize(&mut expected[number]);
+                }
+                None => {
+                    calendars.push(segments.clone());
+                    expected.push(segments);
+                }
+            }
+        }
+        assert!(shared > 500 && expected.len() > 8, "{shared} of 2000 shared {} locals", expected.len());
     }
 }

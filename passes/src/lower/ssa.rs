@@ -6,7 +6,8 @@
 use rustc_hash::FxHashMap;
 use std::collections::BinaryHeap;
 use wasmfx_ir::analysis::{ControlFlowGraph, DefinitionBlocks, DominatorTree, uses_elsewhere};
-use wasmfx_ir::entity::SecondaryMap;
+use wasmfx_ir::bits::{BitSet, bits};
+use wasmfx_ir::entity::{Entity, SecondaryMap};
 use wasmfx_ir::func::{Block, Func, Terminator, Value, ValueDefinition};
 use wasmfx_ir::operator::default_operator;
 use wasmfx_ir::wasmparser::ValType;
@@ -49,79 +50,192 @@ pub(super) fn repair(func: &mut Func, definitions: &[Definition], undefining: &[
     for &variable in &variables {
         is_variable[variable] = true;
     }
-    let mut blocks_of: FxHashMap<Value, Vec<Block>> = FxHashMap::default();
+    let mut defined_in: Vec<(Value, Block)> = Vec::with_capacity(definitions.len() + variables.len());
     let mut added: SecondaryMap<Block, Vec<(Value, Value)>> =
         SecondaryMap::with_default_and_len(Vec::new(), func.blocks.len());
     for definition in definitions {
-        blocks_of.entry(definition.variable).or_default().push(definition.block);
+        defined_in.push((definition.variable, definition.block));
         added[definition.block].push((definition.variable, definition.value));
     }
     let original = DefinitionBlocks::new(func, &cfg);
-    let uses = uses_elsewhere(func, &cfg, &original);
+    defined_in.extend(variables.iter().filter_map(|&variable| Some((variable, original.of(func, variable)?))));
+    defined_in.retain(|&(_, block)| cfg.is_reachable(block));
+    defined_in.sort_unstable();
+    let mut used_in = uses_elsewhere(func, &cfg, &original);
     let mut undefines = SecondaryMap::with_default_and_len(false, func.blocks.len());
     undefining.iter().for_each(|&block| undefines[block] = true);
-    // For each block, the last variable that it defines, or that is needed at its beginning and has no parameter there.
-    let mut defines: SecondaryMap<Block, Option<Value>> = SecondaryMap::with_default_and_len(None, func.blocks.len());
-    let mut needs: SecondaryMap<Block, Option<Value>> = SecondaryMap::with_default_and_len(None, func.blocks.len());
-    // The last variable for which a block was looked at as one that a definition dominates.
-    let mut visited: SecondaryMap<Block, Option<Value>> = SecondaryMap::with_default_and_len(None, func.blocks.len());
-    let mut successors: Vec<Block> = Vec::new();
+    // What an undefining block seems to use it does not.
+    used_in.retain(|&(value, block)| is_variable[value] && !undefines[block]);
 
-    // Where definitions of a variable that is still needed meet.
     let mut joins: SecondaryMap<Block, Vec<(Value, Value)>> =
         SecondaryMap::with_default_and_len(Vec::new(), func.blocks.len());
-    for &variable in &variables {
-        let ty = func.value_type(variable);
-        let mut work = blocks_of.remove(&variable).expect("a variable has a definition");
-        work.extend(original.of(func, variable));
-        work.iter().for_each(|&block| defines[block] = Some(variable));
-        let first = uses.partition_point(|&(value, _)| value < variable);
-        let its_uses = uses[first..].iter().take_while(|&&(value, _)| value == variable);
-        // What an undefining block seems to use it does not.
-        let mut needed: Vec<Block> = its_uses.map(|&(_, block)| block).filter(|&block| !undefines[block]).collect();
-        while let Some(block) = needed.pop() {
-            if needs[block].replace(variable) == Some(variable) {
-                continue;
-            }
-            for &from in cfg.predecessors(block) {
-                if undefines[from] {
-                    work.push(from);
-                } else if defines[from] != Some(variable) {
-                    needed.push(from);
-                }
-            }
+    let mut placement = Placement {
+        cfg: &cfg,
+        dominators: &dominators,
+        children: &children,
+        undefines: &undefines,
+        states: SecondaryMap::with_default_and_len(BlockState::default(), func.blocks.len()),
+        touched: BitSet::new(func.blocks.len()),
+    };
+    let (mut defined_in, mut used_in) = (defined_in.as_slice(), used_in.as_slice());
+    for group in variables.chunks(GROUP) {
+        let last = *group.last().expect("chunks are not empty");
+        let of_group = |places: &mut &[(Value, Block)]| {
+            let (these, others) = places.split_at(places.partition_point(|&(variable, _)| variable <= last));
+            *places = others;
+            places_by_number(group, these)
+        };
+        placement.follow_uses(&of_group(&mut defined_in), &of_group(&mut used_in));
+        placement.find_joins(func);
+        placement.take_joins(|block, number| {
+            let variable = group[number];
+            let param = func.add_block_param(block, func.value_type(variable));
+            func.source_locals[param] = func.source_locals[variable];
+            joins[block].push((variable, param));
+        });
+    }
+
+    rename(func, &dominators, &is_variable, &added, &joins, &undefines);
+}
+
+/// How many variables are looked at at a time.
+const GROUP: usize = u64::BITS as usize;
+
+/// Pairs of a variable of the group and a block, both in ascending order, with the variable's number in the group in its place.
+fn places_by_number(group: &[Value], places: &[(Value, Block)]) -> Vec<(usize, Block)> {
+    let mut number = 0;
+    let numbered = places.iter().map(|&(variable, block)| {
+        while group[number] != variable {
+            number += 1;
         }
-        // Joins are the targets of edges out of what a definition dominates to blocks no deeper than it; a join is a definition itself. The deepest
-        // first, so that no block is looked at twice (Sreedhar and Gao 1995).
-        let mut roots: BinaryHeap<(u32, Block)> = work
-            .into_iter()
-            .filter(|&block| cfg.is_reachable(block))
-            .map(|block| (dominators.depth(block), block))
-            .collect();
-        while let Some((depth, root)) = roots.pop() {
-            let mut below = vec![root];
-            while let Some(block) = below.pop() {
-                if visited[block].replace(variable) == Some(variable) {
+        (number, block)
+    });
+    numbered.collect()
+}
+
+/// What is known of a block about the variables of one group, a bit for each.
+#[derive(Copy, Clone, Default)]
+struct BlockState {
+    defines: u64,
+    /// Needed at the block's beginning, where it has no parameter for them.
+    needs: u64,
+    /// Those of `needs` that the predecessors do not know of yet.
+    pending: u64,
+    /// Definitions, given values at joins among them, from which nothing was followed down yet.
+    roots: u64,
+    /// Followed down to here.
+    visited: u64,
+    joins: u64,
+}
+
+/// Finds where definitions of variables that are still needed meet, for as many variables at a time as a word has bits.
+struct Placement<'a> {
+    cfg: &'a ControlFlowGraph,
+    dominators: &'a DominatorTree,
+    children: &'a SecondaryMap<Block, Vec<Block>>,
+    undefines: &'a SecondaryMap<Block, bool>,
+    /// Nothing but zeros between two groups.
+    states: SecondaryMap<Block, BlockState>,
+    /// The blocks whose state is not zero.
+    touched: BitSet,
+}
+
+impl Placement<'_> {
+    fn touch(&mut self, block: Block) -> &mut BlockState {
+        self.touched.insert(block.index());
+        &mut self.states[block]
+    }
+
+    /// Finds out where variables are needed, given where they are defined and used (as numbers in the group).
+    fn follow_uses(&mut self, defined_in: &[(usize, Block)], used_in: &[(usize, Block)]) {
+        for &(number, block) in defined_in {
+            let state = self.touch(block);
+            state.defines |= 1 << number;
+            state.roots |= 1 << number;
+        }
+        let mut worklist = Vec::new();
+        for &(number, block) in used_in {
+            let state = self.touch(block);
+            if state.pending == 0 {
+                worklist.push(block);
+            }
+            state.needs |= 1 << number;
+            state.pending |= 1 << number;
+        }
+        let cfg = self.cfg;
+        while let Some(block) = worklist.pop() {
+            let pending = std::mem::take(&mut self.states[block].pending);
+            for &from in cfg.predecessors(block) {
+                let undefines = self.undefines[from];
+                let state = self.touch(from);
+                if undefines {
+                    state.roots |= pending;
                     continue;
                 }
-                func.blocks[block].terminator.for_each_successor(|to| successors.push(to));
-                for to in successors.drain(..) {
-                    let is_join = dominators.immediate_dominator(to) != Some(block) && dominators.depth(to) <= depth;
-                    if is_join && needs[to] == Some(variable) {
-                        needs[to] = None;
-                        let param = func.add_block_param(to, ty);
-                        func.source_locals[param] = func.source_locals[variable];
-                        joins[to].push((variable, param));
-                        roots.push((dominators.depth(to), to));
+                let fresh = pending & !state.defines & !state.needs;
+                if fresh != 0 {
+                    if state.pending == 0 {
+                        worklist.push(from);
                     }
+                    state.needs |= fresh;
+                    state.pending |= fresh;
                 }
-                // Where it is not needed, nothing below needs it either but by a definition of its own.
-                below.extend(children[block].iter().copied().filter(|&child| needs[child] == Some(variable)));
             }
         }
     }
 
-    rename(func, &dominators, &is_variable, &added, &joins, &undefines);
+    /// Joins are the targets of edges out of what a definition dominates to blocks no deeper than it; a join is a definition itself. The deepest
+    /// first, so that no block is looked at twice for a variable (Sreedhar and Gao 1995).
+    fn find_joins(&mut self, func: &Func) {
+        let mut heap: BinaryHeap<(u32, Block)> = BinaryHeap::new();
+        for block in self.touched.iter().map(Block::from_index) {
+            if self.states[block].roots != 0 {
+                heap.push((self.dominators.depth(block), block));
+            }
+        }
+        let children = self.children;
+        let mut below: Vec<(Block, u64)> = Vec::new();
+        while let Some((depth, root)) = heap.pop() {
+            below.push((root, std::mem::take(&mut self.states[root].roots)));
+            while let Some((block, variables)) = below.pop() {
+                let state = self.touch(block);
+                let fresh = variables & !state.visited;
+                if fresh == 0 {
+                    continue;
+                }
+                state.visited |= fresh;
+                func.blocks[block].terminator.for_each_successor(|to| {
+                    let is_join_edge =
+                        self.dominators.immediate_dominator(to) != Some(block) && self.dominators.depth(to) <= depth;
+                    let joining = fresh & self.states[to].needs;
+                    if is_join_edge && joining != 0 {
+                        let state = &mut self.states[to];
+                        state.needs &= !joining;
+                        state.joins |= joining;
+                        if state.roots == 0 {
+                            heap.push((self.dominators.depth(to), to));
+                        }
+                        state.roots |= joining;
+                    }
+                });
+                // Where it is not needed, nothing below needs it either but by a definition of its own.
+                for &child in &children[block] {
+                    let needed = fresh & self.states[child].needs;
+                    if needed != 0 {
+                        below.push((child, needed));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Hands out the joins, in the order of the blocks and of the variables' numbers, and forgets the group.
+    fn take_joins(&mut self, mut take: impl FnMut(Block, usize)) {
+        for block in self.touched.drain().map(Block::from_index) {
+            let state = std::mem::take(&mut self.states[block]);
+            bits(state.joins).for_each(|number| take(block, number));
+        }
+    }
 }
 
 fn rename(
@@ -132,7 +246,8 @@ fn rename(
     joins: &SecondaryMap<Block, Vec<(Value, Value)>>,
     undefines: &SecondaryMap<Block, bool>,
 ) {
-    let mut reaching = Reaching::default();
+    let mut reaching =
+        Reaching { current: SecondaryMap::with_default_and_len(None, func.value_count()), none: FxHashMap::default() };
     // What to restore when a subtree of the dominator tree is left: (depth of the block, variable, what it stood for).
     let mut undo: Vec<(u32, Value, Option<Value>)> = Vec::new();
     for &block in dominators.preorder() {
@@ -142,13 +257,10 @@ fn rename(
                 break;
             }
             undo.pop();
-            match old {
-                Some(old) => reaching.current.insert(variable, old),
-                None => reaching.current.remove(&variable),
-            };
+            reaching.current[variable] = old;
         }
         let mut define = |reaching: &mut Reaching, variable: Value, value: Value| {
-            undo.push((depth, variable, reaching.current.insert(variable, value)));
+            undo.push((depth, variable, reaching.current[variable].replace(value)));
         };
         for &(variable, param) in &joins[block] {
             define(&mut reaching, variable, param);
@@ -199,17 +311,16 @@ fn rename(
 }
 
 /// What each variable stands for at one place.
-#[derive(Default)]
 struct Reaching {
-    current: FxHashMap<Value, Value>,
+    current: SecondaryMap<Value, Option<Value>>,
     /// What stands for variables without definition: made at the end of the entry, before which nothing needs it.
     none: FxHashMap<ValType, Value>,
 }
 
 impl Reaching {
     fn definition(&mut self, func: &mut Func, variable: Value) -> Value {
-        match self.current.get(&variable) {
-            Some(&value) => value,
+        match self.current[variable] {
+            Some(value) => value,
             None => self.none(func, variable),
         }
     }
