@@ -10,6 +10,7 @@ use super::schedule::Code;
 use super::segments::{Segments, push_segment};
 use super::structure::{FrameKind, Structure};
 use crate::bits::{BitSet, bits};
+use smallvec::smallvec;
 
 /// How many variables are followed at a time.
 const GROUP: u32 = u64::BITS;
@@ -189,7 +190,7 @@ fn hull(accesses: &[u32], spans: &[(u32, u32)], length: usize) -> Segments {
         start = start.min(if to > 0 { from } else { position });
         end = end.max(position + 1).max(to);
     }
-    vec![(start, end.max(start))]
+    smallvec![(start, end.max(start))]
 }
 
 #[cfg(test)]

@@ -160,18 +160,18 @@ pub(super) fn assign(
             let value = variables.values[variable as usize];
             if value.index() < func.value_count() { func.source_locals[value] } else { None }
         };
-        let mut pairs: Vec<(bool, std::cmp::Reverse<u32>, u32, CopyPair)> = schedule
+        let mut pairs: Vec<(u64, CopyPair)> = schedule
             .copies
             .iter()
             .map(|&pair| {
                 let (source, set) = pair_variables(&pair);
                 let is_same = options.hints && hint(source).is_some() && hint(source) == hint(set);
-                let depth = blocks.depth_at(pair.set);
-                (!is_same, std::cmp::Reverse(depth), pair.set, pair)
+                let shallowness = u64::from(u32::MAX >> 1) - u64::from(blocks.depth_at(pair.set));
+                (u64::from(!is_same) << 63 | shallowness << 32 | u64::from(pair.set), pair)
             })
             .collect();
-        pairs.sort_unstable_by_key(|&(differs, depth, position, _)| (differs, depth, position));
-        for (.., pair) in pairs {
+        pairs.sort_unstable_by_key(|&(key, _)| key);
+        for (_, pair) in pairs {
             let (source, set) = pair_variables(&pair);
             if types[source as usize] == types[set as usize] {
                 classes.unite(source, set, (pair.source, pair.set + 1));

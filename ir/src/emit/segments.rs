@@ -1,9 +1,10 @@
 //! Where variables are alive: lists of ranges of positions in the code, and many of them that grow together.
 
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 
-/// Half-open ranges of positions, ascending and disjoint.
-pub(super) type Segments = Vec<(u32, u32)>;
+/// Half-open ranges of positions, ascending and disjoint. Most variables have one or two.
+pub(super) type Segments = SmallVec<[(u32, u32); 2]>;
 
 /// Adds a range that starts no earlier than the last of the list.
 pub(super) fn push_segment(segments: &mut Segments, (start, end): (u32, u32)) {
@@ -37,11 +38,14 @@ fn merge(a: &[(u32, u32)], b: &[(u32, u32)]) -> Segments {
 fn insert_segment(segments: &mut Segments, (mut start, mut end): (u32, u32)) {
     let first = segments.partition_point(|&(_, other_end)| other_end < start);
     let last = first + segments[first..].partition_point(|&(other_start, _)| other_start <= end);
-    if first < last {
-        start = start.min(segments[first].0);
-        end = end.max(segments[last - 1].1);
+    if first == last {
+        segments.insert(first, (start, end));
+        return;
     }
-    segments.splice(first..last, [(start, end)]);
+    start = start.min(segments[first].0);
+    end = end.max(segments[last - 1].1);
+    segments[first] = (start, end);
+    segments.drain(first + 1..last);
 }
 
 /// Whether two lists of segments have a position in common.
@@ -208,6 +212,7 @@ impl Calendars {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use smallvec::smallvec;
 
     fn normalize(segments: &mut Segments) {
         segments.sort_unstable();
@@ -221,7 +226,7 @@ mod tests {
         let lists: [&[(u32, u32)]; 5] = [&[], &[(0, 3), (5, 6), (9, 12)], &[(3, 4), (6, 9)], &[(1, 20)], &[(30, 31)]];
         for a in lists {
             for b in lists {
-                let mut expected = [a, b].concat();
+                let mut expected: Segments = [a, b].concat().into();
                 normalize(&mut expected);
                 assert_eq!(merge(a, b), expected, "{a:?} and {b:?}");
             }
@@ -231,9 +236,9 @@ mod tests {
     #[test]
     fn ranges_that_come_to_long_lists_one_by_one_are_where_those_of_short_lists_are() {
         let long: Segments = (0..3000).map(|number| (10 * number, 10 * number + 2)).collect();
-        let mut lists = Lists::new(vec![long.clone(), vec![(5, 6), (10_007, 10_008)], vec![(3, 4)]]);
+        let mut lists = Lists::new(vec![long.clone(), smallvec![(5, 6), (10_007, 10_008)], smallvec![(3, 4)]]);
         assert_eq!(lists.unite(1, 0), (0, 1));
-        let mut expected = [long, vec![(5, 6), (10_007, 10_008)]].concat();
+        let mut expected: Segments = long.into_iter().chain([(5, 6), (10_007, 10_008)]).collect();
         for number in 0..500 {
             let segment = ((number * 7919) % 30_000, (number * 7919) % 30_000 + 3);
             lists.insert(0, segment);
@@ -243,7 +248,7 @@ mod tests {
         assert_eq!(lists.overlap(0, 2), expected.iter().any(|&(start, end)| start < 4 && end > 3));
         normalize(&mut expected);
         let lists = lists.into_lists();
-        assert_eq!(lists, [expected, vec![], vec![(3, 4)]]);
+        assert_eq!(lists, [expected, smallvec![], smallvec![(3, 4)]]);
     }
 
     #[test]
