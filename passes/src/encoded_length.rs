@@ -1,7 +1,10 @@
 //! How many bytes things take in the binary format, for passes that weigh one form against another.
 
+use wasm_encoder::reencode::RoundtripReencoder;
 use wasm_encoder::{Encode, Instruction};
+use wasmfx_ir::emit::emit;
 use wasmfx_ir::wasmparser::{FuncType, Operator, ValType};
+use wasmfx_ir::{Func, Module};
 
 /// An unsigned LEB128 number.
 pub fn unsigned(value: u64) -> usize {
@@ -26,6 +29,13 @@ pub fn operator(operator: &Operator<'static>) -> Option<usize> {
 pub fn func_type(ty: &FuncType) -> usize {
     let list = |types: &[ValType]| unsigned(types.len() as u64) + types.iter().map(|&ty| val_type(ty)).sum::<usize>();
     1 + list(ty.params()) + list(ty.results())
+}
+
+/// The body that a function would be emitted as now; indices in it count as the numbers of the ids.
+pub fn body(func: &mut Func, module: &Module) -> usize {
+    let emitted = emit(func, module);
+    let encoded = emitted.encode(&func.operators, &mut RoundtripReencoder, |_| 0);
+    encoded.map_or(usize::MAX, |encoded| encoded.bytes.len())
 }
 
 fn val_type(ty: ValType) -> usize {

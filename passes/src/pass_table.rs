@@ -78,6 +78,7 @@ passes! {
     "numbering": Function(function::numbering::run), "global value numbering: what was computed, read or written before is not computed or read again";
     "remove-unused-module-elements": Module(module::unused_elements::run), "remove functions, tables, memories, globals, tags and segments that nothing uses";
     "select-formation": Function(function::select_formation::run), "branches that only choose a value become select";
+    "similar-blocks": Function(function::similar_blocks::run), "of blocks that do the same with other values, keep one that takes them as parameters";
     "similar-functions": Module(module::similar_functions::run), "functions that differ only in constants become one, which gets them as arguments";
     "simplify": Function(function::simplify::run), "constant folding and algebraic simplification";
     "types": Module(module::types::run), "equal types become one, unused types go, often used ones come first";

@@ -78,6 +78,8 @@ const MODULE_MIDDLE: &[&str] =
     &["direct-calls", "dead-arguments", "inlining", "globals", "remove-unused-module-elements"];
 /// What is left of a body's blocks, once they are what they will be.
 const FOLD: &[&str] = &["code-folding", "jump-threading", "block-merging", "dead-code"];
+/// The same for blocks that differ in values.
+const FOLD_SIMILAR: &[&str] = &["similar-blocks", "block-merging", "dead-code"];
 /// Module passes that make calls slower for the sake of size.
 const MODULE_SMALLEST: &[&str] = &["similar-functions"];
 /// Module passes at the end; ordering is last, because it counts uses.
@@ -101,6 +103,9 @@ impl Pipeline {
             pipeline.push_all(MODULE_MIDDLE, options);
             pipeline.push_round(SIMPLIFY, Repetition::UntilAtRest(MAX_ROUNDS), options);
             pipeline.push_round(FOLD, Repetition::IfFirstChanges, options);
+            if options.shrink != ShrinkLevel::None {
+                pipeline.push_round(FOLD_SIMILAR, Repetition::IfFirstChanges, options);
+            }
         }
         if options.shrink == ShrinkLevel::Smallest {
             pipeline.push_all(MODULE_SMALLEST, options);

@@ -26,16 +26,7 @@ const MIN_SIZE: usize = 8;
 pub fn run(func: &mut Func, _environment: &ModuleEnvironment<'_>) -> Changed {
     func.resolve_aliases();
     let cfg = ControlFlowGraph::new(func);
-    let mut may_go = blocks_with_private_values(func, &cfg);
-    may_go[func.entry] = false;
-    for &block in cfg.reverse_postorder() {
-        if let terminator @ (Terminator::Invoke(_) | Terminator::BranchOnReference { .. }) =
-            &func.blocks[block].terminator
-        {
-            terminator.for_each_successor(|successor| may_go[successor] = false);
-            may_go[block] = false;
-        }
-    }
+    let may_go = foldable_blocks(func, &cfg);
     let mut known: FxHashMap<u64, Vec<Block>> = FxHashMap::default();
     let mut loops: Option<LoopForest> = None;
     let mut instead: SecondaryMap<Block, Option<Block>> = SecondaryMap::new();
@@ -70,6 +61,21 @@ pub fn run(func: &mut Func, _environment: &ModuleEnvironment<'_>) -> Changed {
         changed |= instead[block].is_some();
     }
     Changed::from_flag(changed)
+}
+
+/// The blocks to which edges may be led from others that do the same, and away from which they may be led.
+pub(super) fn foldable_blocks(func: &Func, cfg: &ControlFlowGraph) -> SecondaryMap<Block, bool> {
+    let mut may_go = blocks_with_private_values(func, cfg);
+    may_go[func.entry] = false;
+    for &block in cfg.reverse_postorder() {
+        if let terminator @ (Terminator::Invoke(_) | Terminator::BranchOnReference { .. }) =
+            &func.blocks[block].terminator
+        {
+            terminator.for_each_successor(|successor| may_go[successor] = false);
+            may_go[block] = false;
+        }
+    }
+    may_go
 }
 
 fn redirect(func: &mut Func, block: Block, instead: &SecondaryMap<Block, Option<Block>>) {
@@ -150,7 +156,7 @@ impl Description {
 }
 
 /// Constants that a block takes from above need not be there on all the new ways to it.
-fn make_constants_its_own(func: &mut Func, block: Block) {
+pub(super) fn make_constants_its_own(func: &mut Func, block: Block) {
     let mut own: FxHashSet<Value> = FxHashSet::default();
     for &inst in &func.blocks[block].insts {
         own.extend(func.inst_results(inst));

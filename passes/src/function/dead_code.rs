@@ -24,7 +24,7 @@ pub fn run(func: &mut Func, environment: &ModuleEnvironment<'_>) -> Changed {
 }
 
 /// Empties blocks that cannot be reached, so that nothing in them counts as a use or an edge.
-fn empty_unreachable_blocks(func: &mut Func, cfg: &ControlFlowGraph) -> Changed {
+pub(super) fn empty_unreachable_blocks(func: &mut Func, cfg: &ControlFlowGraph) -> Changed {
     let mut changed = Changed::No;
     for (block, data) in func.blocks.iter_mut() {
         let empty =

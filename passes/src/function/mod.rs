@@ -8,6 +8,7 @@ pub mod jump_threading;
 pub mod numbering;
 mod private_values;
 pub mod select_formation;
+pub mod similar_blocks;
 pub mod simplify;
 #[cfg(test)]
 mod testing;
