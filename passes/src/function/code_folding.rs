@@ -8,6 +8,7 @@
 //! in front of a loop is not folded with one inside: the loop would have two entries, which costs more than the block.
 
 use super::private_values::blocks_with_private_values;
+use super::similar_blocks::describe_terminator;
 use crate::environment::ModuleEnvironment;
 use crate::function::simplify::Constant;
 use crate::pass_table::Changed;
@@ -133,23 +134,7 @@ impl Description {
             func.operands(inst).iter().for_each(|&operand| use_value(operand, &own, &mut words, &mut size));
             func.inst_results(inst).for_each(|result| define(result, &mut own, &mut types));
         }
-        words.push(match &data.terminator {
-            Terminator::Unreachable => 0,
-            Terminator::Jump(_) => 1,
-            Terminator::Branch { likely: None, .. } => 2,
-            Terminator::Branch { likely: Some(false), .. } => 3,
-            Terminator::Branch { likely: Some(true), .. } => 4,
-            Terminator::Switch { .. } => 5,
-            Terminator::Return(_) => 6,
-            Terminator::TailCall { .. } => 7,
-            // Their edges are their own.
-            Terminator::Missing | Terminator::Invoke(_) | Terminator::BranchOnReference { .. } => return None,
-        });
-        words.extend(data.terminator.operator().map(|operator| operator.as_u32()));
-        let mut calls = 0;
-        data.terminator.for_each_block_call(|_| calls += 1);
-        words.push(calls);
-        data.terminator.for_each_block_call(|call| words.extend([call.block.as_u32(), call.args.len() as u32]));
+        describe_terminator(&data.terminator, &mut words)?;
         data.terminator.for_each_value(|value| use_value(value, &own, &mut words, &mut size));
         (size >= MIN_SIZE).then_some(Self { words, types })
     }
