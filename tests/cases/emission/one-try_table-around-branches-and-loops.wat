@@ -114,39 +114,40 @@
 ;;     local.get 0
 ;;   )
 ;;   (func (;2;) (type 0) (param i32) (result i32)
-;;     (local i32)
+;;     (local $sum i32)
 ;;     local.get 0
 ;;     call $reset
-;;     i32.const 0
-;;     local.set 0
-;;     block ;; label = @1
-;;       try_table (result i32) (catch_all 0 (;@1;)) ;; label = @2
+;;     block $caught
+;;       try_table (catch_all $caught) ;; label = @2
 ;;         i32.const 1
 ;;         call $step
-;;         local.tee 0
-;;         i32.const 0
-;;         i32.ne
-;;         local.tee 0
+;;         if ;; label = @3
+;;           local.get $sum
+;;           i32.const 1
+;;           i32.add
+;;           local.set $sum
+;;         end
+;;         local.get $sum
 ;;         call $step
 ;;         if ;; label = @3
-;;           local.get 0
+;;           local.get $sum
 ;;           i32.const 10
 ;;           i32.add
-;;           local.set 0
+;;           local.set $sum
 ;;         end
-;;         local.get 0
+;;         local.get $sum
 ;;         call $step
+;;         if ;; label = @3
+;;           local.get $sum
+;;           i32.const 100
+;;           i32.add
+;;           local.set $sum
+;;         end
 ;;       end
-;;       if (result i32) ;; label = @2
-;;         local.get 0
-;;         i32.const 100
-;;         i32.add
-;;       else
-;;         local.get 0
-;;       end
+;;       local.get $sum
 ;;       return
 ;;     end
-;;     local.get 0
+;;     local.get $sum
 ;;     i32.const 900
 ;;     i32.add
 ;;   )
