@@ -27,7 +27,10 @@ pub fn run(func: &mut Func, _environment: &ModuleEnvironment<'_>) -> Changed {
             continue;
         };
         let (a, b) = (Side::of(func, then_target), Side::of(func, else_target));
-        if a.destination != b.destination || a.computed(func) + b.computed(func) > MAX_COMPUTED {
+        let computed = a.computed(func) + b.computed(func);
+        // The condition comes last on the operand stack: it should be free to be computed there.
+        let is_condition_late = || func.defining_operator(*condition).is_some_and(is_cheap);
+        if a.destination != b.destination || computed > MAX_COMPUTED || (computed > 0 && !is_condition_late()) {
             continue;
         }
         let mut differing = (0..a.values.len()).filter(|&index| !are_same(func, a.values[index], b.values[index]));

@@ -114,40 +114,39 @@
 ;;     local.get 0
 ;;   )
 ;;   (func (;2;) (type 0) (param i32) (result i32)
-;;     (local $sum i32)
+;;     (local i32)
 ;;     local.get 0
 ;;     call $reset
-;;     block $caught
-;;       try_table (catch_all $caught) ;; label = @2
+;;     i32.const 0
+;;     local.set 0
+;;     block ;; label = @1
+;;       try_table (result i32) (catch_all 0 (;@1;)) ;; label = @2
 ;;         i32.const 1
 ;;         call $step
-;;         if ;; label = @3
-;;           local.get $sum
-;;           i32.const 1
-;;           i32.add
-;;           local.set $sum
-;;         end
-;;         local.get $sum
+;;         local.tee 0
+;;         i32.const 0
+;;         i32.ne
+;;         local.tee 0
 ;;         call $step
 ;;         if ;; label = @3
-;;           local.get $sum
+;;           local.get 0
 ;;           i32.const 10
 ;;           i32.add
-;;           local.set $sum
+;;           local.set 0
 ;;         end
-;;         local.get $sum
+;;         local.get 0
 ;;         call $step
-;;         if ;; label = @3
-;;           local.get $sum
-;;           i32.const 100
-;;           i32.add
-;;           local.set $sum
-;;         end
 ;;       end
-;;       local.get $sum
+;;       if (result i32) ;; label = @2
+;;         local.get 0
+;;         i32.const 100
+;;         i32.add
+;;       else
+;;         local.get 0
+;;       end
 ;;       return
 ;;     end
-;;     local.get $sum
+;;     local.get 0
 ;;     i32.const 900
 ;;     i32.add
 ;;   )
