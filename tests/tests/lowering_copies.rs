@@ -94,11 +94,23 @@ fn functions_that_only_types_say_suspend_have_one_copy() {
     assert!(2.0 * default["task"] < fast["task"], "{default:?} {fast:?}");
 }
 
-/// `task` calls a function that suspends `calls` times, each time with `alive` values that are used afterwards; each answer is twice what was asked.
-fn many_calls(calls: usize, alive: usize) -> String {
+/// How a function of many points is suspended.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum PointKind {
+    /// In functions that it calls.
+    Call,
+    /// By itself.
+    Suspend,
+}
+
+/// `task` is suspended at `points` places, each time with `alive` values that are used afterwards; each answer is twice what was asked.
+fn many_values(points: usize, alive: usize, kind: PointKind) -> String {
+    let point = match kind {
+        PointKind::Call => "call $ask",
+        PointKind::Suspend => "suspend $yield",
+    };
     let list = |of: &dyn Fn(usize) -> String| (0..alive).map(of).collect::<String>();
-    let call =
-        |n: usize| format!("(local.set $l{} (i32.add (local.get $l{0}) (call $ask (i32.const {n}))))", n % alive);
+    let call = |n: usize| format!("(local.set $l{} (i32.add (local.get $l{0}) ({point} (i32.const {n}))))", n % alive);
     format!(
         r#"(module
             (type $start_function (func (param i32) (result i32))) (type $start (cont $start_function))
@@ -120,40 +132,36 @@ fn many_calls(calls: usize, alive: usize) -> String {
                 (unreachable)))"#,
         list(&|n| format!("(local $l{n} i32)")),
         list(&|n| format!("(local.set $l{n} (i32.add (local.get 0) (i32.const {n})))")),
-        (0..calls).map(call).collect::<String>(),
+        (0..points).map(call).collect::<String>(),
         list(&|n| format!("(local.get $l{n})")) + &"i32.xor ".repeat(alive - 1),
     )
 }
 
 #[test]
 fn many_points_with_many_values_alive_take_bytes_for_each_and_not_for_each_pair() {
-    let text = many_calls(200, 30);
-    let binary = wat::parse_str(&text).unwrap();
-    let expected = {
-        let sum = |n: usize| (n..200).step_by(30).map(|asked| 2 * asked + 2).sum::<usize>() + n + 5;
-        (0..30).map(sum).fold(0, |a, b| a ^ b)
-    };
-    for frames in FRAMES {
-        for level in [None, Level::from_name("2"), Level::from_name("z")] {
-            let options = arguments(frames, CopiesArgument::Auto).options();
-            let lowered = lower_binary_at(&binary, &options, level, Stripping::default()).unwrap().0;
-            assert!(
-                lowered.len() < 10 * binary.len(),
-                "{frames:?} {level:?}: {} bytes of {}",
-                lowered.len(),
-                binary.len()
-            );
-        }
-        for copies in COPIES {
-            let result = lower(&text, frames, copies).call("run", &[5]).unwrap();
-            assert_eq!(usize::try_from(result).unwrap(), expected, "{frames:?} {copies:?}");
+    for (kind, more) in [(PointKind::Call, 2), (PointKind::Suspend, 0)] {
+        let text = many_values(200, 30, kind);
+        let binary = wat::parse_str(&text).unwrap();
+        let sum = |n: usize| (n..200).step_by(30).map(|asked| 2 * asked + more).sum::<usize>() + n + 5;
+        let expected = (0..30).map(sum).fold(0, |a, b| a ^ b);
+        for frames in FRAMES {
+            for level in [None, Level::from_name("2"), Level::from_name("z")] {
+                let options = arguments(frames, CopiesArgument::Auto).options();
+                let lowered = lower_binary_at(&binary, &options, level, Stripping::default()).unwrap().0;
+                let (bytes, of) = (lowered.len(), binary.len());
+                assert!(bytes < 10 * of, "{kind:?} {frames:?} {level:?}: {bytes} bytes of {of}");
+            }
+            for copies in COPIES {
+                let result = lower(&text, frames, copies).call("run", &[5]).unwrap();
+                assert_eq!(usize::try_from(result).unwrap(), expected, "{kind:?} {frames:?} {copies:?}");
+            }
         }
     }
 }
 
 #[test]
 fn a_function_of_thousands_of_points_and_values_is_lowered() {
-    let binary = wat::parse_str(many_calls(1500, 100)).unwrap();
+    let binary = wat::parse_str(many_values(1500, 100, PointKind::Call)).unwrap();
     for copies in COPIES {
         lower_binary(&binary, &arguments(Frames::Memory, copies).options()).unwrap();
     }

@@ -3,6 +3,7 @@
 
 use super::builder::Builder;
 use super::dispatch::{Order, dispatch_at_headers};
+use super::dying_operands::compute_before_suspensions;
 use super::groups::Sharing;
 use super::layout::{Layout, Slot};
 use super::runtime::exception_type;
@@ -182,6 +183,9 @@ impl Lowering<'_> {
         let mut func = self.take_body(function)?;
         self.translate_body(&mut func)?;
         self.call_where_unwinding_ends(function, &mut func);
+        compute_before_suspensions(&mut func, &*self.module, |operator| {
+            matches!(self.treatment(function, operator, &[]), Treatment::Suspend)
+        });
         let locals = match sharing {
             Sharing::Never => SecondaryMap::new(),
             Sharing::IfMuchIsSaved(_) | Sharing::UnlessCrowded | Sharing::Always => {

@@ -7,6 +7,7 @@
 
 use super::layout::slot_type;
 use super::split::Point;
+use super::suspension::SavedFrame;
 use rustc_hash::{FxHashMap, FxHashSet};
 use wasmfx_ir::analysis::{ControlFlowGraph, DominatorTree, LoopForest};
 use wasmfx_ir::entity::{Entity, SecondaryMap};
@@ -109,6 +110,8 @@ pub(super) fn name_locals(func: &mut Func, locals: &SecondaryMap<Value, Option<u
 /// Points that share.
 struct Group {
     number: usize,
+    /// Which frame of a suspension all of its points save in.
+    frame: SavedFrame<()>,
     places: FxHashSet<PlaceId>,
     /// The places of references.
     references: Vec<PlaceId>,
@@ -146,12 +149,13 @@ pub(super) fn group_points(
     if sharing != Sharing::Always && crowd.values().any(|&points| points >= CROWD) {
         return None;
     }
-    let mut shared: Vec<usize> = (0..points.len()).filter(|&index| can_share(&points[index])).collect();
+    let mut shared: Vec<usize> = (0..points.len()).filter(|&index| shared_frame(&points[index]).is_some()).collect();
     let places = Places::new(func, points, &shared, locals);
     shared.sort_by_key(|&index| std::cmp::Reverse(points[index].saved.len()));
     let mut groups: Vec<Group> = Vec::new();
     for &index in &shared {
         let point = &mut points[index];
+        let frame = shared_frame(point).expect("only such points are here");
         let own = places.of(&point.saved);
         let is_reference = |place: &PlaceId| matches!(places.types[*place as usize], ValType::Ref(_));
         let references: Vec<PlaceId> = own.iter().copied().filter(is_reference).collect();
@@ -159,7 +163,7 @@ pub(super) fn group_points(
         let best = (0..groups.len())
             .rev()
             .take(MOST_COMPARED)
-            .filter(|&at| groups[at].references == references)
+            .filter(|&at| groups[at].frame == frame && groups[at].references == references)
             .map(|at| (added(&groups[at]), at))
             .filter(|&(added, at)| groups[at].places.len() + added <= groups[at].most.min(most_for(own.len())))
             .min();
@@ -172,6 +176,7 @@ pub(super) fn group_points(
             }
             None => groups.push(Group {
                 number: point.group,
+                frame,
                 references,
                 most: most_for(own.len()),
                 places: own.into_iter().collect(),
@@ -211,9 +216,12 @@ fn type_order(ty: ValType) -> u32 {
     }
 }
 
-/// Whether a point saves nothing but values, in a frame that others follow.
-fn can_share(point: &Point) -> bool {
-    let is_call =
-        matches!(point.operator, Operator::Call { .. } | Operator::CallIndirect { .. } | Operator::CallRef { .. });
-    is_call && point.needs_frame()
+/// In which frame of a suspension a point saves, if nothing but values.
+pub(super) fn shared_frame(point: &Point) -> Option<SavedFrame<()>> {
+    let frame = match point.operator {
+        Operator::Call { .. } | Operator::CallIndirect { .. } | Operator::CallRef { .. } => SavedFrame::Next,
+        Operator::Suspend { .. } => SavedFrame::First,
+        _ => return None,
+    };
+    point.needs_frame().then_some(frame)
 }

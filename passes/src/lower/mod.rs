@@ -16,6 +16,7 @@
 //! | [`types`], [`translate`], [`tables`] | continuation references become what the store has for them |
 //! | [`store`], [`runtime`] | frames and stacks, and the functions that drive them |
 //! | [`values`] | how values travel between frames |
+//! | [`dying_operands`] | what is computed before a suspension lest its operands be saved |
 //! | [`split`], [`layout`], [`function`], [`dispatch`], [`ssa`] | the two copies of a function |
 //! | [`one_copy`], [`groups`] | functions that are their own resumable copy |
 //! | [`dummies`] | what a function returns while it is being unwound |
@@ -36,6 +37,7 @@ mod builder;
 mod choice;
 mod dispatch;
 mod dummies;
+mod dying_operands;
 mod function;
 mod groups;
 mod host_calls;

@@ -11,13 +11,12 @@
 use super::builder::Builder;
 use super::dispatch::{Order, dispatch_at_headers};
 use super::function::{Copy, Resumable, Saved, in_groups};
-use super::groups::Sharing;
+use super::groups::{Sharing, shared_frame};
 use super::layout::{Layout, Slot, of_type};
 use super::scan::{Callee, Summary};
 use super::split::Point;
 use super::ssa::{Definition, repair};
 use super::store::FrameField;
-use super::suspension::SavedFrame;
 use super::thunks::MOST_HELPER_VALUES;
 use super::{Copies, Error, Lowering};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -205,7 +204,8 @@ impl Lowering<'_> {
                 b.switch_to(saving);
                 let params = b.block_params(saving).to_vec();
                 let saved: Vec<(Value, Slot)> = params[1..].iter().copied().zip(slots.iter().copied()).collect();
-                self.save_new(b, copy.layout, &saved, SavedFrame::Next, vec![params[0]], true)?;
+                let frame = shared_frame(point).expect("a point of a group saves in a frame that others save in");
+                self.save_new(b, copy.layout, &saved, frame, vec![params[0]], true)?;
                 self.leave_fast_copy(copy, saving)?;
                 copy.saving.insert(point.group, saving);
                 saving

@@ -2,6 +2,7 @@
 
 use super::builder::Builder;
 use super::function::{Copy, Flavour};
+use super::groups::shared_frame;
 use super::layout::Layout;
 use super::split::Point;
 use super::store::{FrameField, IN_PLACE};
@@ -129,7 +130,9 @@ impl Lowering<'_> {
         let layout = copy.layout;
         match copy.flavour {
             Flavour::Fast if point.tail => self.leave_fast_copy(copy, block)?,
-            Flavour::Fast if copy.is_only && saved == SavedFrame::Next => self.save_in_group(copy, point, block)?,
+            Flavour::Fast if copy.is_only && shared_frame(point) == Some(saved.kind()) => {
+                self.save_in_group(copy, point, block)?;
+            }
             Flavour::Fast => self.save_in_new_frame(copy, point, block, saved)?,
             Flavour::Resumed(frame) => {
                 let b = &mut Builder::at(&mut copy.func, block);
