@@ -23,9 +23,9 @@ pub enum Frames {
     /// What suits the module best
     #[default]
     Auto,
-    /// Linear memory
+    /// Linear memory: faster and smaller, but what is suspended for ever keeps its place
     Memory,
-    /// GC structs
+    /// GC structs: continuations that nobody resumes any more are collected
     Gc,
 }
 

@@ -94,6 +94,28 @@ fn functions_that_only_types_say_suspend_have_one_copy() {
     assert!(2.0 * default["task"] < fast["task"], "{default:?} {fast:?}");
 }
 
+/// A module that runs the function `task` in a continuation: `run` answers each question with twice what was asked.
+fn driven(functions: &str) -> String {
+    format!(
+        r#"(module
+            (type $start_function (func (param i32) (result i32))) (type $start (cont $start_function))
+            (tag $yield (param i32) (result i32))
+            (elem declare func $task)
+            {functions}
+            (func (export "run") (param i32) (result i32)
+                (local $k (ref null $start)) (local $asked i32)
+                (local.set $k (cont.new $start (ref.func $task)))
+                (local.set $asked (local.get 0))
+                (loop $again
+                    (block $next (result i32 (ref $start))
+                        (return (resume $start (on $yield $next) (local.get $asked) (local.get $k))))
+                    (local.set $k)
+                    (local.set $asked (i32.mul (i32.const 2)))
+                    (br $again))
+                (unreachable)))"#
+    )
+}
+
 /// How a function of many points is suspended.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 enum PointKind {
@@ -111,30 +133,15 @@ fn many_values(points: usize, alive: usize, kind: PointKind) -> String {
     };
     let list = |of: &dyn Fn(usize) -> String| (0..alive).map(of).collect::<String>();
     let call = |n: usize| format!("(local.set $l{} (i32.add (local.get $l{0}) ({point} (i32.const {n}))))", n % alive);
-    format!(
-        r#"(module
-            (type $start_function (func (param i32) (result i32))) (type $start (cont $start_function))
-            (tag $yield (param i32) (result i32))
-            (elem declare func $task)
-            (func $ask (param i32) (result i32)
-                (i32.add (suspend $yield (local.get 0)) (suspend $yield (i32.const 1))))
-            (func $task (param i32) (result i32) {} {} {} {})
-            (func (export "run") (param i32) (result i32)
-                (local $k (ref null $start)) (local $asked i32)
-                (local.set $k (cont.new $start (ref.func $task)))
-                (local.set $asked (local.get 0))
-                (loop $again
-                    (block $next (result i32 (ref $start))
-                        (return (resume $start (on $yield $next) (local.get $asked) (local.get $k))))
-                    (local.set $k)
-                    (local.set $asked (i32.mul (i32.const 2)))
-                    (br $again))
-                (unreachable)))"#,
+    let ask = r#"(func $ask (param i32) (result i32)
+        (i32.add (suspend $yield (local.get 0)) (suspend $yield (i32.const 1))))"#;
+    driven(&format!(
+        "{ask} (func $task (param i32) (result i32) {} {} {} {})",
         list(&|n| format!("(local $l{n} i32)")),
         list(&|n| format!("(local.set $l{n} (i32.add (local.get 0) (i32.const {n})))")),
         (0..points).map(call).collect::<String>(),
         list(&|n| format!("(local.get $l{n})")) + &"i32.xor ".repeat(alive - 1),
-    )
+    ))
 }
 
 #[test]
@@ -154,6 +161,71 @@ fn many_points_with_many_values_alive_take_bytes_for_each_and_not_for_each_pair(
             for copies in COPIES {
                 let result = lower(&text, frames, copies).call("run", &[5]).unwrap();
                 assert_eq!(usize::try_from(result).unwrap(), expected, "{kind:?} {frames:?} {copies:?}");
+            }
+        }
+    }
+}
+
+/// `task` goes round a loop 40 times; each way round is one of `points`, which suspends and changes one of `alive` values.
+fn interpreter(points: usize, alive: usize) -> String {
+    let list = |of: &dyn Fn(usize) -> String| (0..alive).map(of).collect::<String>();
+    let blocks = "(block ".repeat(points);
+    let cases: String = (0..points)
+        .map(|n| {
+            let local = n * 7 % alive;
+            format!(
+                ") (local.set $l{local} (i32.add (local.get $l{local}) (suspend $yield (i32.const {n})))) (br $next)"
+            )
+        })
+        .collect();
+    let labels: String = (0..points).map(|n| format!("{n} ")).collect();
+    driven(&format!(
+        r#"(func $task (param i32) (result i32) (local $count i32) {}
+            (loop $next
+                (local.set $count (i32.add (local.get $count) (i32.const 1)))
+                (if (i32.gt_u (local.get $count) (i32.const 40)) (then (return {})))
+                {blocks} (br_table {labels} 0 (i32.rem_u (i32.mul (local.get $count) (i32.const 11)) (i32.const {points})))
+                {cases})
+            (unreachable))"#,
+        list(&|n| format!("(local $l{n} i32)")),
+        list(&|n| format!("(local.get $l{n})")) + &"i32.add ".repeat(alive - 1),
+    ))
+}
+
+/// `task` is suspended in each of `depth` loops, one inside of the other, and knows in each how often those around it went round.
+fn nested_loops(depth: usize) -> String {
+    let list = |of: &dyn Fn(usize) -> String| (0..depth).map(of).collect::<String>();
+    driven(&format!(
+        "(func $task (param i32) (result i32) {} {} {} {})",
+        list(&|n| format!("(local $l{n} i32)")),
+        list(&|n| format!(
+            "(loop $n{n} (local.set $l{n} (i32.add (local.get $l{n}) (suspend $yield (i32.const {n}))))"
+        )),
+        (0..depth)
+            .rev()
+            .map(|n| format!("(br_if $n{n} (i32.lt_s (local.get $l{n}) (i32.const {})))", 2 * n))
+            .collect::<String>()
+            + &")".repeat(depth),
+        list(&|n| format!("(local.get $l{n})")) + &"i32.add ".repeat(depth - 1),
+    ))
+}
+
+#[test]
+fn loops_take_no_bytes_for_each_pair_of_a_point_and_a_value() {
+    let asked = |count: usize| count * 11 % 180;
+    let programs = [
+        ("an interpreter", interpreter(180, 120), (1..=40).map(|count| 2 * asked(count)).sum::<usize>()),
+        ("nested loops", nested_loops(120), (0..120).map(|n| 2 * n).sum()),
+    ];
+    for (name, text, expected) in programs {
+        let binary = wat::parse_str(&text).unwrap();
+        for frames in FRAMES {
+            for copies in COPIES {
+                let lowered = lower_binary(&binary, &arguments(frames, copies).options()).unwrap().0;
+                let (bytes, of) = (lowered.len(), binary.len());
+                assert!(bytes < 12 * of, "{name} {frames:?} {copies:?}: {bytes} bytes of {of}");
+                let result = lower(&text, frames, copies).call("run", &[5]).unwrap();
+                assert_eq!(usize::try_from(result).unwrap(), expected, "{name} {frames:?} {copies:?}");
             }
         }
     }

@@ -188,7 +188,7 @@ impl Lowering<'_> {
         });
         let locals = match sharing {
             Sharing::Never => SecondaryMap::new(),
-            Sharing::IfMuchIsSaved(_) | Sharing::UnlessCrowded | Sharing::Always => {
+            Sharing::IfEnormous | Sharing::IfMuchIsSaved | Sharing::UnlessCrowded | Sharing::Always => {
                 local_assignment(&mut func, &*self.module)
             }
         };

@@ -19,17 +19,29 @@ use wasmfx_ir::wasmparser::{Operator, ValType};
 pub(super) enum Sharing {
     /// Each point saves and loads for itself.
     Never,
-    /// If for themselves points would save at least so many values, all together, and no loop is crowded.
-    IfMuchIsSaved(usize),
-    /// Unless a loop is crowded: then sharing, and having one copy, would cost more than it brings.
+    /// If two copies would be enormous.
+    IfEnormous,
+    /// If for themselves points would save very much, and no loop is crowded; or if two copies would be enormous.
+    IfMuchIsSaved,
+    /// Unless a loop is crowded: then sharing, and having one copy, would cost more than it brings, but where two copies would be enormous.
     UnlessCrowded,
     /// Even then.
     Always,
 }
 
+/// How many values, counted for each point that saves them, are more than two copies are worth.
+const MUCH_SAVED: usize = 400;
+
+/// Two copies are enormous from so many values on, counted for each point that loads them and for each of the loops that it is in, which they are led
+/// through. Bodies have a limit, and engines take long for what comes near it.
+const ENORMOUS: usize = 20_000;
+
 /// From how many points on a loop is crowded. It is an interpreter's then: with one copy, each of its ways round would have to keep its variables where
 /// the code behind each point expects them.
 const CROWD: usize = 100;
+
+/// How many values may be loaded for each instruction of a function with a crowded loop: with more, next to nothing of its copies would be the function.
+const MOST_LOADED: usize = 4;
 
 /// How many groups a point is compared with: the latest ones.
 const MOST_COMPARED: usize = 200;
@@ -131,22 +143,27 @@ pub(super) fn group_points(
     locals: &SecondaryMap<Value, Option<u32>>,
 ) -> Option<GroupSlots> {
     let saved: usize = points.iter().map(|point| point.saved.len()).sum();
-    let is_wanted = match sharing {
-        Sharing::Never => false,
-        Sharing::IfMuchIsSaved(much) => saved >= much,
-        Sharing::UnlessCrowded | Sharing::Always => true,
-    };
-    if !is_wanted || saved > MOST_SAVED {
+    if sharing == Sharing::Never || saved > MOST_SAVED {
         return None;
     }
     let dominators = DominatorTree::new(func, cfg);
     let loops = LoopForest::new(func, cfg, &dominators);
     let mut crowd: FxHashMap<usize, usize> = FxHashMap::default();
+    let mut loaded = 0;
     for point in points.iter_mut() {
         point.home = loops.innermost(point.block);
         point.home.into_iter().for_each(|home| *crowd.entry(home).or_default() += 1);
+        loaded += point.saved.len() * loops.depth(point.block).max(1) as usize;
     }
-    if sharing != Sharing::Always && crowd.values().any(|&points| points >= CROWD) {
+    let instructions: usize = cfg.reverse_postorder().iter().map(|&block| func.blocks[block].insts.len()).sum();
+    let is_crowded = loaded < MOST_LOADED * instructions && crowd.values().any(|&points| points >= CROWD);
+    let is_wanted = match sharing {
+        Sharing::Never | Sharing::IfEnormous => false,
+        Sharing::IfMuchIsSaved => saved >= MUCH_SAVED && !is_crowded,
+        Sharing::UnlessCrowded => !is_crowded,
+        Sharing::Always => true,
+    };
+    if !is_wanted && loaded < ENORMOUS {
         return None;
     }
     let mut shared: Vec<usize> = (0..points.len()).filter(|&index| shared_frame(&points[index]).is_some()).collect();

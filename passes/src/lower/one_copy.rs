@@ -29,12 +29,6 @@ use wasmfx_ir::wasmparser::{Operator, ValType};
 /// From how many loads on another function does them, whose results they are.
 const MANY_LOADS: usize = 3;
 
-/// How many values, counted for each point that saves them, are more than two copies are worth.
-const MUCH_SAVED: usize = 400;
-
-/// The same where the user asks for two copies, for bodies have a limit.
-const TOO_MUCH_SAVED: usize = 20_000;
-
 /// What the flag of unwinding is while a function is entered again: any status.
 const ENTERED_AGAIN: u32 = 1;
 
@@ -67,14 +61,14 @@ impl Lowering<'_> {
     pub(super) fn sharing(&self, summaries: &SecondaryMap<FunctionId, Summary>) -> SecondaryMap<FunctionId, Sharing> {
         let mut sharing = SecondaryMap::with_default_and_len(Sharing::Never, self.module.functions.len());
         let (wanted, two) = match self.options.copies {
-            Copies::Two => (Sharing::IfMuchIsSaved(TOO_MUCH_SAVED), FxHashSet::default()),
+            Copies::Two => (Sharing::IfEnormous, FxHashSet::default()),
             Copies::One => (Sharing::Always, FxHashSet::default()),
             Copies::Auto => (Sharing::UnlessCrowded, self.analysis.definitely_suspending(self.module, summaries)),
         };
         for function in self.module.functions.keys() {
             if self.analysis.may_suspend(Callee::Direct(function)) && self.can_be_entered_again(function) {
                 sharing[function] = match two.contains(&function) {
-                    true => Sharing::IfMuchIsSaved(MUCH_SAVED),
+                    true => Sharing::IfMuchIsSaved,
                     false => wanted,
                 };
             }
