@@ -74,6 +74,21 @@ fn debug_information_of_the_input_is_not_kept() {
 }
 
 #[test]
+fn the_list_of_features_is_that_of_what_was_made() {
+    let (_directory, input, output) = input();
+    let features = r#"(@custom "target_features" "\02+\0fstack-switching+\08sign-ext") (type $ft"#;
+    std::fs::write(&input, GENERATOR.replacen("(type $ft", features, 1)).unwrap();
+    for (arguments, added) in [("--frames=memory", ""), ("--frames=gc", "+\\0freference-types+\\02gc")] {
+        succeed(LOWER, &[&*input, "-o", &*output, arguments]);
+        let text = wasmprinter::print_file(&output).unwrap();
+        let multi_memory = if text.contains("(memory (;1;)") { "+\\0bmultimemory" } else { "" };
+        let list = text.lines().find(|line| line.contains("target_features")).unwrap();
+        assert!(!list.contains("stack-switching"), "{list}");
+        assert!(list.contains(&format!("+\\08sign-ext{multi_memory}{added}\"")), "{arguments}: {list}");
+    }
+}
+
+#[test]
 fn the_report_says_what_each_function_costs() {
     let (directory, input, _) = input();
     let report = directory.path().join("report.json");

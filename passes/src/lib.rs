@@ -17,3 +17,4 @@ pub mod pass_arguments;
 pub mod pass_table;
 pub mod pipeline;
 pub mod progress;
+mod target_features;

@@ -10,6 +10,7 @@ use super::store::{GcStore, Items, Kind, MemoryStore, Store, cells};
 use super::types::Translation;
 use super::values::{Class, Values, concrete_heap};
 use super::{Error, Lowering, Options, Report, Runtime};
+use crate::target_features;
 use indexmap::IndexMap;
 use rustc_hash::{FxHashMap, FxHashSet};
 use wasmfx_ir::entity::{Entity, SecondaryMap};
@@ -654,6 +655,27 @@ impl Lowering<'_> {
             }
         }
         self.module.features.remove(WasmFeatures::STACK_SWITCHING);
+        self.list_features();
         Ok(())
+    }
+
+    /// Where the module lists its features, for those who link it, the list is made true.
+    fn list_features(&mut self) {
+        let mut added = Vec::new();
+        if self.module.memories.len() > 1 {
+            added.push("multimemory");
+        }
+        if matches!(self.store.kind, Kind::Gc(_)) {
+            added.extend(["reference-types", "gc"]);
+        }
+        for section in self.module.custom_sections.iter_mut().filter(|section| section.name == target_features::SECTION)
+        {
+            let Some(mut features) = target_features::read(&section.data) else { continue };
+            features.shift_remove("stack-switching");
+            for &feature in &added {
+                features.insert(feature.into(), target_features::USED);
+            }
+            section.data = target_features::write(&features).into();
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Custom sections: all are kept, and those that may be there once only are united.
 
+use crate::target_features;
 use indexmap::IndexMap;
-use std::borrow::Cow;
 use wasm_encoder::{Encode, ProducersField, ProducersSection};
 use wasmfx_ir::module::CustomSection;
 use wasmfx_ir::wasmparser::{BinaryReader, ProducersSectionReader};
@@ -11,7 +11,7 @@ pub(super) fn append(all: &mut Vec<CustomSection>, more: Vec<CustomSection>) {
     for section in more {
         let unite: fn(&[u8], &[u8]) -> Option<Vec<u8>> = match section.name.as_str() {
             "producers" => unite_producers,
-            "target_features" => unite_target_features,
+            target_features::SECTION => unite_target_features,
             _ => {
                 all.push(section);
                 continue;
@@ -60,25 +60,15 @@ fn custom_contents(bytes: &[u8]) -> Option<&[u8]> {
     Some(&bytes[reader.original_position() as usize..])
 }
 
-/// Both lists of features in one (tool conventions, "Target Features Section"): a feature that one input uses is used; that another input lacks a
-/// feature is no statement about the whole. `None` if one of the lists cannot be read.
+/// Both lists of features in one: a feature that one input uses is used; that another input lacks a feature is no statement about the whole. `None` if
+/// one of the lists cannot be read.
 fn unite_target_features(a: &[u8], b: &[u8]) -> Option<Vec<u8>> {
-    let mut features: IndexMap<&str, u8> = IndexMap::new();
-    for data in [a, b] {
-        let mut reader = BinaryReader::new(data, 0);
-        for _ in 0..reader.read_var_u32().ok()? {
-            let prefix = reader.read_u8().ok()?;
-            let known = features.entry(reader.read_string().ok()?).or_insert(prefix);
-            if prefix == b'+' {
-                *known = prefix;
-            }
+    let mut features = target_features::read(a)?;
+    for (name, prefix) in target_features::read(b)? {
+        let known = features.entry(name).or_insert(prefix);
+        if prefix == target_features::USED {
+            *known = prefix;
         }
     }
-    let mut bytes = Vec::new();
-    features.len().encode(&mut bytes);
-    for (name, prefix) in features {
-        bytes.push(prefix);
-        Cow::Borrowed(name).encode(&mut bytes);
-    }
-    Some(bytes)
+    Some(target_features::write(&features))
 }
