@@ -433,3 +433,43 @@ macro_rules! define_arities {
     (@arity $($other:tt)*) => { None };
 }
 wasmparser::for_each_operator!(define_arities);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::opcode::Opcode;
+    use crate::parse::{ParseOptions, parse_module};
+    use wasm_encoder::{CodeSection, Function, FunctionSection, Instruction, Module as Encoder, TypeSection};
+    use wasmparser::{Validator, WasmFeatures};
+
+    /// Signatures of operators without immediates are read off their names; wasmparser knows them by other means.
+    #[test]
+    fn signatures_of_operators_without_immediates_are_those_that_validate() {
+        let empty = parse_module(&Encoder::new().finish()[..], &ParseOptions::default()).unwrap();
+        let mut checked = 0;
+        for operator in Opcode::ALL.iter().filter_map(|opcode| opcode.without_immediates()) {
+            let Some(Signature { params, results }) = signature(&empty, &operator) else { continue };
+            let encoded = |types: &[ValType]| -> Vec<wasm_encoder::ValType> {
+                types.iter().map(|&ty| ty.try_into().unwrap()).collect()
+            };
+            let mut types = TypeSection::new();
+            types.ty().function(encoded(&params), encoded(&results));
+            let mut functions = FunctionSection::new();
+            functions.function(0);
+            let mut body = Function::new([]);
+            (0..u32::try_from(params.len()).unwrap()).for_each(|local| {
+                body.instruction(&Instruction::LocalGet(local));
+            });
+            body.instruction(&Instruction::try_from(operator.clone()).unwrap());
+            body.instruction(&Instruction::End);
+            let mut code = CodeSection::new();
+            code.function(&body);
+            let mut module = Encoder::new();
+            module.section(&types).section(&functions).section(&code);
+            let verdict = Validator::new_with_features(WasmFeatures::all()).validate_all(&module.finish()).map(|_| ());
+            assert_eq!(verdict.err().map(|error| error.to_string()), None, "{operator:?}: {params:?} -> {results:?}");
+            checked += 1;
+        }
+        assert!(checked > 300, "{checked}");
+    }
+}
