@@ -71,7 +71,32 @@ impl Simplifier<'_> {
             (Integer::And, Width::W64, x, mask) if self.integer(mask)? as u32 == u32::MAX => {
                 Rewrite::inst(Operator::I32WrapI64, [x])
             }
+            // The low half of these follows from the low halves.
+            (
+                integer @ (Integer::Add | Integer::Sub | Integer::Mul | Integer::And | Integer::Or | Integer::Xor),
+                Width::W64,
+                x,
+                y,
+            ) if self.is_single_use(a) && self.is_narrow(x) && self.is_narrow(y) => {
+                let (x, y) = (self.low_half(x), self.low_half(y));
+                Rewrite::inst(integer.operator(Width::W32), [x, y])
+            }
             _ => None,
+        }
+    }
+
+    /// Whether the low half of a 64-bit integer is there without an instruction.
+    fn is_narrow(&self, value: Value) -> bool {
+        let is_extension =
+            |operator: &Operator<'_>| matches!(operator, Operator::I64ExtendI32S | Operator::I64ExtendI32U);
+        self.integer(value).is_some() || self.unary(value).is_some_and(|(operator, _)| is_extension(operator))
+    }
+
+    /// The low half of what [is narrow](Self::is_narrow).
+    fn low_half(&mut self, value: Value) -> Value {
+        match self.integer(value) {
+            Some(constant) => self.add_constant(Width::W32, Width::W32.wrap(constant)),
+            None => self.unary(value).expect("it is an extension").1,
         }
     }
 }

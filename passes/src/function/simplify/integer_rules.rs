@@ -6,7 +6,7 @@ use super::{Integer, Rewrite, Simplifier, Width};
 use smallvec::SmallVec;
 use wasmfx_ir::Value;
 use wasmfx_ir::opcode::Opcode;
-use wasmfx_ir::wasmparser::{Operator, ValType};
+use wasmfx_ir::wasmparser::{Operator, ValType, WasmFeatures};
 
 impl Simplifier<'_> {
     pub(super) fn integer_unary(&mut self, integer: Integer, width: Width, a: Value) -> Option<Rewrite> {
@@ -94,6 +94,7 @@ impl Simplifier<'_> {
         match integer {
             Integer::Add => self.sum(width, a, b),
             Integer::Sub => self.difference(width, a, b),
+            Integer::Xor => self.exclusive_or(a, b),
             Integer::Shl | Integer::ShrS | Integer::ShrU | Integer::Rotl | Integer::Rotr => {
                 // The count is taken modulo the width anyway.
                 let (Integer::And, _, count, mask) = self.binary(b)? else { return None };
@@ -246,6 +247,17 @@ impl Simplifier<'_> {
                 let mask = self.add_constant(width, (1 << (bits - count)) - 1);
                 Rewrite::inst(Integer::And.operator(width), [x, mask])
             }
+            // Up and down again with the sign is an extension, where the program has such operators.
+            (Integer::Shl, Integer::ShrS) if first == count => {
+                let extension = match (width, bits - count) {
+                    (_, 8) => Integer::Extend8S.operator(width),
+                    (_, 16) => Integer::Extend16S.operator(width),
+                    (Width::W64, 32) => Operator::I64Extend32S,
+                    _ => return None,
+                };
+                let has_extensions = self.environment.module().features.contains(WasmFeatures::SIGN_EXTENSION);
+                has_extensions.then(|| Rewrite::inst(extension, [x])).flatten()
+            }
             _ => None,
         }
     }
@@ -343,5 +355,17 @@ impl Simplifier<'_> {
             (Integer::Add, _, x, y) if x == b => Some(Rewrite::Value(y)),
             _ => None,
         }
+    }
+
+    /// `(x ^ y) ^ y` is `x`.
+    fn exclusive_or(&mut self, a: Value, b: Value) -> Option<Rewrite> {
+        for (both, one) in [(a, b), (b, a)] {
+            match self.binary(both) {
+                Some((Integer::Xor, _, x, y)) if y == one => return Some(Rewrite::Value(x)),
+                Some((Integer::Xor, _, x, y)) if x == one => return Some(Rewrite::Value(y)),
+                _ => {}
+            }
+        }
+        None
     }
 }

@@ -4,10 +4,10 @@ use wasmfx_ir::Module;
 use wasmfx_ir::func::Terminator;
 use wasmfx_ir::module::TypeId;
 use wasmfx_ir::subtype::Subtyping;
-use wasmfx_ir::wasmparser::{MemArg, MemArgTarget};
+use wasmfx_ir::wasmparser::{MemArg, MemArgTarget, WasmFeatures};
 
 fn simplify(func: &mut Func, options: &Options) -> Changed {
-    let module = Module::default();
+    let module = Module { features: WasmFeatures::all(), ..Module::default() };
     let subtyping = Subtyping::new(&module.types);
     let environment = ModuleEnvironment::new(&module, &subtyping, options);
     let mut changed = Changed::No;
