@@ -7,8 +7,8 @@
 //! Blocks that an instruction's own edges lead to are left alone, as are blocks that end with an invocation: their edges are their own. And a block
 //! in front of a loop is not folded with one inside: the loop would have two entries, which costs more than the block.
 
+use super::block_shape::{Description, Tail, describe};
 use super::private_values::blocks_with_private_values;
-use super::similar_blocks::describe_terminator;
 use crate::environment::ModuleEnvironment;
 use crate::function::simplify::Constant;
 use crate::pass_table::Changed;
@@ -17,7 +17,6 @@ use std::hash::{Hash, Hasher};
 use wasmfx_ir::analysis::{ControlFlowGraph, DominatorTree, LoopForest};
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::Terminator;
-use wasmfx_ir::wasmparser::ValType;
 use wasmfx_ir::{Block, Func, Inst, Value};
 
 /// A block of fewer bytes than this, roughly, is no longer than the branches to one that is shared.
@@ -37,7 +36,7 @@ pub fn run(func: &mut Func, _environment: &ModuleEnvironment<'_>) -> Changed {
         if !may_go[block] {
             continue;
         }
-        let Some(description) = Description::of(func, block) else { continue };
+        let Some(description) = describe_large(func, block) else { continue };
         let mut hasher = FxHasher::default();
         description.hash(&mut hasher);
         let alike = known.entry(hasher.finish()).or_default();
@@ -45,7 +44,7 @@ pub fn run(func: &mut Func, _environment: &ModuleEnvironment<'_>) -> Changed {
             // No edge was moved before the first such block is found.
             let loops = loops.get_or_insert_with(|| LoopForest::new(func, &cfg, &DominatorTree::new(func, &cfg)));
             loops.innermost(block) == loops.innermost(other)
-                && Description::of(func, other).is_some_and(|other| other == description)
+                && describe_large(func, other).is_some_and(|other| other == description)
         });
         match same {
             Some(same) => {
@@ -87,57 +86,12 @@ fn redirect(func: &mut Func, block: Block, instead: &SecondaryMap<Block, Option<
     });
 }
 
-/// Everything that tells blocks apart. Where a constant is defined is not part of it. What the words mean follows from those before them, so
-/// different blocks never have the same.
-#[derive(PartialEq, Eq, Hash)]
-struct Description {
-    words: Vec<u32>,
-    types: Vec<ValType>,
-}
-
-impl Description {
-    /// Describes a block, unless it is too small to be worth a branch.
-    fn of(func: &Func, block: Block) -> Option<Self> {
-        const OWN: u32 = 0;
-        const CONSTANT: u32 = 1;
-        const OUTER: u32 = 2;
-        let data = &func.blocks[block];
-        let mut own: FxHashMap<Value, u32> = FxHashMap::default();
-        let mut types = Vec::new();
-        let mut words = vec![data.params.len() as u32];
-        // About how many bytes the block is long.
-        let mut size = 0;
-        let define = |value: Value, own: &mut FxHashMap<Value, u32>, types: &mut Vec<ValType>| {
-            own.insert(value, own.len() as u32);
-            types.push(func.value_type(value));
-        };
-        let use_value = |value: Value, own: &FxHashMap<Value, u32>, words: &mut Vec<u32>, size: &mut usize| {
-            if let Some(inst) = func.defining_inst(value)
-                && Constant::of(func.operator(inst)).is_some()
-            {
-                words.extend([CONSTANT, func.operator_id(inst).as_u32()]);
-                *size += 2;
-            } else if let Some(&position) = own.get(&value) {
-                words.extend([OWN, position]);
-            } else {
-                words.extend([OUTER, value.as_u32()]);
-                *size += 2;
-            }
-        };
-        data.params.iter().for_each(|&param| define(param, &mut own, &mut types));
-        let insts = || data.insts.iter().filter(|&&inst| Constant::of(func.operator(inst)).is_none());
-        words.push(insts().count() as u32);
-        for &inst in insts() {
-            let (operands, results) = (func.operands(inst).len(), func.inst_results(inst).len());
-            words.extend([func.operator_id(inst).as_u32(), operands as u32, results as u32]);
-            size += 2;
-            func.operands(inst).iter().for_each(|&operand| use_value(operand, &own, &mut words, &mut size));
-            func.inst_results(inst).for_each(|result| define(result, &mut own, &mut types));
-        }
-        describe_terminator(&data.terminator, &mut words)?;
-        data.terminator.for_each_value(|value| use_value(value, &own, &mut words, &mut size));
-        (size >= MIN_SIZE).then_some(Self { words, types })
-    }
+/// Describes a block, unless it is too small to be worth a branch.
+fn describe_large(func: &Func, block: Block) -> Option<Description> {
+    let tail = Tail { block, start: None };
+    let description = describe(func, tail)?;
+    // About two bytes for each instruction and for what is in a local or constant.
+    (2 * (tail.insts(func).count() + description.holes.len()) >= MIN_SIZE).then_some(description)
 }
 
 /// Constants that a block takes from above need not be there on all the new ways to it.

@@ -1,6 +1,7 @@
 //! Passes over one function.
 
 pub mod block_merging;
+mod block_shape;
 pub mod branches;
 pub mod code_folding;
 pub mod dead_code;

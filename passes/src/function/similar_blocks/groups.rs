@@ -1,7 +1,7 @@
 //! Which blocks and tails become one.
 
-use super::shape::{BRANCH, Described, Hole, Shape, Tail, describe, describe_terminator};
 use crate::encoded_length;
+use crate::function::block_shape::{Description, Hole, Shape, Tail, describe, describe_terminator};
 use crate::function::code_folding::foldable_blocks;
 use crate::function::private_values::values_used_elsewhere;
 use crate::function::simplify::Constant;
@@ -12,6 +12,8 @@ use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::OperatorId;
 use wasmfx_ir::{Block, Func, Value};
 
+/// What a branch to a block takes, in bytes.
+const BRANCH: usize = 2;
 /// Tails with more differences are left alone.
 const MAX_PARAMS: usize = 8;
 /// Tails are looked at for that many instructions.
@@ -28,6 +30,14 @@ pub(super) struct Member {
     pub(super) holes: Vec<Hole>,
 }
 
+impl Member {
+    /// How many bytes it takes, if what it uses from outside is in locals.
+    fn length(&self, func: &Func) -> usize {
+        let insts = self.tail.insts(func).map(|inst| encoded_length::operator(func.operator(inst)).unwrap_or(0));
+        insts.sum::<usize>() + 2 * self.holes.len() + BRANCH
+    }
+}
+
 /// Tails of one shape to become one.
 pub(super) struct Group {
     pub(super) members: Vec<Member>,
@@ -39,8 +49,9 @@ pub(super) struct Group {
 
 impl Group {
     /// A group, and how many bytes less it takes if nothing has to be moved for it.
-    fn new(func: &Func, members: Vec<Member>, size: usize) -> Option<(Self, usize)> {
+    fn new(func: &Func, members: Vec<Member>) -> Option<(Self, usize)> {
         let first = members.first()?;
+        let size = first.length(func);
         let mut params = Vec::with_capacity(first.holes.len());
         let mut numbers: FxHashMap<Vec<Hole>, usize> = FxHashMap::default();
         let mut cost = BRANCH * (members.len() - 1);
@@ -95,19 +106,19 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn whole_blocks(&mut self) {
-        let mut by_shape: IndexMap<(Shape, Option<usize>), (Vec<Member>, usize), FxBuildHasher> = IndexMap::default();
+        let mut by_shape: IndexMap<(Shape, Option<usize>), Vec<Member>, FxBuildHasher> = IndexMap::default();
         for &block in self.cfg.reverse_postorder().iter().rev().filter(|&&block| self.may_go[block]) {
             let tail = Tail { block, start: None };
-            if let Some(Described { shape, holes, size }) = describe(self.func, tail) {
+            if let Some(Description { shape, holes }) = describe(self.func, tail) {
                 let mut predecessors = self.cfg.predecessors(block).to_vec();
                 predecessors.sort_unstable();
                 predecessors.dedup();
-                let members = by_shape.entry((shape, self.loops.innermost(block))).or_insert((Vec::new(), size));
-                members.0.push(Member { tail, predecessors, holes });
+                let members = by_shape.entry((shape, self.loops.innermost(block))).or_default();
+                members.push(Member { tail, predecessors, holes });
             }
         }
-        for (members, size) in by_shape.into_values().filter(|(members, _)| members.len() > 1) {
-            if let Some((group, _)) = Group::new(self.func, members, size) {
+        for members in by_shape.into_values().filter(|members| members.len() > 1) {
+            if let Some((group, _)) = Group::new(self.func, members) {
                 self.take(group);
             }
         }
@@ -203,7 +214,7 @@ fn common_tail(func: &Func, endings: &[Ending]) -> Option<(Group, usize)> {
         let tails =
             endings.iter().map(|ending| Tail { block: ending.block, start: Some(ending.positions[length - 1]) });
         let mut described = tails.map(|tail| (tail, describe(func, tail).expect("the terminator was described")));
-        let (tail, Described { shape, holes, size }) = described.next()?;
+        let (tail, Description { shape, holes }) = described.next()?;
         let mut members = vec![Member { tail, predecessors: vec![tail.block], holes }];
         if described.all(|(tail, other)| {
             let is_similar = other.shape == shape;
@@ -211,7 +222,7 @@ fn common_tail(func: &Func, endings: &[Ending]) -> Option<(Group, usize)> {
             is_similar
         }) {
             // The end of the block becomes a branch too.
-            let (group, saved) = Group::new(func, members, size)?;
+            let (group, saved) = Group::new(func, members)?;
             return (saved > BRANCH).then_some((group, saved));
         }
         length -= 1;

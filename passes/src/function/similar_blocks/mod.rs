@@ -9,10 +9,8 @@
 //! locals are assigned, so a function is emitted with and without, and the smaller one stays.
 
 mod groups;
-mod shape;
 
-pub(super) use shape::describe_terminator;
-
+use super::block_shape::Hole;
 use super::code_folding::make_constants_its_own;
 use super::dead_code;
 use crate::encoded_length;
@@ -20,7 +18,6 @@ use crate::environment::ModuleEnvironment;
 use crate::pass_table::Changed;
 use groups::{Group, groups};
 use rustc_hash::FxHashSet;
-use shape::Hole;
 use wasmfx_ir::analysis::ControlFlowGraph;
 use wasmfx_ir::func::{BlockCall, Terminator};
 use wasmfx_ir::wasmparser::ValType;

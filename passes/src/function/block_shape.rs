@@ -1,14 +1,11 @@
-//! What similar blocks have in common, and what they may differ in.
+//! What a block, or the tail of one, does: its shape, and what fills the holes in it. Blocks of one shape whose holes are filled alike are equal, others are
+//! similar.
 
-use crate::encoded_length;
 use crate::function::simplify::Constant;
 use rustc_hash::FxHashMap;
 use wasmfx_ir::func::{OperatorId, Terminator};
 use wasmfx_ir::wasmparser::ValType;
-use wasmfx_ir::{Block, Func, Value};
-
-/// What a branch to a block takes, in bytes.
-pub(super) const BRANCH: usize = 2;
+use wasmfx_ir::{Block, Func, Inst, Value};
 
 /// What a block uses that it does not define itself.
 #[derive(Copy, Clone, PartialEq, Eq, Hash)]
@@ -44,6 +41,14 @@ pub(super) struct Tail {
     pub(super) start: Option<usize>,
 }
 
+impl Tail {
+    /// The instructions but for constants, which count where they are used.
+    pub(super) fn insts<'f>(&self, func: &'f Func) -> impl Iterator<Item = Inst> + 'f {
+        let insts = &func.blocks[self.block].insts[self.start.unwrap_or(0)..];
+        insts.iter().copied().filter(|&inst| Constant::of(func.operator(inst)).is_none())
+    }
+}
+
 /// What similar tails have in common. What the words mean follows from those before them.
 #[derive(PartialEq, Eq, Hash)]
 pub(super) struct Shape {
@@ -52,17 +57,16 @@ pub(super) struct Shape {
     types: Vec<ValType>,
 }
 
-/// What a tail has besides its shape.
-pub(super) struct Described {
+/// Everything that tells tails apart, but for where a constant is defined.
+#[derive(PartialEq, Eq, Hash)]
+pub(super) struct Description {
     pub(super) shape: Shape,
-    /// In the order in which they are used.
+    /// What it uses from outside, in the order of use.
     pub(super) holes: Vec<Hole>,
-    /// About how many bytes the tail takes.
-    pub(super) size: usize,
 }
 
 /// Describes a tail; nothing if its terminator has edges of its own.
-pub(super) fn describe(func: &Func, tail: Tail) -> Option<Described> {
+pub(super) fn describe(func: &Func, tail: Tail) -> Option<Description> {
     const OWN: u32 = 0;
     const HOLE: u32 = 1;
     let data = &func.blocks[tail.block];
@@ -71,7 +75,6 @@ pub(super) fn describe(func: &Func, tail: Tail) -> Option<Described> {
     let mut types = Vec::new();
     let mut words = vec![params.len() as u32];
     let mut holes = Vec::new();
-    let mut size = BRANCH;
     let define = |value: Value, own: &mut FxHashMap<Value, u32>, types: &mut Vec<ValType>| {
         own.insert(value, own.len() as u32);
         types.push(func.value_type(value));
@@ -88,24 +91,20 @@ pub(super) fn describe(func: &Func, tail: Tail) -> Option<Described> {
         }
     };
     params.iter().for_each(|&param| define(param, &mut own, &mut types));
-    let insts = &data.insts[tail.start.unwrap_or(0)..];
-    let insts = || insts.iter().filter(|&&inst| Constant::of(func.operator(inst)).is_none());
-    words.push(insts().count() as u32);
-    for &inst in insts() {
+    words.push(tail.insts(func).count() as u32);
+    for inst in tail.insts(func) {
         let (operands, results) = (func.operands(inst).len(), func.inst_results(inst).len());
         words.extend([func.operator_id(inst).as_u32(), operands as u32, results as u32]);
-        size += encoded_length::operator(func.operator(inst)).unwrap_or(0);
         func.operands(inst).iter().for_each(|&operand| use_value(operand, &own, &mut words, &mut types));
         func.inst_results(inst).for_each(|result| define(result, &mut own, &mut types));
     }
     describe_terminator(&data.terminator, &mut words)?;
     data.terminator.for_each_value(|value| use_value(value, &own, &mut words, &mut types));
-    size += 2 * holes.len();
-    Some(Described { shape: Shape { words, types }, holes, size })
+    Some(Description { shape: Shape { words, types }, holes })
 }
 
 /// Describes a terminator but for the values that it uses; nothing if its edges are its own.
-pub(in crate::function) fn describe_terminator(terminator: &Terminator, words: &mut Vec<u32>) -> Option<()> {
+pub(super) fn describe_terminator(terminator: &Terminator, words: &mut Vec<u32>) -> Option<()> {
     words.push(match terminator {
         Terminator::Unreachable => 0,
         Terminator::Jump(_) => 1,
