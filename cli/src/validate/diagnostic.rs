@@ -222,7 +222,7 @@ fn function_label(binary: &[u8], index: u32) -> String {
 }
 
 /// The function's name from the name section, otherwise the name of its export.
-fn function_name(binary: &[u8], index: u32) -> Option<String> {
+pub(crate) fn function_name(binary: &[u8], index: u32) -> Option<String> {
     let mut exported = None;
     for payload in Parser::new(0).parse_all(binary) {
         match payload {

@@ -17,6 +17,7 @@ use wasmparser::{
 use crate::features::{self, Feature};
 use crate::input_output::refuse_component;
 
+pub(crate) use diagnostic::function_name;
 pub use diagnostic::{Diagnostic, SourcePosition, blame, diagnose};
 
 /// More errors than this in one module are counted but not kept: the first ones explain the rest.
