@@ -62,7 +62,8 @@ impl<'a> Parse<'a> for Constant<'a> {
 
 fn parse_constant(instruction: &str, text: &str) -> Result<WastArgCore<'static>> {
     let source = format!("({instruction} {text})");
-    let describe = |error: wast::Error| anyhow::anyhow!("{}", error.message());
+    // The parser writes "expected a" before whatever it expected.
+    let describe = |error: wast::Error| anyhow::anyhow!("{}", error.message().replace("expected a i", "expected an i"));
     let buffer = ParseBuffer::new(&source).map_err(describe)?;
     let Constant(constant) = wast::parser::parse::<Constant<'_>>(&buffer).map_err(describe)?;
     Ok(match constant {
@@ -111,6 +112,12 @@ pub fn null_reference_of(heap: &HeapType) -> Option<Ref> {
         HeapType::Cont => return None,
         _ => Ref::Any(None),
     })
+}
+
+/// A number of things in words: `1 argument`, `2 arguments`.
+pub fn counted(count: usize, thing: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {thing}{ending}")
 }
 
 /// Whether the engine cannot pass values of this type between a module and its host: its interface panics where one is a continuation.
