@@ -5,6 +5,8 @@ use wasmtime::{AsContextMut, ExternRef, FuncType, HeapType, Ref, Rooted, Store, 
 use wast::core::{V128Const, WastArgCore};
 use wast::parser::{Parse, ParseBuffer, Parser};
 
+use crate::validate::syntax_message;
+
 /// A number that the host put into an `externref`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HostNumber(pub u32);
@@ -62,8 +64,7 @@ impl<'a> Parse<'a> for Constant<'a> {
 
 fn parse_constant(instruction: &str, text: &str) -> Result<WastArgCore<'static>> {
     let source = format!("({instruction} {text})");
-    // The parser writes "expected a" before whatever it expected.
-    let describe = |error: wast::Error| anyhow::anyhow!("{}", error.message().replace("expected a i", "expected an i"));
+    let describe = |error: wast::Error| anyhow::anyhow!("{}", syntax_message(&error));
     let buffer = ParseBuffer::new(&source).map_err(describe)?;
     let Constant(constant) = wast::parser::parse::<Constant<'_>>(&buffer).map_err(describe)?;
     Ok(match constant {

@@ -133,8 +133,13 @@ fn without_place(file: &str, message: String) -> Diagnostic {
     }
 }
 
+/// What is wrong in a text. The parser writes "expected a" before whatever it expected.
+pub(crate) fn syntax_message(error: &wast::Error) -> String {
+    error.message().replace("expected a i", "expected an i")
+}
+
 fn syntax_error(file: &str, text: &str, error: &wast::Error) -> Diagnostic {
-    let mut diagnostic = without_place(file, error.message());
+    let mut diagnostic = without_place(file, syntax_message(error));
     diagnostic.place(text, error.span().offset());
     diagnostic
 }

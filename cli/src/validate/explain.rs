@@ -4,8 +4,8 @@
 //! that failed: that is the one that the message is about. Where message and comparison do not agree, the message stays as it was.
 
 use std::cell::Cell;
-use std::collections::HashMap;
 
+use rustc_hash::FxHashMap;
 use wasmparser::types::CoreTypeId;
 use wasmparser::{
     BlockType, CompositeInnerType, Error, Frame, FrameKind, FuncToValidate, FuncType, FuncValidator,
@@ -24,10 +24,10 @@ const MAX_NAMES_OF_A_TYPE: usize = 3;
 /// The names that a module gives to what its errors speak of.
 #[derive(Default)]
 pub struct Names {
-    types: HashMap<u32, String>,
-    tags: HashMap<u32, String>,
+    types: FxHashMap<u32, String>,
+    tags: FxHashMap<u32, String>,
     /// By function, and by the block's number among its function's blocks.
-    labels: HashMap<(u32, u32), String>,
+    labels: FxHashMap<(u32, u32), String>,
 }
 
 impl Names {

@@ -17,8 +17,8 @@ use wasmparser::{
 use crate::features::{self, Feature};
 use crate::input_output::refuse_component;
 
-pub(crate) use diagnostic::function_name;
 pub use diagnostic::{Diagnostic, SourcePosition, blame, diagnose};
+pub(crate) use diagnostic::{function_name, syntax_message};
 
 /// More errors than this in one module are counted but not kept: the first ones explain the rest.
 pub const MAX_ERRORS_PER_MODULE: usize = 50;

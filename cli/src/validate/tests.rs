@@ -228,6 +228,12 @@ fn a_syntax_error_has_a_place_too() {
 }
 
 #[test]
+fn a_number_that_is_none_is_missed_in_proper_english() {
+    let found = diagnostics("(module (func (drop (i32.const x))))");
+    assert!(found[0].message.contains("expected an i32"), "{}", found[0]);
+}
+
+#[test]
 fn definitions_are_found_in_the_text() {
     let found = diagnostics("(module\n  (memory 1)\n  (global i32 (i64.const 1))\n  (func))");
     assert_eq!(found[0].position.unwrap().line, 3);
