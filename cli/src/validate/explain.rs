@@ -3,7 +3,7 @@
 //! The body at fault is validated once more, up to the instruction at fault, with resources that remember the last comparison of two types
 //! that failed: that is the one that the message is about. Where message and comparison do not agree, the message stays as it was.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 
 use rustc_hash::FxHashMap;
 use wasmparser::types::CoreTypeId;
@@ -75,18 +75,17 @@ pub fn explain(
     error: &mut ValidationError,
     function: &FuncToValidate<ValidatorResources>,
     body: &FunctionBody<'_>,
-    names: &Names,
+    describer: &Describer<'_>,
 ) {
     let Some(instruction) = error.instruction else { return };
-    if let Some(message) = named_non_continuation(&error.message, names) {
+    if let Some(message) = named_non_continuation(&error.message, describer.names) {
         error.message = message;
         return;
     }
     let Some(mut replay) = Replay::up_to(instruction, function, body) else { return };
-    let describer = Describer { resources: &function.resources, names };
     if let Some(table) = resume_table(&replay.operator)
         && rules::is_about_handlers(&error.message)
-        && let Some(wrong) = replay.wrong_clause(&describer, table.0, table.1)
+        && let Some(wrong) = replay.wrong_clause(describer, table.0, table.1)
     {
         error.message = wrong.message;
         error.rule = Some(wrong.rule);
@@ -287,12 +286,19 @@ fn are_subtypes(resources: &ValidatorResources, types: &[ValType], of: &[ValType
 }
 
 /// Types in the words of the module.
-struct Describer<'a> {
+pub struct Describer<'a> {
     resources: &'a ValidatorResources,
     names: &'a Names,
+    /// The indices at which the module defines a type, found out when the first is asked for.
+    indices: OnceCell<FxHashMap<CoreTypeId, Vec<u32>>>,
 }
 
-impl Describer<'_> {
+impl<'a> Describer<'a> {
+    /// Of the module that these resources are of.
+    pub fn new(resources: &'a ValidatorResources, names: &'a Names) -> Self {
+        Self { resources, names, indices: OnceCell::new() }
+    }
+
     fn value_type(&self, ty: ValType) -> String {
         let ValType::Ref(reference) = ty else { return ty.to_string() };
         let Some(id) = self.defined_type(ty) else { return ty.to_string() };
@@ -324,16 +330,24 @@ impl Describer<'_> {
 
     /// The first of a type's names: definitions that are alike are one type.
     fn defined_type_name(&self, id: CoreTypeId) -> String {
-        self.indices(id).next().map_or_else(|| UNNAMED_TYPE.to_string(), |index| self.names.type_name(index))
+        self.indices(id).first().map_or_else(|| UNNAMED_TYPE.to_string(), |index| self.names.type_name(*index))
     }
 
-    /// The indices at which a module defines a type.
-    fn indices(&self, id: CoreTypeId) -> impl Iterator<Item = u32> {
-        let all = (0..).take_while(|index| self.resources.sub_type_at(*index).is_some());
-        all.filter(move |index| {
-            let mut ty = HeapType::Concrete(UnpackedIndex::Module(*index));
-            self.resources.check_heap_type(&mut ty, 0).is_ok() && ty == HeapType::Concrete(UnpackedIndex::Id(id))
-        })
+    /// The indices at which the module defines a type.
+    fn indices(&self, id: CoreTypeId) -> &[u32] {
+        let indices = self.indices.get_or_init(|| {
+            let mut indices: FxHashMap<CoreTypeId, Vec<u32>> = FxHashMap::default();
+            for index in (0..).take_while(|index| self.resources.sub_type_at(*index).is_some()) {
+                let mut ty = HeapType::Concrete(UnpackedIndex::Module(index));
+                if self.resources.check_heap_type(&mut ty, 0).is_ok()
+                    && let HeapType::Concrete(UnpackedIndex::Id(id)) = ty
+                {
+                    indices.entry(id).or_default().push(index);
+                }
+            }
+            indices
+        });
+        indices.get(&id).map_or(&[], Vec::as_slice)
     }
 
     /// Says of types that have several names that these are names of one type: the source may have another one than the message.
@@ -343,7 +357,7 @@ impl Describer<'_> {
         let mut text = String::new();
         for id in ids {
             let names: Vec<String> =
-                self.indices(id).take(MAX_NAMES_OF_A_TYPE).map(|index| self.names.type_name(index)).collect();
+                self.indices(id).iter().take(MAX_NAMES_OF_A_TYPE).map(|index| self.names.type_name(*index)).collect();
             if names.len() > 1 {
                 text.push_str(&format!(" ({} are one type)", names.join(" and ")));
             }

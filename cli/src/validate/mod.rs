@@ -99,12 +99,15 @@ pub fn validate(binary: &[u8], features: WasmFeatures) -> Validation {
     errors.truncate(MAX_ERRORS_PER_MODULE);
     if !errors.is_empty() {
         let names = explain::Names::of(binary);
+        // All functions have the same resources.
+        let describer = functions.first().map(|(function, _)| explain::Describer::new(&function.resources, &names));
         for error in &mut errors {
             let position = error
                 .function
                 .and_then(|index| functions.binary_search_by_key(&index, |(function, _)| function.index).ok());
-            if let Some((function, body)) = position.map(|position| &functions[position]) {
-                explain::explain(error, function, body, &names);
+            if let (Some(describer), Some(position)) = (&describer, position) {
+                let (function, body) = &functions[position];
+                explain::explain(error, function, body, describer);
             } else {
                 definitions::name_types(error, binary, &names);
             }
