@@ -81,14 +81,17 @@ pub struct LoweringDetails {
 }
 
 impl LoweringDetails {
-    /// Whether none of the options was given.
-    pub fn is_empty(&self) -> bool {
-        !self.no_multi_memory
-            && self.copies == CopiesArgument::Auto
-            && self.host_import.is_empty()
-            && self.suspend_through.is_empty()
-            && self.never_suspend.is_empty()
-            && self.report.is_none()
+    /// The options that were given, by name.
+    pub fn given(&self) -> Vec<&'static str> {
+        let all = [
+            ("--no-multi-memory", self.no_multi_memory),
+            ("--copies", self.copies != CopiesArgument::Auto),
+            ("--host-import", !self.host_import.is_empty()),
+            ("--suspend-through", !self.suspend_through.is_empty()),
+            ("--never-suspend", !self.never_suspend.is_empty()),
+            ("--report", self.report.is_some()),
+        ];
+        all.into_iter().filter(|(_, is_given)| *is_given).map(|(name, _)| name).collect()
     }
 }
 

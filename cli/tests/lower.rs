@@ -106,14 +106,31 @@ fn the_report_says_what_each_function_costs() {
 }
 
 #[test]
+fn the_report_says_of_a_function_that_calls_the_unknown_what_it_suspends_to() {
+    let directory = tempfile::tempdir().unwrap();
+    let input = directory.path().join("in.wat");
+    let module = r#"(module (import "other" "f" (func $f)) (func $calls (export "calls") (call $f) (call $f)))"#;
+    std::fs::write(&input, module).unwrap();
+    let text = succeed(LOWER, &[input.to_str().unwrap(), "--runtime", "shared", "--report", "-"]);
+    assert!(text.contains("suspends to whatever an indirect call or an import suspends to"), "{text}");
+}
+
+#[test]
 fn a_program_is_lowered_on_the_way_with_the_same_options() {
     let (directory, input, _) = input();
     let report = directory.path().join("report.txt");
     let arguments = ["--lower=gc", "-O2", "--report", report.to_str().unwrap(), "--invoke", "sum", &*input];
     assert_eq!(succeed(RUN, &arguments), "i32:45\n");
     assert!(std::fs::read_to_string(report).unwrap().contains("GC structs"));
-    let output = call(RUN, &["--no-multi-memory", "--invoke", "sum", &*input]);
-    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+    for (options, words) in [
+        (&["--copies", "one"][..], "--copies says how to lower"),
+        (&["--no-multi-memory", "--never-suspend", "f"], "--no-multi-memory, --never-suspend say how to lower"),
+    ] {
+        let output = call(RUN, &[options, &["--invoke", "sum", &*input]].concat());
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains(words), "{stderr}");
+    }
 }
 
 #[test]

@@ -106,6 +106,15 @@ const ERRORS: &[(&str, &str)] = &[
 ];
 
 #[test]
+fn what_stays_as_it_is_is_remarked_on_only_where_something_is_optimised() {
+    let module = b"(module (tag $e) (func (export \"f\") try throw $e catch $e end))";
+    let remark = "is not optimized: ";
+    assert!(Run::new("- -O2 -S -o -", Some(module)).stderr().contains(remark));
+    let untouched = Run::new("- -O0 -S -o -", Some(module));
+    assert!(untouched.stdout().contains("try") && !untouched.stderr().contains(remark), "{}", untouched.stderr());
+}
+
+#[test]
 fn errors_name_the_file_and_leave_the_output_as_it_was() {
     for &(arguments, message) in ERRORS {
         let run = run(arguments, 1);

@@ -88,6 +88,18 @@ fn a_trap_exits_with_134_and_names_the_functions_through_continuations() {
 }
 
 #[test]
+fn a_function_that_only_its_export_names_is_called_so_in_a_backtrace() {
+    let module = wat::parse_str("(module (func unreachable) (func (export \"outer\") (call 0)))").unwrap();
+    let files = Files::new();
+    let path = files.0.path().join("f.wasm");
+    std::fs::write(&path, module).unwrap();
+    let output = call(RUN, &["--invoke", "outer", path.to_str().unwrap()]);
+    assert_exit(&output, 134);
+    let stderr = text(&output.stderr);
+    assert!(stderr.contains("function 0 at") && stderr.contains("$outer at"), "{stderr}");
+}
+
+#[test]
 fn a_recursion_without_end_has_a_short_backtrace() {
     let module = "(module (func $again (call $again)) (func $main (export \"f\") (call $again)))";
     let output = call_with_input(RUN, &["--invoke", "f", "-"], module);
@@ -162,7 +174,25 @@ fn a_script_is_summed_up_and_a_failed_assertion_is_exit_1() {
     assert_eq!(text(&output.stdout), "<stdin>: 2 passed, 0 failed\n");
     let output = call_with_input(RUN, &["-"], &format!("{module}\n(assert_return (invoke \"f\") (i32.const 2))"));
     assert_exit(&output, 1);
-    assert!(text(&output.stderr).starts_with("<stdin>:2:2: assert_return: failed"), "{}", text(&output.stderr));
+    let stderr = text(&output.stderr);
+    assert!(stderr.starts_with("<stdin>:2:2: assert_return: failed: expected [i32:2], found [i32:1]"), "{stderr}");
+}
+
+/// The engine's compiler takes one number of a type for another one in a `switch`, and panics where the other type is no continuation type.
+#[test]
+fn a_panic_of_the_engines_compiler_is_an_error_in_one_place() {
+    let module = "(module
+        (type $f1 (func (result i32))) (type $c1 (cont $f1))
+        (type $f2 (func (param (ref null $c1)) (result i32))) (type $c2 (cont $f2))
+        (type $f3 (func (param (ref null $c2)) (result i32))) (type $c3 (cont $f3))
+        (tag $e (result i32)) (elem declare func $first)
+        (func $first (param (ref null $c2)) (result i32) (local.get 0) (switch $c2 $e) (i32.const 24))
+        (func (export \"f\") (result i32) (cont.new $c3 (ref.func $first)) (switch $c3 $e) (drop) (i32.const -1)))";
+    let output = call_with_input(RUN, &["--invoke", "f", "-"], module);
+    let stderr = text(&output.stderr);
+    // An engine that compiles this does not handle the switch; both are one message.
+    assert!(stderr.contains("compiler panicked") || output.status.code() == Some(134), "{stderr}");
+    assert!(!stderr.contains("panicked at") && !stderr.contains("stack backtrace"), "{stderr}");
 }
 
 #[test]

@@ -22,6 +22,8 @@ struct Header {
     /// Those whose output is run only.
     also: Vec<String>,
     runs: Vec<Call>,
+    /// The modules that the case imports from, by name.
+    linked: Vec<(String, Vec<u8>)>,
     /// Whether the output is compared with what the file says.
     shape: bool,
 }
@@ -73,8 +75,13 @@ fn header(text: &str) -> Result<Header> {
             "also" if value == "everything" => header.also.extend(EVERYTHING.iter().map(ToString::to_string)),
             "also" => header.also.extend(value.split(',').map(|name| name.trim().to_string())),
             "run" => header.runs.push(Call::parse(value)?),
+            "link" => {
+                let (name, module) =
+                    value.split_once(' ').with_context(|| format!("`{value}` is not `NAME MODULE`"))?;
+                header.linked.push((name.to_string(), wat::parse_str(module)?));
+            }
             "shape" => header.shape = value == "yes",
-            other => bail!("there is no key `{other}`; the keys are transform, passes, also, run, shape"),
+            other => bail!("there is no key `{other}`; the keys are transform, passes, also, run, link, shape"),
         }
     }
     if header.transforms.is_empty() && header.also.is_empty() {
@@ -92,22 +99,24 @@ fn transform(name: &str, wasm: &[u8]) -> Result<(Vec<u8>, bool)> {
     Ok((transform.apply(wasm)?, transform.stack_switching))
 }
 
-fn run_all(wasm: &[u8], stack_switching: bool, runs: &[Call]) -> Result<()> {
+fn run_all(wasm: &[u8], stack_switching: bool, header: &Header) -> Result<()> {
     let engine = engine(EngineOptions { stack_switching, ..EngineOptions::default() })?;
-    let mut session = Session::new(&engine, &[], wasm)?;
-    runs.iter().try_for_each(|call| match stack_switching {
+    let linked: Vec<(&str, &[u8])> =
+        header.linked.iter().map(|(name, wasm)| (name.as_str(), wasm.as_slice())).collect();
+    let mut session = Session::new(&engine, &linked, wasm)?;
+    header.runs.iter().try_for_each(|call| match stack_switching {
         true => session.check(call),
         false => session.check(&call.of_lowered()),
     })
 }
 
 /// The output of a transformation, which has done in the engine what the header says, and whether it may use stack switching.
-fn transformed_and_run(name: &str, wasm: &[u8], runs: &[Call]) -> Result<Vec<u8>> {
+fn transformed_and_run(name: &str, wasm: &[u8], header: &Header) -> Result<Vec<u8>> {
     let (output, stack_switching) = transform(name, wasm)?;
     let mut features = WasmFeatures::all();
     features.set(WasmFeatures::STACK_SWITCHING, stack_switching);
     Validator::new_with_features(features).validate_all(&output)?;
-    run_all(&output, stack_switching, runs)?;
+    run_all(&output, stack_switching, header)?;
     Ok(output)
 }
 
@@ -122,13 +131,13 @@ fn check(path: &Path) -> Result<()> {
         None => (text.as_str(), ""),
     };
     let wasm = wat::parse_str(input).with_context(|| format!("{}", path.display()))?;
-    run_all(&wasm, true, &header.runs).context("before")?;
+    run_all(&wasm, true, &header).context("before")?;
     let mut printed = String::new();
     for name in &header.also {
-        transformed_and_run(name, &wasm, &header.runs).with_context(|| format!("after {name}"))?;
+        transformed_and_run(name, &wasm, &header).with_context(|| format!("after {name}"))?;
     }
     for name in &header.transforms {
-        let output = transformed_and_run(name, &wasm, &header.runs).with_context(|| format!("after {name}"))?;
+        let output = transformed_and_run(name, &wasm, &header).with_context(|| format!("after {name}"))?;
         if header.shape {
             printed.push_str(&format!("\n;; {name}\n"));
             for line in wasmprinter::print_bytes(&output)?.lines() {

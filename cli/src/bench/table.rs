@@ -5,6 +5,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use super::format;
 use super::goals;
 use super::report::{Baseline, Record, Report, Status};
+use crate::engine::values::counted;
 
 /// Longest reason of a failure that is printed in a table.
 const REASON_LENGTH: usize = 100;
@@ -24,9 +25,10 @@ pub(super) fn render(report: &Report) -> String {
             for baseline in Baseline::of(variant) {
                 if let Some((mean, count)) = report.mean_time_ratio(variant, engine.name, *baseline) {
                     text += &format!(
-                        "{variant} / {}: {} in the geometric mean of {count} programs\n",
+                        "{variant} / {}: {} in the geometric mean of {}\n",
                         baseline.variant(),
-                        format::ratio(mean)
+                        format::ratio(mean),
+                        counted(count, "program")
                     );
                 }
             }

@@ -116,8 +116,10 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
     if arguments.no_stack_switching || arguments.lower.is_some() {
         options.stack_switching = false;
     }
-    if arguments.lower.is_none() && !arguments.lowering.is_empty() {
-        bail!(UsageError("--no-multi-memory, --host-import and --report say how to lower: give --lower too".into()));
+    let given = arguments.lowering.given();
+    if arguments.lower.is_none() && !given.is_empty() {
+        let say = if given.len() == 1 { "says" } else { "say" };
+        bail!(UsageError(format!("{} {say} how to lower: give --lower too", given.join(", "))));
     }
     let input = Input::read(&arguments.module)?;
     match input.text() {

@@ -7,6 +7,7 @@ use wasmtime::{Error, Store, ThrownException, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use super::values::display_value;
+use crate::validate::function_name;
 
 /// Why a call did not return.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +42,7 @@ impl fmt::Display for FailureKind {
 /// One function on the way to the failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// Its name from the name section, or one that the engine inferred.
+    /// Its name from the name section, one that the engine inferred, or the name of its export.
     pub name: Option<String>,
     /// Its index.
     pub index: u32,
@@ -61,7 +62,7 @@ pub struct CallFailure {
 }
 
 impl CallFailure {
-    /// Reads what the engine says of a failed call. `binary` is the module, if at hand, to recognise frames that wait for a continuation.
+    /// Reads what the engine says of a failed call. `binary` is the module, if at hand, to recognise frames that wait for a continuation, and for the names of exports.
     /// Takes an exception out of the store, which may be used again afterwards.
     pub fn new<T: 'static>(error: &Error, store: &mut Store<T>, binary: Option<&[u8]>) -> CallFailure {
         let kind = if error.is::<ThrownException>() {
@@ -78,7 +79,8 @@ impl CallFailure {
             .iter()
             .enumerate()
             .map(|(depth, frame)| Frame {
-                name: frame.func_name().map(str::to_string),
+                name: (frame.func_name().map(str::to_string))
+                    .or_else(|| binary.and_then(|binary| function_name(binary, frame.func_index()))),
                 index: frame.func_index(),
                 offset: frame.module_offset(),
                 resumed_the_previous: depth > 0

@@ -11,7 +11,7 @@ use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
 use super::clock::{CallTime, timed};
 use super::failure::{CallFailure, FailureKind};
-use super::values::{display_value, parse_value, refuse_impassable};
+use super::values::{counted, display_value, parse_value, refuse_impassable};
 use super::{WasmEngine, compile, engine_error, spectest};
 
 const WASI_MODULE: &str = "wasi_snapshot_preview1";
@@ -244,7 +244,12 @@ fn call(
     let ty = function.ty(&*store);
     refuse_impassable(name, &ty)?;
     if ty.params().len() != arguments.len() {
-        bail!("'{name}' takes {} arguments and {} are given; its type is {ty}", ty.params().len(), arguments.len());
+        let (takes, given) = (counted(ty.params().len(), "argument"), arguments.len());
+        let are = if given == 1 { "is" } else { "are" };
+        // The engine shows a function's type as a definition.
+        let ty = ty.to_string();
+        let ty = ty.strip_prefix("(type ").and_then(|ty| ty.strip_suffix(')')).unwrap_or(&ty);
+        bail!("'{name}' takes {takes} and {given} {are} given; its type is {ty}");
     }
     let mut parameters = Vec::with_capacity(arguments.len());
     for (index, (text, ty)) in arguments.iter().zip(ty.params()).enumerate() {

@@ -5,6 +5,8 @@ use wasmtime::{AsContextMut, ExternRef, FuncType, HeapType, Ref, Rooted, Store, 
 use wast::core::{V128Const, WastArgCore};
 use wast::parser::{Parse, ParseBuffer, Parser};
 
+use crate::validate::syntax_message;
+
 /// A number that the host put into an `externref`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HostNumber(pub u32);
@@ -62,7 +64,7 @@ impl<'a> Parse<'a> for Constant<'a> {
 
 fn parse_constant(instruction: &str, text: &str) -> Result<WastArgCore<'static>> {
     let source = format!("({instruction} {text})");
-    let describe = |error: wast::Error| anyhow::anyhow!("{}", error.message());
+    let describe = |error: wast::Error| anyhow::anyhow!("{}", syntax_message(&error));
     let buffer = ParseBuffer::new(&source).map_err(describe)?;
     let Constant(constant) = wast::parser::parse::<Constant<'_>>(&buffer).map_err(describe)?;
     Ok(match constant {
@@ -111,6 +113,12 @@ pub fn null_reference_of(heap: &HeapType) -> Option<Ref> {
         HeapType::Cont => return None,
         _ => Ref::Any(None),
     })
+}
+
+/// A number of things in words: `1 argument`, `2 arguments`.
+pub fn counted(count: usize, thing: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {thing}{ending}")
 }
 
 /// Whether the engine cannot pass values of this type between a module and its host: its interface panics where one is a continuation.

@@ -45,7 +45,11 @@ pub fn text_report(report: &Report) -> String {
             .chain(function.switches.iter().map(|tag| format!("switches under {tag}")))
             .chain(function.starts.then(|| "lets an outer resume start its continuations".to_owned()))
             .collect();
-        text += &format!("    {}\n", tags.join(", "));
+        if tags.is_empty() {
+            text += "    suspends to whatever an indirect call or an import suspends to\n";
+        } else {
+            text += &format!("    {}\n", tags.join(", "));
+        }
         if function.suspends_in.is_some() {
             text += &format!("    because {}\n", report.reason(function).join(" calls "));
         }

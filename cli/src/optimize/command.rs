@@ -158,7 +158,8 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         let outcome = optimizer.run_with(&before, &bar);
         outcome.map_err(|error| blame(std::slice::from_ref(&input), arguments.features.features, error))?
     };
-    if !arguments.quiet {
+    // Where nothing is optimised anyway, there is nothing to remark on.
+    if !arguments.quiet && !optimizer.pipeline.is_empty() {
         outcome.remarks.iter().for_each(print_remark);
     }
     if arguments.verify {

@@ -133,8 +133,13 @@ fn without_place(file: &str, message: String) -> Diagnostic {
     }
 }
 
+/// What is wrong in a text. The parser writes "expected a" before whatever it expected.
+pub(crate) fn syntax_message(error: &wast::Error) -> String {
+    error.message().replace("expected a i", "expected an i")
+}
+
 fn syntax_error(file: &str, text: &str, error: &wast::Error) -> Diagnostic {
-    let mut diagnostic = without_place(file, error.message());
+    let mut diagnostic = without_place(file, syntax_message(error));
     diagnostic.place(text, error.span().offset());
     diagnostic
 }
@@ -222,7 +227,7 @@ fn function_label(binary: &[u8], index: u32) -> String {
 }
 
 /// The function's name from the name section, otherwise the name of its export.
-fn function_name(binary: &[u8], index: u32) -> Option<String> {
+pub(crate) fn function_name(binary: &[u8], index: u32) -> Option<String> {
     let mut exported = None;
     for payload in Parser::new(0).parse_all(binary) {
         match payload {

@@ -1,21 +1,24 @@
 //! Validation, independent of any engine: wasmparser's validator, with every function checked even after an error in
 //! another one, and diagnostics that lead to the place in the source.
 
+mod definitions;
 mod diagnostic;
+mod explain;
 mod rules;
 mod source_map;
 
 use anyhow::{Result, bail};
 use rayon::prelude::*;
 use wasmparser::{
-    FuncToValidate, FuncValidatorAllocations, FunctionBody, Parser, ValidPayload, Validator, ValidatorResources,
-    WasmFeatures,
+    CompositeInnerType, FuncToValidate, FuncValidatorAllocations, FunctionBody, Parser, Payload, ValidPayload,
+    Validator, ValidatorResources, WasmFeatures,
 };
 
 use crate::features::{self, Feature};
 use crate::input_output::refuse_component;
 
 pub use diagnostic::{Diagnostic, SourcePosition, blame, diagnose};
+pub(crate) use diagnostic::{function_name, syntax_message};
 
 /// More errors than this in one module are counted but not kept: the first ones explain the rest.
 pub const MAX_ERRORS_PER_MODULE: usize = 50;
@@ -61,19 +64,18 @@ pub fn validate(binary: &[u8], features: WasmFeatures) -> Validation {
     let mut functions = Vec::new();
     let module_error = validate_outside_functions(binary, features, &mut functions).err();
     let mut errors: Vec<ValidationError> = functions
-        .par_chunks_mut(FUNCTIONS_PER_TASK)
+        .par_chunks(FUNCTIONS_PER_TASK)
         .flat_map_iter(|chunk| {
             let mut allocations = FuncValidatorAllocations::default();
             let mut errors = Vec::new();
-            for function in chunk {
-                let Some((function, body)) = function.take() else { continue };
-                let index = function.index;
-                match validate_function(function, &body, features, std::mem::take(&mut allocations)) {
+            for (function, body) in chunk {
+                match validate_function(function, body, features, std::mem::take(&mut allocations)) {
                     Ok(reusable) => allocations = reusable,
                     Err(InstructionError { error, instruction }) => errors.push(ValidationError {
-                        function: Some(index),
+                        function: Some(function.index),
                         instruction,
-                        rule: instruction.and_then(|start| rules::of_opcode(opcode_at(binary, start)?)),
+                        rule: instruction
+                            .and_then(|start| rules::of_instruction(opcode_at(binary, start)?, error.message())),
                         ..from_parser(&error, features)
                     }),
                 }
@@ -87,11 +89,30 @@ pub fn validate(binary: &[u8], features: WasmFeatures) -> Validation {
             error.message = message.to_string();
             error.rule = Some(rule);
         }
+        if rules::is_about_a_supertype(&error.message) && defines_only_continuations(binary, error.offset) {
+            error.rule = Some(rules::DECLARED_SUPERTYPE);
+        }
         errors.push(error);
     }
     errors.sort_by_key(|error| error.offset);
     let omitted = errors.len().saturating_sub(MAX_ERRORS_PER_MODULE);
     errors.truncate(MAX_ERRORS_PER_MODULE);
+    if !errors.is_empty() {
+        let names = explain::Names::of(binary);
+        // All functions have the same resources.
+        let describer = functions.first().map(|(function, _)| explain::Describer::new(&function.resources, &names));
+        for error in &mut errors {
+            let position = error
+                .function
+                .and_then(|index| functions.binary_search_by_key(&index, |(function, _)| function.index).ok());
+            if let (Some(describer), Some(position)) = (&describer, position) {
+                let (function, body) = &functions[position];
+                explain::explain(error, function, body, describer);
+            } else {
+                definitions::name_types(error, binary, &names);
+            }
+        }
+    }
     Validation { errors, omitted }
 }
 
@@ -103,7 +124,7 @@ pub fn check(binary: &[u8], features: WasmFeatures) -> Result<()> {
     bail!("{}", diagnostic::describe(binary, error));
 }
 
-type PendingFunction<'a> = Option<(FuncToValidate<ValidatorResources>, FunctionBody<'a>)>;
+type PendingFunction<'a> = (FuncToValidate<ValidatorResources>, FunctionBody<'a>);
 
 /// Validates everything but function bodies, which are collected.
 fn validate_outside_functions<'a>(
@@ -116,7 +137,7 @@ fn validate_outside_functions<'a>(
     parser.set_features(features);
     for payload in parser.parse_all(binary) {
         if let ValidPayload::Func(function, body) = validator.payload(&payload?)? {
-            functions.push(Some((function, body)));
+            functions.push((function, body));
         }
     }
     Ok(())
@@ -136,11 +157,13 @@ impl From<wasmparser::Error> for InstructionError {
 
 /// wasmparser's own loop over a body compares operand counts in debug builds and panics when they differ, which is no way to treat an input.
 fn validate_function(
-    function: FuncToValidate<ValidatorResources>,
+    function: &FuncToValidate<ValidatorResources>,
     body: &FunctionBody<'_>,
     features: WasmFeatures,
     allocations: FuncValidatorAllocations,
 ) -> Result<FuncValidatorAllocations, InstructionError> {
+    let FuncToValidate { resources, index, ty, features: _ } = function;
+    let function = FuncToValidate { resources: resources.clone(), index: *index, ty: *ty, features };
     let mut validator = function.into_validator(allocations);
     let mut reader = body.get_binary_reader();
     reader.set_features(features);
@@ -166,6 +189,24 @@ fn from_parser(error: &wasmparser::Error, enabled: WasmFeatures) -> ValidationEr
         rule: None,
         missing_feature,
     }
+}
+
+/// Whether the recursion group that a type section has at `offset` defines nothing but continuation types.
+fn defines_only_continuations(binary: &[u8], offset: u64) -> bool {
+    for payload in Parser::new(0).parse_all(binary) {
+        match payload {
+            Ok(Payload::TypeSection(section)) => {
+                let groups = section.into_iter_with_offsets().map_while(Result::ok);
+                let group = groups.take_while(|(start, _)| *start <= offset).last();
+                return group.is_some_and(|(_, group)| {
+                    group.types().all(|ty| matches!(ty.composite_type.inner, CompositeInnerType::Cont(_)))
+                });
+            }
+            Ok(_) => {}
+            Err(_) => break,
+        }
+    }
+    false
 }
 
 /// The first byte of an instruction.

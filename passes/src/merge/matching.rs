@@ -1,12 +1,15 @@
 //! Whether an export satisfies an import: the specification's import matching ("External Types", section Matching).
 
 use super::link::kind;
+use rustc_hash::FxHashSet;
+use std::collections::VecDeque;
 use std::fmt::Write;
 use wasmfx_ir::Module;
 use wasmfx_ir::module::{Item, TypeId};
+use wasmfx_ir::references::map_sub_type;
 use wasmfx_ir::subtype::{Subtyping, type_id};
 use wasmfx_ir::wasmparser::{
-    CompositeInnerType, FuncType, GlobalType, HeapType, MemoryType, RefType, StorageType, TableType, ValType,
+    CompositeInnerType, FuncType, GlobalType, HeapType, MemoryType, RefType, StorageType, SubType, TableType, ValType,
 };
 
 /// Pages of 64 KiB, which a memory has whose type says nothing of them.
@@ -53,7 +56,87 @@ impl<'a> Matching<'a> {
         if fits {
             Ok(())
         } else {
-            Err(format!("wanted is {}, exported is {}", self.describe(import), self.describe(export)))
+            let mut text = format!("wanted is {}, exported is {}", self.describe(import), self.describe(export));
+            if let (Some(wanted), Some(exported)) = (self.defined_type(import), self.defined_type(export))
+                && let Some(difference) = self.difference(wanted, exported)
+            {
+                let _ = write!(text, "; {difference}");
+            }
+            Err(text)
+        }
+    }
+
+    /// The defined type that an item is of, or refers to.
+    fn defined_type(&self, item: Item) -> Option<TypeId> {
+        let module = self.module;
+        let reference = match item {
+            Item::Function(id) => return Some(module.functions[id].ty),
+            Item::Tag(id) => return Some(module.tags[id].ty),
+            Item::Table(id) => module.tables[id].ty.element_type,
+            Item::Global(id) => match module.globals[id].ty.content_type {
+                ValType::Ref(reference) => reference,
+                ValType::I32 | ValType::I64 | ValType::F32 | ValType::F64 | ValType::V128 => return None,
+            },
+            Item::Memory(_) => return None,
+        };
+        match reference.heap_type() {
+            HeapType::Concrete(index) | HeapType::Exact(index) => Some(type_id(index)),
+            HeapType::Abstract { .. } => None,
+        }
+    }
+
+    /// What tells two types apart that may read the same, in words: the first difference in them or in what they refer to.
+    fn difference(&self, wanted: TypeId, exported: TypeId) -> Option<String> {
+        let mut seen = FxHashSet::default();
+        let mut pending = VecDeque::from([(wanted, exported)]);
+        while let Some((wanted, exported)) = pending.pop_front() {
+            if self.types.same(wanted, exported) || !seen.insert((wanted, exported)) {
+                continue;
+            }
+            let (wanted_name, exported_name) = (self.type_name(wanted), self.type_name(exported));
+            let say = |of_wanted: &str, of_exported: &str| {
+                format!(
+                    "the {wanted_name} that is wanted {of_wanted}, the {exported_name} that is exported {of_exported}"
+                )
+            };
+            let texts = (self.describe_type(wanted), self.describe_type(exported));
+            // What the two types themselves are has been said.
+            if seen.len() > 1 && texts.0 != texts.1 {
+                return Some(say(&format!("is {}", texts.0), &format!("is {}", texts.1)));
+            }
+            let definitions = &self.module.types.definitions;
+            let (wanted_type, exported_type) = (&definitions[wanted].sub_type, &definitions[exported].sub_type);
+            match (wanted_type.is_final, exported_type.is_final) {
+                (true, false) => return Some(say("is final", "may have subtypes")),
+                (false, true) => return Some(say("may have subtypes", "is final")),
+                (true, true) | (false, false) => {}
+            }
+            match (self.module.types.supertype(wanted).is_some(), self.module.types.supertype(exported).is_some()) {
+                (true, false) => return Some(say("has a supertype", "has none")),
+                (false, true) => return Some(say("has no supertype", "has one")),
+                (true, true) | (false, false) => {}
+            }
+            let (wanted_references, exported_references) = (referenced(wanted_type), referenced(exported_type));
+            if wanted_references.len() == exported_references.len() {
+                pending.extend(wanted_references.into_iter().zip(exported_references));
+            }
+            // Of two types that are defined as parts of different groups, one may be like the other.
+            let groups = &self.module.types.groups;
+            let (wanted_group, exported_group) =
+                (&groups[self.module.types.group_of(wanted)], &groups[self.module.types.group_of(exported)]);
+            if wanted_group.range.len() == exported_group.range.len() {
+                let pairs = wanted_group.range.clone().zip(exported_group.range.clone());
+                pending.extend(pairs.map(|(wanted, exported)| (TypeId::from_u32(wanted), TypeId::from_u32(exported))));
+            }
+        }
+        None
+    }
+
+    /// What a type is called.
+    fn type_name(&self, ty: TypeId) -> String {
+        match &self.module.types.definitions[ty].name {
+            Some(name) => format!("${name}"),
+            None => format!("type {}", self.types.canonical(ty).as_u32()),
         }
     }
 
@@ -204,6 +287,16 @@ impl<'a> Matching<'a> {
             HeapType::Exact(_) | HeapType::Abstract { .. } => ty.to_string(),
         }
     }
+}
+
+/// The types that a definition refers to, in the order in which it does.
+fn referenced(definition: &SubType) -> Vec<TypeId> {
+    let mut types = Vec::new();
+    map_sub_type(&mut definition.clone(), &mut |_, number| {
+        types.push(TypeId::from_u32(number));
+        number
+    });
+    types
 }
 
 fn memory_fits(import: MemoryType, export: MemoryType) -> bool {

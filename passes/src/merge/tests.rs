@@ -209,6 +209,35 @@ fn types_match_by_structure_continuations_and_recursion_groups_included() {
 }
 
 #[test]
+fn types_that_read_the_same_are_told_apart_in_words() {
+    let mismatch = |wanted: &str, exported: &str| {
+        refused(&[
+            ("a", &format!("(module {wanted} (import \"b\" \"f\" (func (result (ref null $c)))))")),
+            ("b", &format!("(module {exported} (func (export \"f\") (result (ref null $c)) (unreachable)))")),
+        ])
+    };
+    let alone = "(type $f (func (param i32))) (type $c (cont $f))";
+    let together = "(rec (type $f (func (param i32))) (type $c (cont $f)))";
+    let error = mismatch(alone, together);
+    assert!(
+        error.contains(
+            "wanted is (func (result (ref null $c))), exported is (func (result (ref null $c))); \
+             the $c that is wanted is (cont (func (param i32))), \
+             the $c that is exported is (cont (func (param i32)) (number 1 of 2 types that are defined together)) \
+             (number 2 of 2 types that are defined together)"
+        ),
+        "{error}"
+    );
+    let error = mismatch(alone, "(type $f (sub (func (param i32)))) (type $c (cont $f))");
+    assert!(error.contains("the $f that is wanted is final, the $f that is exported may have subtypes"), "{error}");
+    let error = mismatch("(type $base (sub (func))) (type $c (sub final $base (func)))", "(type $c (func))");
+    assert!(error.contains("the $c that is wanted has a supertype, the $c that is exported has none"), "{error}");
+    let error =
+        mismatch("(rec (type $c (func)) (type $rest (struct)))", "(rec (type $c (func)) (type $rest (array i8)))");
+    assert!(error.contains("the $rest that is wanted is (struct )"), "{error}");
+}
+
+#[test]
 fn a_function_of_a_subtype_satisfies_an_import() {
     let types = "(type $base (sub (func (result anyref)))) (type $derived (sub $base (func (result eqref))))";
     let exporter = format!("(module {types} (func (export \"f\") (type $derived) (ref.null eq)))");

@@ -1,10 +1,11 @@
 //! Whether a result is what a script expects.
 
 use wasmtime::{ExternRef, Store, Val};
+use wast::WastRet;
 use wast::core::{NanPattern, V128Pattern, WastRetCore};
 use wast::token::{F32, F64};
 
-use crate::engine::values::{HostNumber, host_number};
+use crate::engine::values::{HostNumber, display_f32, display_f64, host_number};
 
 /// The quiet bit alone: the payload of a canonical NaN.
 const CANONICAL_F32: u32 = 0x7fc0_0000;
@@ -39,6 +40,66 @@ pub fn matches<T: 'static>(store: &mut Store<T>, actual: &Val, expected: &WastRe
         (WastRetCore::RefStruct, Val::AnyRef(Some(actual))) => actual.is_struct(&*store).unwrap_or(false),
         (WastRetCore::RefArray, Val::AnyRef(Some(actual))) => actual.is_array(&*store).unwrap_or(false),
         _ => false,
+    }
+}
+
+/// What a script expects, in the words in which results are shown.
+pub fn describe(expected: &WastRet<'_>) -> String {
+    match expected {
+        WastRet::Core(expected) => describe_core(expected),
+        _ => "a value of the component model".to_string(),
+    }
+}
+
+fn describe_core(expected: &WastRetCore<'_>) -> String {
+    match expected {
+        WastRetCore::I32(value) => format!("i32:{value}"),
+        WastRetCore::I64(value) => format!("i64:{value}"),
+        WastRetCore::F32(value) => format!("f32:{}", describe_float(value, |value| display_f32(value.bits))),
+        WastRetCore::F64(value) => format!("f64:{}", describe_float(value, |value| display_f64(value.bits))),
+        WastRetCore::V128(pattern) => format!("v128:{}", describe_v128(pattern)),
+        WastRetCore::RefNull(_) => "a null reference".to_string(),
+        WastRetCore::RefExtern(Some(number)) => format!("externref:{number}"),
+        WastRetCore::RefExtern(None) => "externref:object".to_string(),
+        WastRetCore::RefHost(number) => format!("anyref:{number} of the host"),
+        WastRetCore::RefFunc(_) => "funcref:function".to_string(),
+        WastRetCore::RefAny => "anyref:object".to_string(),
+        WastRetCore::RefEq => "eqref:object".to_string(),
+        WastRetCore::RefArray => "arrayref:array".to_string(),
+        WastRetCore::RefStruct => "structref:struct".to_string(),
+        WastRetCore::RefI31 => "i31ref:number".to_string(),
+        WastRetCore::RefI31Shared => "a shared i31ref".to_string(),
+        WastRetCore::Either(patterns) => {
+            let patterns: Vec<String> = patterns.iter().map(describe_core).collect();
+            patterns.join(" or ")
+        }
+    }
+}
+
+fn describe_float<T>(pattern: &NanPattern<T>, display: impl Fn(&T) -> String) -> String {
+    match pattern {
+        NanPattern::CanonicalNan => "nan:canonical".to_string(),
+        NanPattern::ArithmeticNan => "nan:arithmetic".to_string(),
+        NanPattern::Value(value) => display(value),
+    }
+}
+
+fn describe_v128(pattern: &V128Pattern) -> String {
+    fn lanes<T>(shape: &str, lanes: &[T], display: impl Fn(&T) -> String) -> String {
+        let lanes: Vec<String> = lanes.iter().map(display).collect();
+        format!("{shape} {}", lanes.join(" "))
+    }
+    match pattern {
+        V128Pattern::I8x16(values) => lanes("i8x16", values, |value| format!("{value:#04x}")),
+        V128Pattern::I16x8(values) => lanes("i16x8", values, |value| format!("{value:#06x}")),
+        V128Pattern::I32x4(values) => lanes("i32x4", values, |value| format!("{value:#010x}")),
+        V128Pattern::I64x2(values) => lanes("i64x2", values, |value| format!("{value:#018x}")),
+        V128Pattern::F32x4(values) => {
+            lanes("f32x4", values, |value| describe_float(value, |value| display_f32(value.bits)))
+        }
+        V128Pattern::F64x2(values) => {
+            lanes("f64x2", values, |value| describe_float(value, |value| display_f64(value.bits)))
+        }
     }
 }
 

@@ -11,9 +11,16 @@ use wast::{QuoteWat, Wast, WastArg, WastDirective, WastExecute, WastInvoke, Wast
 
 use super::{DirectiveOutcome, DirectiveReport, ScriptOptions, expectation, trap_message};
 use crate::engine::failure::{CallFailure, FailureKind};
-use crate::engine::values::{display_value, host_reference, is_impassable, null_of, number_from, refuse_impassable};
+use crate::engine::values::{
+    counted, display_value, host_reference, is_impassable, null_of, number_from, refuse_impassable,
+};
 use crate::engine::{self, WasmEngine, engine_error, spectest};
 use crate::validate;
+
+/// Values as a list in a message.
+fn list(values: &[String]) -> String {
+    format!("[{}]", values.join(", "))
+}
 
 /// Runs all directives. An error means that the engine could not even be set up.
 pub fn run(
@@ -378,7 +385,11 @@ impl<'scope, 'env> Runner<'scope, 'env> {
         let ty = function.ty(&self.store);
         refuse_impassable(invoke.name, &ty).map_err(|error| Unavailable::Failed(error.to_string()))?;
         if ty.params().len() != invoke.args.len() {
-            return Err(Unavailable::Failed(format!("'{}' takes {} arguments", invoke.name, ty.params().len())));
+            return Err(Unavailable::Failed(format!(
+                "'{}' takes {}",
+                invoke.name,
+                counted(ty.params().len(), "argument")
+            )));
         }
         let mut arguments = Vec::with_capacity(invoke.args.len());
         for (argument, ty) in invoke.args.iter().zip(ty.params()) {
@@ -425,8 +436,13 @@ impl<'scope, 'env> Runner<'scope, 'env> {
         if matched {
             return DirectiveOutcome::Passed;
         }
-        let found: Vec<_> = results.iter().map(|result| display_value(&mut self.store, result)).collect();
-        DirectiveOutcome::Failed(format!("expected {expected:?}, found {found:?}"))
+        let expected: Vec<String> = expected.iter().map(expectation::describe).collect();
+        DirectiveOutcome::Failed(format!("expected {}, found {}", list(&expected), self.describe(&results)))
+    }
+
+    fn describe(&mut self, results: &[Val]) -> String {
+        let results: Vec<String> = results.iter().map(|result| display_value(&mut self.store, result)).collect();
+        list(&results)
     }
 
     fn assert_failure(
@@ -442,8 +458,7 @@ impl<'scope, 'env> Runner<'scope, 'env> {
                 DirectiveOutcome::Failed(format!("expected {expected}, found {}", failure.kind))
             }
             Ok(Action::Returned(results)) => {
-                let results: Vec<_> = results.iter().map(|result| display_value(&mut self.store, result)).collect();
-                DirectiveOutcome::Failed(format!("expected {expected}, but it returned {results:?}"))
+                DirectiveOutcome::Failed(format!("expected {expected}, but it returned {}", self.describe(&results)))
             }
             Err(unavailable) => unavailable.into(),
         }
