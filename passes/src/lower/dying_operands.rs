@@ -50,3 +50,37 @@ pub(super) fn compute_before_suspensions(
         func.blocks[block].insts = order.into_iter().map(|(.., inst)| inst).collect();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasmfx_ir::Module;
+    use wasmfx_ir::func::{Terminator, ValueVec};
+    use wasmfx_ir::module::TypeId;
+    use wasmfx_ir::wasmparser::ValType;
+
+    /// The operators of `first = suspend; second = suspend; sum = first + param; return second, sum, …` afterwards.
+    fn order(returns_first_too: bool) -> Vec<&'static str> {
+        let mut func = Func::new(TypeId::from_u32(0), &[ValType::I32], &[ValType::I32; 4]);
+        let (entry, param) = (func.entry, func.blocks[func.entry].params[0]);
+        let suspend = |func: &mut Func| func.append_value(entry, Operator::Suspend { tag_index: 0 }, &[], ValType::I32);
+        let (first, second) = (suspend(&mut func), suspend(&mut func));
+        let sum = func.append_value(entry, Operator::I32Add, &[first, param], ValType::I32);
+        let fourth = if returns_first_too { first } else { second };
+        func.blocks[entry].terminator = Terminator::Return(ValueVec::from_slice(&[second, sum, param, fourth]));
+        compute_before_suspensions(&mut func, &Module::default(), |operator| {
+            matches!(operator, Operator::Suspend { .. })
+        });
+        func.blocks[entry].insts.iter().map(|&inst| Opcode::of(func.operator(inst)).name()).collect()
+    }
+
+    #[test]
+    fn a_sum_goes_before_the_suspension_behind_its_operands_if_one_of_them_dies() {
+        assert_eq!(order(false), ["suspend", "i32.add", "suspend"]);
+    }
+
+    #[test]
+    fn a_sum_whose_operands_live_on_stays_where_it_is_needed() {
+        assert_eq!(order(true), ["suspend", "suspend", "i32.add"]);
+    }
+}
