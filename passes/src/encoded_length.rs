@@ -31,7 +31,7 @@ pub fn func_type(ty: &FuncType) -> usize {
     1 + list(ty.params()) + list(ty.results())
 }
 
-/// The body that a function would be emitted as now; indices in it count as the numbers of the ids.
+/// The body that a function would be emitted as now; indices in it count as the numbers of the ids. What has no form in the binary format is endless.
 pub fn body(func: &mut Func, module: &Module) -> usize {
     let emitted = emit(func, module);
     let encoded = emitted.encode(&func.operators, &mut RoundtripReencoder, |_| 0);

@@ -36,11 +36,12 @@ pub fn run(func: &mut Func, _environment: &ModuleEnvironment<'_>) -> Changed {
         let mut differing = (0..a.values.len()).filter(|&index| !are_same(func, a.values[index], b.values[index]));
         let (Some(index), None) = (differing.next(), differing.next()) else { continue };
         // Where others lead to the same place, a branch there is as short, and so is a return that others share.
-        if a.is_block || b.is_block {
+        let goes_through = |side: &Side, edge: &BlockCall| side.destination != Some(edge.block);
+        let (through_a, through_b) = (goes_through(&a, then_target), goes_through(&b, else_target));
+        if through_a || through_b {
             let counts = edge_counts.get_or_insert_with(|| incoming_edges(func));
-            let is_only_way = |side: &Side, edge: &BlockCall| !side.is_block || counts[edge.block] == 1;
-            if !is_only_way(&a, then_target)
-                || !is_only_way(&b, else_target)
+            if through_a && counts[then_target.block] > 1
+                || through_b && counts[else_target.block] > 1
                 || a.destination.is_some_and(|destination| counts[destination] > 2)
             {
                 continue;
@@ -52,7 +53,7 @@ pub fn run(func: &mut Func, _environment: &ModuleEnvironment<'_>) -> Changed {
             continue;
         }
         let condition = *condition;
-        let Side { destination, mut values, insts, .. } = a;
+        let Side { destination, mut values, insts } = a;
         let copied = copy_insts(func, block, &insts);
         values.iter_mut().for_each(|value| *value = copied.get(value).copied().unwrap_or(*value));
         let other = copy_insts(func, block, &b.insts);
@@ -75,8 +76,6 @@ struct Side {
     values: ValueVec,
     /// What it computes on the way. Nothing behind it knows these values: another side leads there too.
     insts: Vec<Inst>,
-    /// Whether it is a block.
-    is_block: bool,
 }
 
 impl Side {
@@ -88,20 +87,15 @@ impl Side {
             let insts = || data.insts.clone();
             match &data.terminator {
                 Terminator::Jump(target) if target.block != edge.block => {
-                    return Self {
-                        destination: Some(target.block),
-                        values: target.args.clone(),
-                        insts: insts(),
-                        is_block: true,
-                    };
+                    return Self { destination: Some(target.block), values: target.args.clone(), insts: insts() };
                 }
                 Terminator::Return(values) => {
-                    return Self { destination: None, values: values.clone(), insts: insts(), is_block: true };
+                    return Self { destination: None, values: values.clone(), insts: insts() };
                 }
                 _ => {}
             }
         }
-        Self { destination: Some(edge.block), values: edge.args.clone(), insts: Vec::new(), is_block: false }
+        Self { destination: Some(edge.block), values: edge.args.clone(), insts: Vec::new() }
     }
 
     /// How many instructions it has that are no constants.

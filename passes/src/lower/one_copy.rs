@@ -6,7 +6,8 @@
 //! points inside, and that no frame is used again in place.
 //!
 //! It is done to functions whose points would save very much, and to those that may suspend only as far as the types of indirect calls say. Where any
-//! callback suspends, those are most functions of a large program, and most of them never do. Those with loops of very many points keep two copies, see [`groups`](super::groups).
+//! callback suspends, those are most functions of a large program, and most of them never do. Those with loops of very many points keep two copies,
+//! unless those would be enormous: see [`groups`](super::groups).
 
 use super::builder::Builder;
 use super::dispatch::{Order, dispatch_at_headers};
