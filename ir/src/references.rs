@@ -326,18 +326,11 @@ impl Func {
         }
     }
 
-    /// Calls `visit` with each reference out of the body's instructions and terminators in blocks (with repetitions, so uses can be
-    /// counted); types of values, which cost no bytes of their own, are left out.
-    pub fn visit_references(&self, mut visit: impl FnMut(IndexSpace, u32)) {
-        let mut references: Vec<Option<Vec<(IndexSpace, u32)>>> = vec![None; self.operators.len()];
-        self.for_each_used_operator(|id| {
-            let entry = &mut references[crate::entity::Entity::index(id)];
-            let list = entry.get_or_insert_with(|| {
-                let mut list = Vec::new();
-                visit_operator(&self.operators[id], &mut |space, number| list.push((space, number)));
-                list
-            });
-            list.iter().for_each(|&(space, number)| visit(space, number));
+    /// Calls `visit` with each reference out of the body's instructions and terminators in blocks, and with how many of them make it. Types of
+    /// values, which cost no bytes of their own, are left out.
+    pub fn visit_references(&self, mut visit: impl FnMut(IndexSpace, u32, u32)) {
+        self.for_each_used_operator(|id, uses| {
+            visit_operator(&self.operators[id], &mut |space, number| visit(space, number, uses));
         });
         for block in self.blocks.values() {
             if let crate::func::Terminator::Invoke(invoke) = &block.terminator {
@@ -346,7 +339,7 @@ impl Func {
                         Handler::Suspension { tag, .. }
                         | Handler::Switch { tag }
                         | Handler::Catch { tag, .. }
-                        | Handler::CatchRef { tag, .. } => visit(IndexSpace::Tag, tag.as_u32()),
+                        | Handler::CatchRef { tag, .. } => visit(IndexSpace::Tag, tag.as_u32(), 1),
                         Handler::CatchAll { .. } | Handler::CatchAllRef { .. } => {}
                     }
                 }

@@ -2,24 +2,12 @@
 
 use super::{Block, BlockData, Func, Inst, InstData, Value, ValueData, ValueDefinition};
 use crate::entity::{Entity, PrimaryMap, SecondaryMap};
-use crate::operator::OperatorPool;
 use wasmparser::ValType;
 
 /// "Not renumbered" in the dense tables below; ids are smaller (see [`ValueDefinition`]).
 const NONE: u32 = u32::MAX;
 
 impl Func {
-    /// Drops blocks that cannot be reached, instructions in no block, values without a definition and aliases, and renumbers what is left
-    /// densely; blocks keep their order. Operators are interned anew.
-    pub fn compact(&mut self) {
-        let reachable = self.reachable_blocks();
-        let order: Vec<Block> = self.blocks.keys().filter(|block| reachable[block.index()]).collect();
-        // Path compression, so that chains of aliases cost nothing below.
-        self.compress_aliases();
-        let resolved: Vec<Value> = self.values.keys().map(|value| self.resolve(value)).collect();
-        self.compact_in_order(&order, |value| resolved[value.index()]);
-    }
-
     /// Which blocks can be reached from the entry, by the number of the block.
     pub(crate) fn reachable_blocks(&self) -> Vec<bool> {
         let mut reachable = vec![false; self.blocks.len()];
@@ -40,31 +28,13 @@ impl Func {
         self.values.push(ValueData { ty: ty.into(), definition: ValueDefinition::Parameter(self.entry).pack() })
     }
 
-    fn compress_aliases(&mut self) {
-        for value in self.values.keys() {
-            if let ValueDefinition::Alias(_) = self.definition(value) {
-                let target = self.resolve(value);
-                self.values[value].definition = ValueDefinition::Alias(target).pack();
-            }
-        }
-    }
-
-    /// Rebuilds the arenas with just the blocks of `order`, in this order. `resolve` says which value a used value stands for.
+    /// Rebuilds the arenas, but for the operators, with just the blocks of `order`, in this order: what is in none of them is dropped, and what is
+    /// left is numbered densely. `resolve` says which value a used value stands for.
     pub(crate) fn compact_in_order(&mut self, order: &[Block], mut resolve: impl FnMut(Value) -> Value) {
         let mut blocks_map = vec![NONE; self.blocks.len()];
         for (number, &block) in order.iter().enumerate() {
             blocks_map[block.index()] = u32::try_from(number).expect("fewer blocks than before");
         }
-        let mut operators_map = vec![NONE; self.operators.len()];
-        let mut operators = OperatorPool::default();
-        let mut intern = |func: &Self, operator: super::OperatorId| {
-            let entry = &mut operators_map[operator.index()];
-            if *entry == NONE {
-                *entry = operators.intern(func.operators[operator].clone()).as_u32();
-            }
-            super::OperatorId::from_u32(*entry)
-        };
-
         // Definitions get their numbers first: a use may stand before its definition in the order of the blocks.
         let inst_count = order.iter().map(|&block| self.blocks[block].insts.len()).sum();
         let mut values_map = vec![NONE; self.values.len()];
@@ -103,11 +73,7 @@ impl Func {
                     values_map[result.index()] = value.as_u32();
                 }
                 inst_data.first_result = first_result;
-                inst_data.operator = intern(self, inst_data.operator);
                 *inst = insts.push(inst_data);
-            }
-            if let Some(operator) = data.terminator.operator_mut() {
-                *operator = intern(self, *operator);
             }
             blocks.push(data);
         }
@@ -144,8 +110,8 @@ impl Func {
 
         self.entry = map_block(self.entry);
         self.source_locals = source_locals;
-        self.operators = operators;
         self.operands = operands;
+        self.has_unresolved_aliases = false;
         self.values = values;
         self.insts = insts;
         self.blocks = blocks;

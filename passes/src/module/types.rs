@@ -12,7 +12,7 @@ use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::Func;
 use wasmfx_ir::module::{Body, ElementItems, Module, Origin, RecursionGroup, TypeDefinition, TypeId, Types};
 use wasmfx_ir::references::{IndexSpace, map_sub_type, map_val_type, visit_const_expr, visit_sub_type};
-use wasmfx_ir::wasmparser::{BlockType, CompositeInnerType, Operator, SubType, ValType};
+use wasmfx_ir::wasmparser::{CompositeInnerType, SubType, ValType};
 
 /// Numbers from here down stand for the members of the group being compared, while keys are made. Real type numbers are below, as the
 /// implementation limit of type definitions is one million.
@@ -82,19 +82,20 @@ fn canonical_types(types: &Types) -> SecondaryMap<TypeId, TypeId> {
 /// How often each type is mentioned by anything but types.
 pub(super) fn count_uses(module: &Module) -> SecondaryMap<TypeId, u32> {
     let mut uses: SecondaryMap<TypeId, u32> = SecondaryMap::with_default_and_len(0, module.types.definitions.len());
-    let mut count = |space: IndexSpace, number: u32| {
+    let mut count_all = |space: IndexSpace, number: u32, times: u32| {
         if space == IndexSpace::Type {
             let uses = &mut uses[TypeId::from_u32(number)];
-            *uses = uses.saturating_add(1);
+            *uses = uses.saturating_add(times);
         }
     };
     for function in module.functions.values().filter(|function| !matches!(function.body, Body::Removed)) {
-        count(IndexSpace::Type, function.ty.as_u32());
+        count_all(IndexSpace::Type, function.ty.as_u32(), 1);
         if let Body::Lifted(func) = &function.body {
-            func.visit_references(&mut count);
-            visit_value_types(func, &mut count);
+            func.visit_references(&mut count_all);
+            visit_value_types(func, &mut |space, number| count_all(space, number, 1));
         }
     }
+    let mut count = |space: IndexSpace, number: u32| count_all(space, number, 1);
     for table in module.tables.values().filter(|table| table.origin != Origin::Removed) {
         map_val_type(&mut ValType::Ref(table.ty.element_type), &mut |space, number| {
             count(space, number);
@@ -130,15 +131,7 @@ fn count_types_of_blocks(module: &Module, uses: &mut SecondaryMap<TypeId, u32>) 
     for function in module.functions.values() {
         let Body::Lifted(func) = &function.body else { continue };
         let Some(original) = &func.original else { continue };
-        let Ok(mut operators) = original.reader().get_operators_reader() else { continue };
-        while let Ok(operator) = operators.read() {
-            let (Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty }) = operator else {
-                continue;
-            };
-            let BlockType::FuncType(number) = blockty else { continue };
-            let id = original.id(IndexSpace::Type, number);
-            id.into_iter().for_each(|id| uses[TypeId::from_u32(id)] += 1);
-        }
+        original.block_types().for_each(|ty| uses[ty] += 1);
     }
 }
 
