@@ -800,7 +800,10 @@ impl Func {
     #[cfg(debug_assertions)]
     fn assert_no_alias_is_used(&self) {
         let check = |value: Value| {
-            debug_assert!(!matches!(self.definition(value), ValueDefinition::Alias(_)), "{value} was resolved before this use");
+            debug_assert!(
+                !matches!(self.definition(value), ValueDefinition::Alias(_)),
+                "{value} was resolved before this use"
+            );
         };
         for block in self.blocks.values() {
             block.insts.iter().for_each(|&inst| self.operands(inst).iter().copied().for_each(check));

@@ -42,8 +42,7 @@ impl DefinitionBlocks {
 pub fn uses_elsewhere(func: &Func, cfg: &ControlFlowGraph, definitions: &DefinitionBlocks) -> Vec<(Value, Block)> {
     let mut uses: Vec<(Value, Block)> = Vec::new();
     // Which block used each value last, and behind how many uses of smaller values those of each value come.
-    let mut last_use: SecondaryMap<Value, Option<Block>> =
-        SecondaryMap::with_default_and_len(None, func.value_count());
+    let mut last_use: SecondaryMap<Value, Option<Block>> = SecondaryMap::with_default_and_len(None, func.value_count());
     let mut next = vec![0u32; func.value_count() + 1];
     for &block in cfg.reverse_postorder() {
         let data = &func.blocks[block];

@@ -54,12 +54,7 @@ pub struct Needed {
 impl Needed {
     /// Marks what is needed, backwards from the exits of blocks and from the instructions of which `is_needed` says so. Cycles of parameters that
     /// only feed each other are not. `incoming` are the function's.
-    pub fn new(
-        func: &Func,
-        cfg: &ControlFlowGraph,
-        incoming: &Incoming,
-        is_needed: impl FnMut(Inst) -> bool,
-    ) -> Self {
+    pub fn new(func: &Func, cfg: &ControlFlowGraph, incoming: &Incoming, is_needed: impl FnMut(Inst) -> bool) -> Self {
         Self::with_choices(func, cfg, incoming, is_needed, |_| true)
     }
 

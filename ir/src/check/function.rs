@@ -1,7 +1,7 @@
 //! What the function in SSA form says, prepared for following it.
 
 use super::expressions::{Expression, Expressions};
-use crate::analysis::{Incoming, ControlFlowGraph, Needed};
+use crate::analysis::{ControlFlowGraph, Incoming, Needed};
 use crate::effects::{Effects, EffectsEnvironment, OperatorEffects};
 use crate::entity::SecondaryMap;
 use crate::func::{Block, BlockCall, Func, Inst, OperatorId, Terminator, Value};
@@ -55,14 +55,7 @@ impl Facts {
         let needed = Needed::new(func, &cfg, &incoming, |inst| {
             !operator_effects[func.operator_id(inst)].is_removable_if_unused()
         });
-        Self {
-            may_be_entered_again: blocks_in_cycles(func, &cfg),
-            cfg,
-            effects,
-            needed,
-            operator_effects,
-            incoming,
-        }
+        Self { may_be_entered_again: blocks_in_cycles(func, &cfg), cfg, effects, needed, operator_effects, incoming }
     }
 
     /// Whether the instruction has to be waited for.
@@ -133,8 +126,7 @@ impl<'a> Function<'a> {
         let rounds = if choices_are_left_out { MOST_ROUNDS } else { 0 };
         for _ in 0..rounds {
             let facts = &this.facts;
-            let must_execute =
-                |inst: Inst| !facts.operator_effects[func.operator_id(inst)].is_removable_if_unused();
+            let must_execute = |inst: Inst| !facts.operator_effects[func.operator_id(inst)].is_removable_if_unused();
             let chooses = |block: Block| this.only_way[block] == OnlyWay::None;
             let needed = Needed::with_choices(func, &facts.cfg, &facts.incoming, must_execute, chooses);
             this.facts.needed = needed;

@@ -408,7 +408,11 @@ impl OperatorEffects {
     #[inline]
     pub fn of(&self, func: &Func, inst: Inst) -> Effects {
         let effects = self[func.operator_id(inst)];
-        if effects.may_trap() && cannot_trap(func, inst, func.operator(inst)) { effects.without_traps() } else { effects }
+        if effects.may_trap() && cannot_trap(func, inst, func.operator(inst)) {
+            effects.without_traps()
+        } else {
+            effects
+        }
     }
 }
 

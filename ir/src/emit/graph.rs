@@ -251,7 +251,7 @@ pub(super) fn index_u32(index: usize) -> u32 {
 
 /// Makes the graph of a function without aliases.
 pub(super) fn build(func: &Func, environment: &impl EffectsEnvironment) -> Graph {
-        let mut builder = Builder {
+    let mut builder = Builder {
         func,
         effects: OperatorEffects::new(func, environment),
         nodes: Vec::with_capacity(func.blocks.len()),
