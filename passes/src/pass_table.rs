@@ -66,6 +66,7 @@ passes! {
     "block-merging": Function(function::block_merging::run), "blocks that always follow one another become one";
     "branches": Function(function::branches::run), "branches and switches whose way is known, or that say more than they must";
     "code-folding": Function(function::code_folding::run), "of blocks that do the same and go on to the same places, keep one";
+    "constant-pool": Module(module::constant_pool::run), "long constants that are used often become immutable globals";
     "dead-arguments": Module(module::dead_arguments::run), "parameters that are not used or always get one constant, and results that no call uses, go";
     "dead-code": Function(function::dead_code::run), "remove unreachable blocks, unused instructions, and block parameters that are unused or always one value";
     "direct-calls": Module(module::direct_calls::run), "call_indirect of a constant entry and call_ref of a known function become call";

@@ -85,6 +85,9 @@ const MODULE_SMALLEST: &[&str] = &["similar-functions"];
 /// Module passes at the end; ordering is last, because it counts uses.
 const MODULE_AFTER: &[&str] = &["duplicate-functions", "duplicate-imports", "remove-unused-module-elements", "types"];
 
+/// Module passes after which nothing may look at constants any more.
+const MODULE_LAST: &[&str] = &["constant-pool"];
+
 impl Pipeline {
     /// The pipeline of the levels in `options`.
     pub fn for_level(options: &Options) -> Self {
@@ -111,6 +114,9 @@ impl Pipeline {
             pipeline.push_all(MODULE_SMALLEST, options);
         }
         pipeline.push_all(MODULE_AFTER, options);
+        if options.shrink == ShrinkLevel::Smallest {
+            pipeline.push_all(MODULE_LAST, options);
+        }
         pipeline
     }
 

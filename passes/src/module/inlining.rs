@@ -324,8 +324,15 @@ fn tiny_body(func: &Func, facts: &Facts<'_>) -> Option<TinyBody> {
     const FUNCTION_BYTES: usize = 4;
     const LOCAL_BYTES: usize = 2;
     let data = &func.blocks[func.entry];
-    let (Terminator::Return(results), true) = (&data.terminator, data.insts.len() <= MOST_INSTS) else { return None };
-    let mut operators = 0;
+    if data.insts.len() > MOST_INSTS {
+        return None;
+    }
+    let (results, mut operators) = match &data.terminator {
+        Terminator::Return(results) => (&results[..], 0),
+        // What comes after a call of such a function goes as well.
+        Terminator::Unreachable => (&[][..], 1),
+        _ => return None,
+    };
     let mut uses: Vec<Value> = results.iter().map(|&result| func.resolve(result)).collect();
     for &inst in &data.insts {
         uses.extend(func.operands(inst).iter().map(|&operand| func.resolve(operand)));

@@ -1,5 +1,6 @@
 //! Module passes: each sees the whole module.
 
+pub mod constant_pool;
 pub mod dead_arguments;
 mod description;
 pub mod direct_calls;
