@@ -4,6 +4,7 @@
 pub mod analysis;
 pub mod bits;
 pub mod check;
+pub mod code_annotations;
 pub mod effects;
 pub mod emit;
 pub mod encode;

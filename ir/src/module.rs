@@ -3,6 +3,7 @@
 //! Ids are positions in the arenas and stay what they are while passes run: operators, constant expressions and types refer to items by
 //! the number of their id (`function_index: 3` means `FunctionId(3)`). Indices of the binary format are assigned at emission, where dead items get none.
 
+use crate::code_annotations::FunctionAnnotations;
 use crate::entity::{Entity, PrimaryMap};
 use crate::func::Func;
 use crate::references::IndexSpace;
@@ -63,7 +64,7 @@ pub struct Module {
     pub name: Option<String>,
     /// Subsections of the name section that this toolchain does not know: number and contents.
     pub unknown_names: Vec<(u8, Bytes)>,
-    /// Custom sections other than `name` and branch hints, byte for byte, in order, with their place.
+    /// Custom sections other than `name` and branch hints, in order, with their place.
     pub custom_sections: Vec<CustomSection>,
     /// Before which of the `custom_sections` the name section stood. A hint: where it is absent, the name section comes last.
     pub name_section_position: Option<usize>,
@@ -466,15 +467,30 @@ impl std::ops::Deref for Bytes {
     }
 }
 
-/// A custom section that is kept as it is.
+/// A custom section that is kept.
 #[derive(Clone, Debug)]
 pub struct CustomSection {
     /// Its name.
     pub name: String,
     /// Its contents.
-    pub data: Bytes,
+    pub contents: CustomContents,
     /// After which standard section it stands.
     pub place: SectionPlace,
+}
+
+/// The contents of a custom section.
+#[derive(Clone, Debug)]
+pub enum CustomContents {
+    /// Kept as they are.
+    Bytes(Bytes),
+    /// What is said of functions by their number.
+    Annotations(Vec<FunctionAnnotations>),
+}
+
+impl From<Vec<u8>> for CustomContents {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Bytes(bytes.into())
+    }
 }
 
 /// The place of a custom section: after the standard section of this kind (and after all that precede that one), whether that section is there or not.

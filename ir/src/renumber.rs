@@ -1,9 +1,10 @@
 //! Renumbering a whole module: every reference from anywhere to anything, in one go.
 
+use crate::code_annotations::FunctionAnnotations;
 use crate::entity::{Entity, PrimaryMap};
 use crate::module::{
-    Body, DataId, ElementId, ElementItems, ElementKind, FunctionId, GlobalId, Item, LazyBody, MemoryId, Module,
-    Renumbering, TableId, TagId, TypeId,
+    Body, CustomContents, DataId, ElementId, ElementItems, ElementKind, FunctionId, GlobalId, Item, LazyBody, MemoryId,
+    Module, Renumbering, TableId, TagId, TypeId,
 };
 use crate::references::{IndexSpace, map_const_expr, map_ref_type, map_sub_type, map_val_type};
 use std::sync::Arc;
@@ -118,6 +119,15 @@ impl Module {
         self.exports.iter_mut().for_each(|export| export.item.map(map));
         if let Some(start) = &mut self.start {
             *start = FunctionId::from_u32(map(IndexSpace::Function, start.as_u32()));
+        }
+        for section in &mut self.custom_sections {
+            if let CustomContents::Annotations(functions) = &mut section.contents {
+                // Sections are not validated: they may speak of functions that are not there.
+                functions.retain(|annotated| self.functions.get(annotated.function).is_some());
+                for FunctionAnnotations { function, .. } in functions {
+                    *function = FunctionId::from_u32(map(IndexSpace::Function, function.as_u32()));
+                }
+            }
         }
     }
 }

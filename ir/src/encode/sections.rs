@@ -4,8 +4,9 @@ use super::body::EncodedBody;
 use super::lifted::BlockTypes;
 use super::reencode::IndexReencoder;
 use super::{Indices, names};
+use crate::code_annotations::{self, FunctionAnnotations};
 use crate::error::{Error, Result};
-use crate::module::{ElementItems, ElementKind, Import, Item, Module, SectionPlace};
+use crate::module::{Body, CustomContents, ElementItems, ElementKind, FunctionId, Import, Item, Module, SectionPlace};
 use wasm_encoder::reencode::Reencode;
 use wasm_encoder::{
     BranchHint, BranchHints, CodeSection, CustomSection, DataCountSection, DataSection, ElementSection, Elements,
@@ -268,9 +269,12 @@ enum Custom<'a> {
 
 impl<'a> Sink<'a> {
     fn new(module: &'a Module, indices: &Indices, bodies: &[EncodedBody<'_>]) -> Self {
-        let kept = module.custom_sections.iter().map(|section| {
-            let custom = CustomSection { name: section.name.as_str().into(), data: (&section.data[..]).into() };
-            (section.place, Custom::Kept(custom))
+        let kept = module.custom_sections.iter().filter_map(|section| {
+            let data = match &section.contents {
+                CustomContents::Bytes(bytes) => (&bytes[..]).into(),
+                CustomContents::Annotations(functions) => annotations(module, indices, bodies, functions)?.into(),
+            };
+            Some((section.place, Custom::Kept(CustomSection { name: section.name.as_str().into(), data })))
         });
         let mut pending: Vec<_> = kept.collect();
         if let Some(names) = names::name_section(module, indices, bodies) {
@@ -327,6 +331,29 @@ fn section_of_run(section: &mut ImportSection, run: &[Import], types: &[EntityTy
         let items = run.iter().zip(types).map(|(import, &ty)| ImportCompact { name: &import.name, ty });
         section.imports(Imports::Compact1 { module, items: items.collect::<Vec<_>>().into() });
     }
+}
+
+/// What holds of annotations after all, if anything.
+fn annotations(
+    module: &Module,
+    indices: &Indices,
+    bodies: &[EncodedBody<'_>],
+    functions: &[FunctionAnnotations],
+) -> Option<Vec<u8>> {
+    let imports = indices.functions.order().len() - bodies.len();
+    let is_unchanged = |id: FunctionId| {
+        let before = match module.functions.get(id).map(|function| &function.body) {
+            Some(Body::Lazy(body)) => body.bytes(),
+            Some(Body::Lifted(func)) => match &func.original {
+                Some(original) => original.body.bytes(),
+                None => return false,
+            },
+            _ => return false,
+        };
+        let position = indices.functions.get(id).and_then(|index| (index as usize).checked_sub(imports));
+        position.is_some_and(|position| *bodies[position].bytes == *before)
+    };
+    code_annotations::write(functions, |id| indices.functions.get(id), is_unchanged)
 }
 
 fn branch_hints(indices: &Indices, bodies: &[EncodedBody<'_>]) -> Option<BranchHints> {

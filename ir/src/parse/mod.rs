@@ -7,11 +7,12 @@ mod branch_hints;
 mod names;
 
 use self::branch_hints::FunctionHints;
+use crate::code_annotations;
 use crate::error::{Error, Result};
 use crate::module::{
-    Body, Bytes, ConstExpr, CustomSection, DataSegment, ElementItems, ElementKind, ElementSegment, Export, Function,
-    FunctionId, Global, GlobalId, Import, Item, LazyBody, Memory, MemoryId, Module, Origin, RecursionGroup,
-    SectionPlace, Source, Table, TableId, Tag, TagId, TypeDefinition, TypeId,
+    Body, Bytes, ConstExpr, CustomContents, CustomSection, DataSegment, ElementItems, ElementKind, ElementSegment,
+    Export, Function, FunctionId, Global, GlobalId, Import, Item, LazyBody, Memory, MemoryId, Module, Origin,
+    RecursionGroup, SectionPlace, Source, Table, TableId, Tag, TagId, TypeDefinition, TypeId,
 };
 use crate::operator;
 use std::ops::Range;
@@ -223,17 +224,21 @@ impl ModuleReader {
                     Err(_) => self.keep(section.name(), data),
                 }
             }
+            name if code_annotations::is_name(name) => match code_annotations::read(&self.bytes[data.clone()]) {
+                Some(functions) => self.keep_contents(name, CustomContents::Annotations(functions)),
+                None => self.keep(name, data),
+            },
             name => self.keep(name, data),
         }
     }
 
     /// Keeps a custom section as it is.
     fn keep(&mut self, name: &str, data: Range<usize>) {
-        self.module.custom_sections.push(CustomSection {
-            name: name.to_owned(),
-            data: Bytes::new(self.bytes.clone(), data),
-            place: self.place,
-        });
+        self.keep_contents(name, CustomContents::Bytes(Bytes::new(self.bytes.clone(), data)));
+    }
+
+    fn keep_contents(&mut self, name: &str, contents: CustomContents) {
+        self.module.custom_sections.push(CustomSection { name: name.to_owned(), contents, place: self.place });
     }
 
     fn finish(mut self) -> Module {

@@ -16,8 +16,9 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use wasmfx_ir::entity::{Entity, SecondaryMap};
 use wasmfx_ir::func::{Func, Value};
 use wasmfx_ir::module::{
-    Body, Bytes, ConstExpr, DataSegment, ElementItems, ElementKind, Function, FunctionId, Global, GlobalId, Import,
-    Item, Memory, MemoryId, Module, Origin, RecursionGroup, Table, TableId, TagId, TypeDefinition, TypeId,
+    Body, Bytes, ConstExpr, CustomContents, CustomSection, DataSegment, ElementItems, ElementKind, Function,
+    FunctionId, Global, GlobalId, Import, Item, Memory, MemoryId, Module, Origin, RecursionGroup, Table, TableId,
+    TagId, TypeDefinition, TypeId,
 };
 use wasmfx_ir::operator::default_operator;
 use wasmfx_ir::wasmparser::{
@@ -656,6 +657,9 @@ impl Lowering<'_> {
         }
         self.module.features.remove(WasmFeatures::STACK_SWITCHING);
         self.list_features();
+        // That a function is idempotent, say, is not true of one that returns when it suspends.
+        let speaks_of_functions = |section: &CustomSection| matches!(section.contents, CustomContents::Annotations(_));
+        self.module.custom_sections.retain(|section| !speaks_of_functions(section));
         Ok(())
     }
 
@@ -670,12 +674,13 @@ impl Lowering<'_> {
         }
         for section in self.module.custom_sections.iter_mut().filter(|section| section.name == target_features::SECTION)
         {
-            let Some(mut features) = target_features::read(&section.data) else { continue };
+            let CustomContents::Bytes(bytes) = &section.contents else { continue };
+            let Some(mut features) = target_features::read(bytes) else { continue };
             features.shift_remove("stack-switching");
             for &feature in &added {
                 features.insert(feature.into(), target_features::USED);
             }
-            section.data = target_features::write(&features).into();
+            section.contents = target_features::write(&features).into();
         }
     }
 }

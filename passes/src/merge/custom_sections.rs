@@ -3,25 +3,35 @@
 use crate::target_features;
 use indexmap::IndexMap;
 use wasm_encoder::{Encode, ProducersField, ProducersSection};
-use wasmfx_ir::module::CustomSection;
+use wasmfx_ir::module::{CustomContents, CustomSection};
 use wasmfx_ir::wasmparser::{BinaryReader, ProducersSectionReader};
 
 /// Adds the custom sections of another input.
 pub(super) fn append(all: &mut Vec<CustomSection>, more: Vec<CustomSection>) {
     for section in more {
-        let unite: fn(&[u8], &[u8]) -> Option<Vec<u8>> = match section.name.as_str() {
-            "producers" => unite_producers,
-            target_features::SECTION => unite_target_features,
-            _ => {
-                all.push(section);
-                continue;
-            }
-        };
         let same_name = all.iter_mut().find(|other| other.name == section.name);
-        match same_name.and_then(|other| Some((unite(&other.data, &section.data)?, other))) {
-            Some((united, other)) => other.data = united.into(),
-            None => all.push(section),
+        let united = same_name.and_then(|other| {
+            other.contents = unite(&section.name, &other.contents, &section.contents)?;
+            Some(())
+        });
+        if united.is_none() {
+            all.push(section);
         }
+    }
+}
+
+/// The contents of two sections of one name in one; `None` if both are to be kept.
+fn unite(name: &str, a: &CustomContents, b: &CustomContents) -> Option<CustomContents> {
+    match (a, b) {
+        (CustomContents::Bytes(a), CustomContents::Bytes(b)) => match name {
+            "producers" => unite_producers(a, b).map(CustomContents::from),
+            target_features::SECTION => unite_target_features(a, b).map(CustomContents::from),
+            _ => None,
+        },
+        (CustomContents::Annotations(a), CustomContents::Annotations(b)) => {
+            Some(CustomContents::Annotations(a.iter().chain(b).cloned().collect()))
+        }
+        _ => None,
     }
 }
 

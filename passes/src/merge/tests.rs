@@ -1,6 +1,6 @@
 use super::{ExportConflicts, Input, MergeOptions, Merged, Pattern, merge};
 use wasmfx_ir::encode::{Sequential, encode_module};
-use wasmfx_ir::module::CustomSection;
+use wasmfx_ir::module::{CustomContents, CustomSection};
 use wasmfx_ir::parse::ParseOptions;
 use wasmfx_ir::text::{print_module, read_module};
 use wasmfx_ir::wasmparser::WasmFeatures;
@@ -503,13 +503,33 @@ fn custom_sections_are_kept_and_producers_united() {
     )
     .unwrap();
     let sections = &merged.module.custom_sections;
-    let contents: Vec<&[u8]> =
-        sections.iter().filter(|section| section.name == "x").map(|section| &section.data[..]).collect();
+    let contents: Vec<&[u8]> = sections
+        .iter()
+        .filter(|section| section.name == "x")
+        .map(|section| match &section.contents {
+            CustomContents::Bytes(bytes) => &bytes[..],
+            CustomContents::Annotations(_) => panic!("nothing is known of it"),
+        })
+        .collect();
     assert_eq!(contents, [b"1", b"2"]);
     let producers: Vec<&CustomSection> = sections.iter().filter(|section| section.name == "producers").collect();
     assert_eq!(producers.len(), 1);
     let text = text_of(&merged.module);
     assert!(text.contains("\"C\"") && text.contains("\"Rust\"") && text.matches("clang").count() == 1, "{text}");
+}
+
+#[test]
+fn annotations_of_functions_follow_them() {
+    // Each of the module's second function.
+    let module = |word: &str| {
+        format!(
+            r#"(module (func) (func $annotated) (@custom "binaryen.idempotent" (before code) "\01\01\01\00\01{word}"))"#
+        )
+    };
+    let merged = try_merge(&[("a", &module("x")), ("b", &module("y"))], &MergeOptions::default()).unwrap();
+    let bytes = encode_module(&merged.module).unwrap();
+    let expected = b"binaryen.idempotent\x02\x01\x01\x00\x01x\x03\x01\x00\x01y";
+    assert!(bytes.windows(expected.len()).any(|window| window == expected), "{}", text_of(&merged.module));
 }
 
 #[test]
