@@ -73,7 +73,7 @@ pub struct BlockData {
 
 /// An instruction: an interned operator, its operands and its results.
 #[derive(Copy, Clone, Debug)]
-pub struct InstData {
+struct InstData {
     operator: OperatorId,
     operands_start: u32,
     first_result: u32,
@@ -736,13 +736,7 @@ impl Func {
 
     /// Rewrites every use of an alias, in instructions and terminators of all blocks, to the value that it stands for.
     pub fn resolve_aliases(&mut self) {
-        // Path compression first, so that chains cost nothing below.
-        for value in self.values.keys() {
-            if let ValueDefinition::Alias(_) = self.definition(value) {
-                let target = self.resolve(value);
-                self.values[value].definition = ValueDefinition::Alias(target).pack();
-            }
-        }
+        self.compress_aliases();
         let values = &self.values;
         let resolve = |value: &mut Value| {
             if let ValueDefinition::Alias(target) = ValueDefinition::unpack(values[*value].definition) {

@@ -1,6 +1,6 @@
 //! Compaction: the arenas of a body without what is not in use any more.
 
-use super::{Block, BlockData, Func, Inst, InstData, Value, ValueData, ValueDefinition};
+use super::{Block, BlockData, Func, Inst, InstData, OperatorId, Value, ValueData, ValueDefinition};
 use crate::entity::{Entity, PrimaryMap, SecondaryMap};
 use crate::operator::OperatorPool;
 use wasmparser::ValType;
@@ -8,13 +8,22 @@ use wasmparser::ValType;
 /// "Not renumbered" in the dense tables below; ids are smaller (see [`ValueDefinition`]).
 const NONE: u32 = u32::MAX;
 
+/// The arenas of a compacted body while its uses are still to be renumbered.
+struct Renumbered {
+    blocks: PrimaryMap<Block, BlockData>,
+    insts: PrimaryMap<Inst, InstData>,
+    values: PrimaryMap<Value, ValueData>,
+    operators: OperatorPool,
+    /// The new number of each old value; [`NONE`] for those that are gone.
+    value_numbers: Vec<u32>,
+}
+
 impl Func {
     /// Drops blocks that cannot be reached, instructions in no block, values without a definition and aliases, and renumbers what is left
     /// densely; blocks keep their order. Operators are interned anew.
     pub fn compact(&mut self) {
         let reachable = self.reachable_blocks();
         let order: Vec<Block> = self.blocks.keys().filter(|block| reachable[block.index()]).collect();
-        // Path compression, so that chains of aliases cost nothing below.
         self.compress_aliases();
         let resolved: Vec<Value> = self.values.keys().map(|value| self.resolve(value)).collect();
         self.compact_in_order(&order, |value| resolved[value.index()]);
@@ -40,48 +49,84 @@ impl Func {
         self.values.push(ValueData { ty: ty.into(), definition: ValueDefinition::Parameter(self.entry).pack() })
     }
 
-    fn compress_aliases(&mut self) {
+    /// Makes every alias one of a value that is none, in time linear in the number of values however long chains of aliases are.
+    pub(super) fn compress_aliases(&mut self) {
         for value in self.values.keys() {
-            if let ValueDefinition::Alias(_) = self.definition(value) {
-                let target = self.resolve(value);
-                self.values[value].definition = ValueDefinition::Alias(target).pack();
+            let target = self.resolve(value);
+            // All of the chain at once: a chain that is followed anew from each of its aliases takes the square of its length.
+            let mut next = value;
+            while let ValueDefinition::Alias(beyond) = self.definition(next) {
+                self.values[next].definition = ValueDefinition::Alias(target).pack();
+                next = beyond;
             }
         }
     }
 
     /// Rebuilds the arenas with just the blocks of `order`, in this order. `resolve` says which value a used value stands for.
+    ///
+    /// # Panics
+    /// If what is kept uses a value that nothing defines any more, or an edge leads to a block that is not kept.
     pub(crate) fn compact_in_order(&mut self, order: &[Block], mut resolve: impl FnMut(Value) -> Value) {
-        let mut blocks_map = vec![NONE; self.blocks.len()];
+        let mut block_numbers = vec![NONE; self.blocks.len()];
         for (number, &block) in order.iter().enumerate() {
-            blocks_map[block.index()] = u32::try_from(number).expect("fewer blocks than before");
+            block_numbers[block.index()] = u32::try_from(number).expect("fewer blocks than before");
         }
-        let mut operators_map = vec![NONE; self.operators.len()];
+        // Definitions get their numbers first: a use may stand before its definition in the order of the blocks.
+        let mut new = self.renumber_definitions(order);
+        let mut map_value = |value: Value| {
+            let number = new.value_numbers[resolve(value).index()];
+            assert!(number != NONE, "{value} is used but no reachable block defines it");
+            Value::from_u32(number)
+        };
+        let map_block = |block: Block| {
+            let number = block_numbers[block.index()];
+            assert!(number != NONE, "an edge leads to {block}, which is not kept");
+            Block::from_u32(number)
+        };
+        let mut operands = Vec::with_capacity(self.operands.len());
+        for data in new.insts.as_mut_slice() {
+            let start = data.operands_start as usize;
+            data.operands_start = u32::try_from(operands.len()).expect("fewer operands than before");
+            let old_operands = &self.operands[start..start + usize::from(data.operand_count)];
+            operands.extend(old_operands.iter().map(|&value| map_value(value)));
+        }
+        for data in new.blocks.values_mut() {
+            data.terminator.for_each_value_mut(|value| *value = map_value(*value));
+            data.terminator.for_each_successor_mut(|block| *block = map_block(*block));
+        }
+
+        let mut source_locals = SecondaryMap::new();
+        for (old, &number) in new.value_numbers.iter().enumerate().take(self.source_locals.len()) {
+            let hint = self.source_locals[Value::from_index(old)];
+            if number != NONE && hint.is_some() {
+                source_locals[Value::from_u32(number)] = hint;
+            }
+        }
+
+        self.entry = map_block(self.entry);
+        self.source_locals = source_locals;
+        self.operators = new.operators;
+        self.operands = operands;
+        self.values = new.values;
+        self.insts = new.insts;
+        self.blocks = new.blocks;
+    }
+
+    /// Moves the blocks of `order` into new arenas, with what they define; what they use keeps its old numbers.
+    fn renumber_definitions(&mut self, order: &[Block]) -> Renumbered {
+        let inst_count = order.iter().map(|&block| self.blocks[block].insts.len()).sum();
+        let mut operator_numbers = vec![NONE; self.operators.len()];
         let mut operators = OperatorPool::default();
-        let mut intern = |func: &Self, operator: super::OperatorId| {
-            let entry = &mut operators_map[operator.index()];
+        let mut intern = |func: &Self, operator: OperatorId| {
+            let entry = &mut operator_numbers[operator.index()];
             if *entry == NONE {
                 *entry = operators.intern(func.operators[operator].clone()).as_u32();
             }
-            super::OperatorId::from_u32(*entry)
+            OperatorId::from_u32(*entry)
         };
-
-        // Definitions get their numbers first: a use may stand before its definition in the order of the blocks.
-        let inst_count = order.iter().map(|&block| self.blocks[block].insts.len()).sum();
-        let mut values_map = vec![NONE; self.values.len()];
+        let mut value_numbers = vec![NONE; self.values.len()];
         let mut values: PrimaryMap<Value, ValueData> = PrimaryMap::with_capacity(inst_count);
-        // One of each type is enough.
-        let mut undefined: Vec<Value> = Vec::new();
-        for (old, data) in self.values.iter() {
-            if ValueDefinition::unpack(data.definition) != ValueDefinition::Undefined {
-                continue;
-            }
-            let same = undefined.iter().copied().find(|&value| values[value].ty == data.ty);
-            let value = same.unwrap_or_else(|| {
-                undefined.push(values.push(*data));
-                undefined[undefined.len() - 1]
-            });
-            values_map[old.index()] = value.as_u32();
-        }
+        self.renumber_undefined(&mut values, &mut value_numbers);
         let mut insts: PrimaryMap<Inst, InstData> = PrimaryMap::with_capacity(inst_count);
         let mut blocks: PrimaryMap<Block, BlockData> = PrimaryMap::with_capacity(order.len());
         for &old_block in order {
@@ -90,7 +135,7 @@ impl Func {
             for param in &mut data.params {
                 let ty = self.values[*param].ty;
                 let value = values.push(ValueData { ty, definition: ValueDefinition::Parameter(block).pack() });
-                values_map[param.index()] = value.as_u32();
+                value_numbers[param.index()] = value.as_u32();
                 *param = value;
             }
             for inst in &mut data.insts {
@@ -100,7 +145,7 @@ impl Func {
                 for result in self.inst_results(*inst) {
                     let ty = self.values[result].ty;
                     let value = values.push(ValueData { ty, definition: ValueDefinition::Result(new_inst).pack() });
-                    values_map[result.index()] = value.as_u32();
+                    value_numbers[result.index()] = value.as_u32();
                 }
                 inst_data.first_result = first_result;
                 inst_data.operator = intern(self, inst_data.operator);
@@ -111,43 +156,23 @@ impl Func {
             }
             blocks.push(data);
         }
+        Renumbered { blocks, insts, values, operators, value_numbers }
+    }
 
-        let mut map_value = |value: Value| {
-            let number = values_map[resolve(value).index()];
-            assert!(number != NONE, "{value} is used but no reachable block defines it");
-            Value::from_u32(number)
-        };
-        let map_block = |block: Block| {
-            let number = blocks_map[block.index()];
-            assert!(number != NONE, "an edge leads to {block}, which is not kept");
-            Block::from_u32(number)
-        };
-        let mut operands = Vec::with_capacity(self.operands.len());
-        for data in insts.as_mut_slice() {
-            let start = data.operands_start as usize;
-            data.operands_start = u32::try_from(operands.len()).expect("fewer operands than before");
-            let old_operands = &self.operands[start..start + usize::from(data.operand_count)];
-            operands.extend(old_operands.iter().map(|&value| map_value(value)));
-        }
-        for data in blocks.values_mut() {
-            data.terminator.for_each_value_mut(|value| *value = map_value(*value));
-            data.terminator.for_each_successor_mut(|block| *block = map_block(*block));
-        }
-
-        let mut source_locals = SecondaryMap::new();
-        for (old, &new) in values_map.iter().enumerate().take(self.source_locals.len()) {
-            let hint = self.source_locals[Value::from_index(old)];
-            if new != NONE && hint.is_some() {
-                source_locals[Value::from_u32(new)] = hint;
+    /// Makes one undefined value of each type stand for all of it.
+    fn renumber_undefined(&self, values: &mut PrimaryMap<Value, ValueData>, value_numbers: &mut [u32]) {
+        let mut undefined: Vec<Value> = Vec::new();
+        for (old, data) in self.values.iter() {
+            if ValueDefinition::unpack(data.definition) != ValueDefinition::Undefined {
+                continue;
             }
+            let same = undefined.iter().copied().find(|&value| values[value].ty == data.ty);
+            let value = same.unwrap_or_else(|| {
+                let value = values.push(*data);
+                undefined.push(value);
+                value
+            });
+            value_numbers[old.index()] = value.as_u32();
         }
-
-        self.entry = map_block(self.entry);
-        self.source_locals = source_locals;
-        self.operators = operators;
-        self.operands = operands;
-        self.values = values;
-        self.insts = insts;
-        self.blocks = blocks;
     }
 }
