@@ -282,6 +282,26 @@ impl Handler {
             | Self::CatchAllRef { block } => Some(block),
         }
     }
+    /// The tag that is handled or caught, where the clause names one.
+    pub fn tag(&self) -> Option<TagId> {
+        match *self {
+            Self::Suspension { tag, .. }
+            | Self::Switch { tag }
+            | Self::Catch { tag, .. }
+            | Self::CatchRef { tag, .. } => Some(tag),
+            Self::CatchAll { .. } | Self::CatchAllRef { .. } => None,
+        }
+    }
+    /// Like [`Self::tag`], to change it.
+    pub fn tag_mut(&mut self) -> Option<&mut TagId> {
+        match self {
+            Self::Suspension { tag, .. }
+            | Self::Switch { tag }
+            | Self::Catch { tag, .. }
+            | Self::CatchRef { tag, .. } => Some(tag),
+            Self::CatchAll { .. } | Self::CatchAllRef { .. } => None,
+        }
+    }
     /// Whether this is a clause of a `try_table`, not of a resume table.
     pub fn is_exception_handler(&self) -> bool {
         match self {
