@@ -1,8 +1,7 @@
 //! Which values, and which blocks, concern no other block.
 
-use wasmfx_ir::analysis::ControlFlowGraph;
+use wasmfx_ir::analysis::{ControlFlowGraph, DefinitionBlocks};
 use wasmfx_ir::entity::SecondaryMap;
-use wasmfx_ir::func::ValueDefinition;
 use wasmfx_ir::{Block, Func, Value};
 
 /// For each block, whether its parameters and results are used in the block alone: then its edges may be led elsewhere.
@@ -19,22 +18,10 @@ pub(super) fn blocks_with_private_values(func: &Func, cfg: &ControlFlowGraph) ->
 
 /// The values that are used in other blocks than the one that defines them. (What is undefined is defined in none.)
 pub(super) fn values_used_elsewhere(func: &Func, cfg: &ControlFlowGraph) -> SecondaryMap<Value, bool> {
-    let mut home: SecondaryMap<Value, Option<Block>> = SecondaryMap::with_default_and_len(None, func.value_count());
-    for &block in cfg.reverse_postorder() {
-        for &inst in &func.blocks[block].insts {
-            func.inst_results(inst).for_each(|value| home[value] = Some(block));
-        }
-    }
+    let definitions = DefinitionBlocks::new(func, cfg);
     let mut used_elsewhere = SecondaryMap::with_default_and_len(false, func.value_count());
     for &block in cfg.reverse_postorder() {
-        let mut visit = |value: Value| {
-            let definition = match func.definition(value) {
-                ValueDefinition::Parameter(at) => Some(at),
-                ValueDefinition::Result(_) | ValueDefinition::Alias(_) => home[value],
-                ValueDefinition::Undefined => None,
-            };
-            used_elsewhere[value] |= definition != Some(block);
-        };
+        let mut visit = |value: Value| used_elsewhere[value] |= definitions.of(func, value) != Some(block);
         for &inst in &func.blocks[block].insts {
             func.operands(inst).iter().copied().for_each(&mut visit);
         }
