@@ -8,8 +8,9 @@ use indexmap::IndexSet;
 use wasmfx_ir::func::{Func, Terminator};
 use wasmfx_ir::module::{ConstExpr, FunctionId, Global, Origin, TypeId};
 use wasmfx_ir::operator::default_operator;
+use wasmfx_ir::subtype::type_id;
 use wasmfx_ir::wasmparser::{
-    AbstractHeapType, CompositeInnerType, GlobalType, HeapType, Operator, RefType, StorageType, ValType,
+    AbstractHeapType, CompositeInnerType, GlobalType, HeapType, Operator, StorageType, ValType,
 };
 
 impl Lowering<'_> {
@@ -126,8 +127,7 @@ impl Lowering<'_> {
 /// The type definition that a reference names.
 fn concrete_type(ty: ValType) -> Option<TypeId> {
     let ValType::Ref(reference) = ty else { return None };
-    let index = RefType::type_index(&reference)?;
-    Some(TypeId::from_u32(index.as_module_index().expect("types in the IR refer to each other by number")))
+    Some(type_id(reference.type_index()?.unpack()))
 }
 
 fn no_value(ty: ValType) -> Error {

@@ -17,7 +17,7 @@ use super::{Error, Lowering};
 use crate::inline_body::call_of_tail_call;
 use indexmap::IndexMap;
 use rustc_hash::{FxHashMap, FxHashSet};
-use wasmfx_ir::analysis::Liveness;
+use wasmfx_ir::analysis::{ControlFlowGraph, Liveness};
 use wasmfx_ir::emit::local_assignment;
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::{Block, BlockCall, Func, Handler, Inst, Terminator, Value, ValueVec};
@@ -722,10 +722,14 @@ impl Lowering<'_> {
 /// Leaves a body tidy: no aliases, nothing in blocks that cannot be reached.
 pub(super) fn finish(func: &mut Func) {
     func.resolve_aliases();
-    let cfg = wasmfx_ir::analysis::ControlFlowGraph::new(func);
-    for block in func.blocks.keys() {
+    let cfg = ControlFlowGraph::new(func);
+    empty_unreachable_blocks(func, &cfg);
+}
+
+/// Takes instructions and edges out of blocks that cannot be reached.
+pub(super) fn empty_unreachable_blocks(func: &mut Func, cfg: &ControlFlowGraph) {
+    for (block, data) in func.blocks.iter_mut() {
         if !cfg.is_reachable(block) {
-            let data = &mut func.blocks[block];
             data.insts.clear();
             data.terminator = Terminator::Unreachable;
         }

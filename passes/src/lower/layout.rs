@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
 use wasmfx_ir::func::{Func, Value};
+use wasmfx_ir::signature::concrete;
 use wasmfx_ir::wasmparser::{Operator, ValType};
 
 /// Of wasm's implementation limits.
@@ -253,10 +254,7 @@ impl Lowering<'_> {
     pub(super) fn frame_type_of(&self, layout: &Layout) -> ValType {
         match self.store.kind {
             Kind::Memory(_) => ValType::I32,
-            Kind::Gc(_) => {
-                let heap = super::values::concrete_heap(wasmfx_ir::module::TypeId::from_u32(layout.struct_type));
-                ValType::Ref(wasmparser::RefType::new(false, heap).expect("type numbers are representable"))
-            }
+            Kind::Gc(_) => concrete(false, layout.struct_type),
         }
     }
 

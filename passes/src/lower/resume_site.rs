@@ -231,10 +231,7 @@ impl Lowering<'_> {
         }
         let frame = store.stack_field(b, stack, StackField::Head);
         let next = store.frame_field(b, frame, FrameField::Next);
-        let catches = match store.items.exception {
-            Some(_) => vec![Handler::CatchAllRef { block: b.new_block(&[exception_type(false)]) }],
-            None => Vec::new(),
-        };
+        let catches = store.catch_all(b);
         let status = self.run_innermost(b, frame, &catches);
         let (suspended, returned) = b.fork(status);
         b.switch_to(returned);

@@ -22,15 +22,15 @@ fn is_in_mask(b: &mut Builder<'_>, mask: Value, status: Value) -> Value {
     b.i32_op(Operator::I32And, &[shifted, one])
 }
 
-/// The exception handler of a driver, whose landing block gets the exception.
-fn catch_all(b: &mut Builder<'_>, store: &Store) -> Vec<Handler> {
-    match store.items.exception {
-        Some(_) => vec![Handler::CatchAllRef { block: b.new_block(&[exception_type(false)]) }],
-        None => Vec::new(),
-    }
-}
-
 impl Store {
+    /// A handler of all exceptions, where they cross continuations; its new landing block gets the exception.
+    pub(super) fn catch_all(&self, b: &mut Builder<'_>) -> Vec<Handler> {
+        match self.items.exception {
+            Some(_) => vec![Handler::CatchAllRef { block: b.new_block(&[exception_type(false)]) }],
+            None => Vec::new(),
+        }
+    }
+
     /// Puts another stack (with at least one frame) in front of `marker`, which then is the stack's first marker behind those of the other.
     /// Returns the innermost frame.
     fn splice(&self, b: &mut Builder<'_>, stack: Value, other: Value, marker: Value) -> Value {
@@ -109,7 +109,7 @@ impl Store {
             });
         }
         let next = self.frame_field(b, frame, FrameField::Next);
-        let catches = catch_all(b, self);
+        let catches = self.catch_all(b);
         let status = self.run_frame(b, frame, &catches);
         let record = b.new_block(&[]);
         b.branch(status, record, &[], run, &[next]);

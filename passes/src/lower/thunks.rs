@@ -438,12 +438,8 @@ impl Lowering<'_> {
         if let Some(&entry) = self.host_entries.get(&function) {
             return Ok(entry);
         }
-        let ty = self.module.functions[function].ty;
-        let params = self.lowered_types(&self.original_params(ty));
-        let original_results = self.original_results(ty);
-        let results = self.lowered_types(&original_results);
-        let mut func = Func::new(ty, &params, &results);
-        let args = func.blocks[func.entry].params.clone();
+        let mut func = self.lowered_func(function);
+        let (args, results) = (func.blocks[func.entry].params.clone(), func.results.clone());
         let store = self.store;
         let b = &mut Builder::new(&mut func);
         let zero = b.i32(0);
@@ -477,6 +473,7 @@ impl Lowering<'_> {
             store.set_stack_field(b, running.stack, StackField::Tail, last);
             let status = store.call(b, store.items.drive, &[running.stack, null, status], &[ValType::I32])[0];
             b.trap_if(status);
+            let original_results = self.original_results(self.module.functions[function].ty);
             let values = self.values.read(self.module, &self.original_types, b, &original_results, false)?;
             b.ret(&values);
         } else {
