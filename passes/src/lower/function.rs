@@ -632,55 +632,12 @@ impl Lowering<'_> {
     }
 
     fn expand_call(&mut self, copy: &mut Copy<'_>, point: &Point) -> Result<(), Error> {
-        let types: Vec<ValType> =
-            copy.func.blocks[point.normal].params.iter().map(|&param| copy.func.value_type(param)).collect();
-        let b = &mut Builder::at(&mut copy.func, point.block);
         if !point.suspends {
-            let depth = self.store.items.depth;
-            let callee = callee(&point.operator).expect("a call has a callee");
-            let outer = self.analysis.may_ask_for_start(callee).then(|| b.global(depth, ValType::I32));
-            let mut catches = point.catches.clone();
-            if let Some(outer) = outer {
-                let zero = b.i32(0);
-                b.set_global(depth, zero);
-                catches = b.setting_global(&catches, depth, outer);
-                let catches_all =
-                    |catch: &Handler| matches!(catch, Handler::CatchAll { .. } | Handler::CatchAllRef { .. });
-                // Whoever catches what passes here does not know that the depth was another one.
-                let passes = self.store.items.exception.is_some() && !catches.iter().any(catches_all);
-                if passes && self.analysis.is_inside(copy.function) {
-                    let passing = b.new_block(&[exception_type(false)]);
-                    let call = b.block;
-                    b.switch_to(passing);
-                    let exception = b.block_params(passing)[0];
-                    b.set_global(depth, outer);
-                    b.invoke(Operator::ThrowRef, &[exception], None, &[]);
-                    b.switch_to(call);
-                    catches.push(Handler::CatchAllRef { block: passing });
-                }
-            }
-            catches = self.catches_from_inside(b, catches);
-            let may_suspend = self.analysis.may_suspend(callee);
-            // A trap may have come in the middle of unwinding. Here nothing is being unwound.
-            let zero = b.i32(0);
-            b.set_global(self.store.items.unwinding, zero);
-            let results = b.call(point.operator.clone(), &point.args, &types, &catches);
-            if let Some(outer) = outer {
-                b.set_global(depth, outer);
-            }
-            if may_suspend {
-                let status = b.global(self.store.items.unwinding, ValType::I32);
-                let (unhandled, returned) = b.fork(status);
-                b.switch_to(unhandled);
-                // Who called the host that called this may go on.
-                let zero = b.i32(0);
-                b.set_global(self.store.items.unwinding, zero);
-                b.end(Terminator::Unreachable);
-                b.switch_to(returned);
-            }
-            b.jump(point.normal, &results);
+            self.expand_ending_call(copy, point);
             return Ok(());
         }
+        let types = result_types(&copy.func, point);
+        let b = &mut Builder::at(&mut copy.func, point.block);
         let mut catches = point.catches.clone();
         if !catches.is_empty() && callee(&point.operator).is_some_and(|callee| self.analysis.may_ask_for_start(callee))
         {
@@ -717,6 +674,72 @@ impl Lowering<'_> {
         }
         self.save_and_leave(copy, point, unwind, status, SavedFrame::Next)
     }
+    /// Expands a call at which unwinding ends.
+    fn expand_ending_call(&self, copy: &mut Copy<'_>, point: &Point) {
+        let types = result_types(&copy.func, point);
+        let b = &mut Builder::at(&mut copy.func, point.block);
+        let depth = self.store.items.depth;
+        let callee = callee(&point.operator).expect("a call has a callee");
+        let outer = self.analysis.may_ask_for_start(callee).then(|| b.global(depth, ValType::I32));
+        let mut catches = point.catches.clone();
+        if let Some(outer) = outer {
+            let zero = b.i32(0);
+            b.set_global(depth, zero);
+            catches = self.restoring_depth(copy.function, b, outer, &catches);
+        }
+        catches = self.catches_from_inside(b, catches);
+        let may_suspend = self.analysis.may_suspend(callee);
+        // A trap may have come in the middle of unwinding. Here nothing is being unwound.
+        let zero = b.i32(0);
+        b.set_global(self.store.items.unwinding, zero);
+        let results = b.call(point.operator.clone(), &point.args, &types, &catches);
+        if let Some(outer) = outer {
+            b.set_global(depth, outer);
+        }
+        if may_suspend {
+            let status = b.global(self.store.items.unwinding, ValType::I32);
+            let (unhandled, returned) = b.fork(status);
+            b.switch_to(unhandled);
+            // Who called the host that called this may go on.
+            let zero = b.i32(0);
+            b.set_global(self.store.items.unwinding, zero);
+            b.end(Terminator::Unreachable);
+            b.switch_to(returned);
+        }
+        b.jump(point.normal, &results);
+    }
+
+    /// These handlers of a call from which on the depth is counted anew, with the depth set back to `outer` where they catch an exception. Where one
+    /// could pass them and be caught further out, another handler sets it back and throws again.
+    fn restoring_depth(
+        &self,
+        function: FunctionId,
+        b: &mut Builder<'_>,
+        outer: Value,
+        catches: &[Handler],
+    ) -> Vec<Handler> {
+        let depth = self.store.items.depth;
+        let mut catches = b.setting_global(catches, depth, outer);
+        let catches_all = |catch: &Handler| matches!(catch, Handler::CatchAll { .. } | Handler::CatchAllRef { .. });
+        // Whoever catches it further out does not know that the depth was another one.
+        let passes = self.store.items.exception.is_some() && !catches.iter().any(catches_all);
+        if passes && self.analysis.is_inside(function) {
+            let passing = b.new_block(&[exception_type(false)]);
+            let call = b.block;
+            b.switch_to(passing);
+            let exception = b.block_params(passing)[0];
+            b.set_global(depth, outer);
+            b.invoke(Operator::ThrowRef, &[exception], None, &[]);
+            b.switch_to(call);
+            catches.push(Handler::CatchAllRef { block: passing });
+        }
+        catches
+    }
+}
+
+/// The types of the values that execution goes on with behind a point.
+fn result_types(func: &Func, point: &Point) -> Vec<ValType> {
+    func.blocks[point.normal].params.iter().map(|&param| func.value_type(param)).collect()
 }
 
 /// Leaves a body tidy: no aliases, nothing in blocks that cannot be reached.
