@@ -147,9 +147,45 @@ impl Lowering<'_> {
         }
         let t = self.emulated_table(table)?;
         let Kind::Memory(m) = self.store.kind else { unreachable!("only the memory store emulates tables") };
+        let (params, results) = self.table_signature(t, what)?;
+        let ty = self.function_type(&params, &results);
+        let mut func = Func::new(ty, &params, &results);
+        let args = func.blocks[func.entry].params.clone();
+        let b = &mut Builder::new(&mut func);
+        match what {
+            TableFunction::Get => self.build_table_get(b, m, t, &args),
+            TableFunction::Set => self.build_table_set(b, m, t, &args),
+            TableFunction::Size => {
+                let size = b.global(t.size, ValType::I32);
+                let size = widen(b, size, t.index64);
+                b.ret(&[size]);
+            }
+            TableFunction::Grow => self.build_table_grow(b, m, t, &args),
+            TableFunction::Fill => self.build_table_fill(b, m, t, &args),
+            TableFunction::Copy(source) => {
+                let source = self.emulated_table(source)?;
+                self.build_table_copy(b, m, t, source, &args);
+            }
+            TableFunction::Init(segment) => {
+                self.check_segment(segment)?;
+                let length = self.segment_length(segment).expect("the segment holds continuations");
+                self.build_table_init(b, m, t, length, &args);
+            }
+        }
+        let function = self.add_function(func, format!("wasmfx.table.{table}.{}", self.table_functions.len())).as_u32();
+        self.table_functions.insert((table, what), function);
+        Ok(function)
+    }
+
+    /// The lowered parameters and results of a table instruction.
+    fn table_signature(
+        &mut self,
+        t: EmulatedTable,
+        what: TableFunction,
+    ) -> Result<(Vec<ValType>, Vec<ValType>), Error> {
         let index = if t.index64 { ValType::I64 } else { ValType::I32 };
         let handle = ValType::I64;
-        let (params, results) = match what {
+        Ok(match what {
             TableFunction::Get => (vec![index], vec![handle]),
             TableFunction::Set => (vec![index, handle], vec![]),
             TableFunction::Size => (vec![], vec![index]),
@@ -162,104 +198,101 @@ impl Lowering<'_> {
                 (vec![index, other, length], vec![])
             }
             TableFunction::Init(_) => (vec![index, ValType::I32, ValType::I32], vec![]),
-        };
-        let ty = self.function_type(&params, &results);
-        let mut func = Func::new(ty, &params, &results);
-        let args = func.blocks[func.entry].params.clone();
-        let b = &mut Builder::new(&mut func);
-        match what {
-            TableFunction::Get => {
-                let index = narrow(b, args[0]);
-                let ready = b.global(t.ready, ValType::I32);
-                let outside = b.i32_op(Operator::I32GeU, &[index, ready]);
-                let (outside, inside) = b.fork(outside);
-                b.switch_to(inside);
-                let base = b.global(t.base, ValType::I32);
-                let address = element(b, base, index);
-                let value = b.value(Operator::I64Load { memarg: memory_argument(m.memory, 0, 3) }, &[address], handle);
-                b.ret(&[value]);
-                b.switch_to(outside);
-                self.check_index(b, t, index);
-                let null = b.i64(0);
-                b.ret(&[null]);
-            }
-            TableFunction::Set => {
-                let index = narrow(b, args[0]);
-                let ready = b.global(t.ready, ValType::I32);
-                let outside = b.i32_op(Operator::I32GeU, &[index, ready]);
-                b.when(outside, |b| {
-                    self.check_index(b, t, index);
-                    self.ensure_room(b, m, t);
-                });
-                let base = b.global(t.base, ValType::I32);
-                let address = element(b, base, index);
-                b.run(Operator::I64Store { memarg: memory_argument(m.memory, 0, 3) }, &[address, args[1]]);
-                b.ret(&[]);
-            }
-            TableFunction::Size => {
-                let size = b.global(t.size, ValType::I32);
-                let size = widen(b, size, t.index64);
-                b.ret(&[size]);
-            }
-            TableFunction::Grow => {
-                let more = narrow(b, args[1]);
-                let old = b.global(t.size, ValType::I32);
-                let most = b.i32(t.maximum);
-                let left = b.i32_op(Operator::I32Sub, &[most, old]);
-                let too_much = b.i32_op(Operator::I32GtU, &[more, left]);
-                let (refuse, grow) = b.fork(too_much);
-                b.switch_to(refuse);
-                let minus_one = b.i32(u32::MAX);
-                let minus_one = widen(b, minus_one, t.index64);
-                b.ret(&[minus_one]);
-                b.switch_to(grow);
-                // Where there is no memory for it, the table has not grown.
-                let size = b.i32_op(Operator::I32Add, &[old, more]);
-                self.ensure_room_for(b, m, t, size);
-                b.set_global(t.size, size);
-                let base = b.global(t.base, ValType::I32);
-                fill_loop(b, m, base, old, args[0], more);
-                let old = widen(b, old, t.index64);
-                b.ret(&[old]);
-            }
-            TableFunction::Fill => {
-                let (index, count) = (narrow(b, args[0]), narrow(b, args[2]));
-                self.check_range(b, t.size, index, count);
-                self.ensure_room(b, m, t);
-                let base = b.global(t.base, ValType::I32);
-                fill_loop(b, m, base, index, args[1], count);
-                b.ret(&[]);
-            }
-            TableFunction::Copy(source) => {
-                let s = self.emulated_table(source)?;
-                let (to, from, count) = (narrow(b, args[0]), narrow(b, args[1]), narrow(b, args[2]));
-                self.check_range(b, s.size, from, count);
-                self.check_range(b, t.size, to, count);
-                self.ensure_room(b, m, t);
-                self.ensure_room(b, m, s);
-                let (target, source) = (b.global(t.base, ValType::I32), b.global(s.base, ValType::I32));
-                let (target, source) = (element(b, target, to), element(b, source, from));
-                let three = b.i32(3);
-                let bytes = b.i32_op(Operator::I32Shl, &[count, three]);
-                b.run(Operator::MemoryCopy { dst_mem: m.memory, src_mem: m.memory }, &[target, source, bytes]);
-                b.ret(&[]);
-            }
-            TableFunction::Init(segment) => {
-                self.check_segment(segment)?;
-                let length = self.segment_length(segment).expect("the segment holds continuations");
-                let (index, from, count) = (narrow(b, args[0]), args[1], args[2]);
-                self.check_range(b, length, from, count);
-                self.check_range(b, t.size, index, count);
-                self.ensure_room(b, m, t);
-                let base = b.global(t.base, ValType::I32);
-                let null = b.i64(0);
-                fill_loop(b, m, base, index, null, count);
-                b.ret(&[]);
-            }
-        }
-        let function = self.add_function(func, format!("wasmfx.table.{table}.{}", self.table_functions.len())).as_u32();
-        self.table_functions.insert((table, what), function);
-        Ok(function)
+        })
+    }
+
+    fn build_table_get(&self, b: &mut Builder<'_>, m: MemoryStore, t: EmulatedTable, args: &[Value]) {
+        let index = narrow(b, args[0]);
+        let ready = b.global(t.ready, ValType::I32);
+        let outside = b.i32_op(Operator::I32GeU, &[index, ready]);
+        let (outside, inside) = b.fork(outside);
+        b.switch_to(inside);
+        let base = b.global(t.base, ValType::I32);
+        let address = element(b, base, index);
+        let value = b.value(Operator::I64Load { memarg: memory_argument(m.memory, 0, 3) }, &[address], ValType::I64);
+        b.ret(&[value]);
+        b.switch_to(outside);
+        self.check_index(b, t, index);
+        let null = b.i64(0);
+        b.ret(&[null]);
+    }
+
+    fn build_table_set(&self, b: &mut Builder<'_>, m: MemoryStore, t: EmulatedTable, args: &[Value]) {
+        let index = narrow(b, args[0]);
+        let ready = b.global(t.ready, ValType::I32);
+        let outside = b.i32_op(Operator::I32GeU, &[index, ready]);
+        b.when(outside, |b| {
+            self.check_index(b, t, index);
+            self.ensure_room(b, m, t);
+        });
+        let base = b.global(t.base, ValType::I32);
+        let address = element(b, base, index);
+        b.run(Operator::I64Store { memarg: memory_argument(m.memory, 0, 3) }, &[address, args[1]]);
+        b.ret(&[]);
+    }
+
+    fn build_table_grow(&self, b: &mut Builder<'_>, m: MemoryStore, t: EmulatedTable, args: &[Value]) {
+        let more = narrow(b, args[1]);
+        let old = b.global(t.size, ValType::I32);
+        let most = b.i32(t.maximum);
+        let left = b.i32_op(Operator::I32Sub, &[most, old]);
+        let too_much = b.i32_op(Operator::I32GtU, &[more, left]);
+        let (refuse, grow) = b.fork(too_much);
+        b.switch_to(refuse);
+        let minus_one = b.i32(u32::MAX);
+        let minus_one = widen(b, minus_one, t.index64);
+        b.ret(&[minus_one]);
+        b.switch_to(grow);
+        // Where there is no memory for it, the table has not grown.
+        let size = b.i32_op(Operator::I32Add, &[old, more]);
+        self.ensure_room_for(b, m, t, size);
+        b.set_global(t.size, size);
+        let base = b.global(t.base, ValType::I32);
+        fill_loop(b, m, base, old, args[0], more);
+        let old = widen(b, old, t.index64);
+        b.ret(&[old]);
+    }
+
+    fn build_table_fill(&self, b: &mut Builder<'_>, m: MemoryStore, t: EmulatedTable, args: &[Value]) {
+        let (index, count) = (narrow(b, args[0]), narrow(b, args[2]));
+        self.check_range(b, t.size, index, count);
+        self.ensure_room(b, m, t);
+        let base = b.global(t.base, ValType::I32);
+        fill_loop(b, m, base, index, args[1], count);
+        b.ret(&[]);
+    }
+
+    fn build_table_copy(
+        &self,
+        b: &mut Builder<'_>,
+        m: MemoryStore,
+        t: EmulatedTable,
+        s: EmulatedTable,
+        args: &[Value],
+    ) {
+        let (to, from, count) = (narrow(b, args[0]), narrow(b, args[1]), narrow(b, args[2]));
+        self.check_range(b, s.size, from, count);
+        self.check_range(b, t.size, to, count);
+        self.ensure_room(b, m, t);
+        self.ensure_room(b, m, s);
+        let (target, source) = (b.global(t.base, ValType::I32), b.global(s.base, ValType::I32));
+        let (target, source) = (element(b, target, to), element(b, source, from));
+        let three = b.i32(3);
+        let bytes = b.i32_op(Operator::I32Shl, &[count, three]);
+        b.run(Operator::MemoryCopy { dst_mem: m.memory, src_mem: m.memory }, &[target, source, bytes]);
+        b.ret(&[]);
+    }
+
+    /// `length` is the global with the length of the segment, which holds nothing but null.
+    fn build_table_init(&self, b: &mut Builder<'_>, m: MemoryStore, t: EmulatedTable, length: u32, args: &[Value]) {
+        let (index, from, count) = (narrow(b, args[0]), args[1], args[2]);
+        self.check_range(b, length, from, count);
+        self.check_range(b, t.size, index, count);
+        self.ensure_room(b, m, t);
+        let base = b.global(t.base, ValType::I32);
+        let null = b.i64(0);
+        fill_loop(b, m, base, index, null, count);
+        b.ret(&[]);
     }
 
     /// Whether a (translated or original) constant continuation is null. A constant can only be null or an immutable global, which is null too
