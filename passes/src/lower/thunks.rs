@@ -3,7 +3,7 @@
 use super::builder::Builder;
 use super::layout::{Layout, Slot, slot_type};
 use super::scan::Callee;
-use super::store::{FrameField, Kind, StackField, THROW_ENTRY};
+use super::store::{FrameField, Kind, MemoryStore, StackField, THROW_ENTRY};
 use super::suspension::SavedFrame;
 use super::{Error, Lowering};
 use wasmfx_ir::func::{Func, Terminator, Value};
@@ -22,6 +22,18 @@ pub(super) struct ReferenceTable {
     pub(super) put: u32,
     /// `(number) -> reference`, which leaves the table.
     pub(super) take: u32,
+}
+
+/// The items of such a table.
+struct ReferenceItems {
+    element: RefType,
+    table: u32,
+    /// The global with the number of free entries.
+    count: u32,
+    /// The global with the address of the list of their numbers.
+    base: u32,
+    /// What the names of all of these begin with.
+    name: String,
 }
 
 /// What a save helper is for: the layout's size (or struct type), which frame it makes, whether another function does that, and the slots.
@@ -557,12 +569,23 @@ impl Lowering<'_> {
         let (Kind::Memory(m), ValType::Ref(element)) = (self.store.kind, ty) else {
             unreachable!("only the memory store keeps references in tables")
         };
-        let number = self.reference_tables.len();
-        let table = self.add_table(element, 0, format!("wasmfx.references.{number}"));
-        let count = self.add_i32_global(format!("wasmfx.references.{number}.free"));
-        let base = self.add_i32_global(format!("wasmfx.references.{number}.list"));
-        let null = Operator::RefNull { hty: element.heap_type() };
+        let name = format!("wasmfx.references.{}", self.reference_tables.len());
+        let items = ReferenceItems {
+            element,
+            table: self.add_table(element, 0, name.clone()),
+            count: self.add_i32_global(format!("{name}.free")),
+            base: self.add_i32_global(format!("{name}.list")),
+            name,
+        };
+        let grow = self.grow_references(m, &items);
+        let put = self.put_reference(m, &items, grow);
+        let take = self.take_reference(m, &items);
+        ReferenceTable { put, take }
+    }
 
+    /// `()`: grows a table of references that is full, and with it the list of free numbers.
+    fn grow_references(&mut self, m: MemoryStore, items: &ReferenceItems) -> u32 {
+        let &ReferenceItems { element, table, count, base, .. } = items;
         let grow_type = self.function_type(&[], &[]);
         let mut func = Func::new(grow_type, &[], &[]);
         let b = &mut Builder::new(&mut func);
@@ -570,7 +593,7 @@ impl Lowering<'_> {
         let least = b.i32(64);
         let is_small = b.i32_op(Operator::I32LtU, &[size, least]);
         let more = b.value(Operator::Select, &[least, size, is_small], ValType::I32);
-        let nothing = b.value(null.clone(), &[], ty);
+        let nothing = b.value(Operator::RefNull { hty: element.heap_type() }, &[], ValType::Ref(element));
         let old = b.i32_op(Operator::TableGrow { table }, &[nothing, more]);
         let minus_one = b.i32(u32::MAX);
         let failed = b.is_equal(old, minus_one);
@@ -604,8 +627,13 @@ impl Lowering<'_> {
         b.branch(unfinished, fill, &[next], done, &[]);
         b.switch_to(done);
         b.ret(&[]);
-        let grow = self.add_function(func, format!("wasmfx.references.{number}.grow")).as_u32();
+        self.add_function(func, format!("{}.grow", items.name)).as_u32()
+    }
 
+    /// `(reference) -> number`
+    fn put_reference(&mut self, m: MemoryStore, items: &ReferenceItems, grow: u32) -> u32 {
+        let &ReferenceItems { element, table, count, base, .. } = items;
+        let ty = ValType::Ref(element);
         let put_type = self.function_type(&[ty], &[ValType::I32]);
         let mut func = Func::new(put_type, &[ty], &[ValType::I32]);
         let reference = func.blocks[func.entry].params[0];
@@ -623,14 +651,19 @@ impl Lowering<'_> {
         let free = m.load(b, address, 0);
         b.run(Operator::TableSet { table }, &[free, reference]);
         b.ret(&[free]);
-        let put = self.add_function(func, format!("wasmfx.references.{number}.put")).as_u32();
+        self.add_function(func, format!("{}.put", items.name)).as_u32()
+    }
 
+    /// `(number) -> reference`
+    fn take_reference(&mut self, m: MemoryStore, items: &ReferenceItems) -> u32 {
+        let &ReferenceItems { element, table, count, base, .. } = items;
+        let ty = ValType::Ref(element);
         let take_type = self.function_type(&[ValType::I32], &[ty]);
         let mut func = Func::new(take_type, &[ValType::I32], &[ty]);
         let taken = func.blocks[func.entry].params[0];
         let b = &mut Builder::new(&mut func);
         let reference = b.value(Operator::TableGet { table }, &[taken], ty);
-        let nothing = b.value(null, &[], ty);
+        let nothing = b.value(Operator::RefNull { hty: element.heap_type() }, &[], ty);
         b.run(Operator::TableSet { table }, &[taken, nothing]);
         let list = b.global(base, ValType::I32);
         let left = b.global(count, ValType::I32);
@@ -641,8 +674,7 @@ impl Lowering<'_> {
         let left = b.add(left, 1);
         b.set_global(count, left);
         b.ret(&[reference]);
-        let take = self.add_function(func, format!("wasmfx.references.{number}.take")).as_u32();
-        ReferenceTable { put, take }
+        self.add_function(func, format!("{}.take", items.name)).as_u32()
     }
 
     /// The matcher of a list of clauses; equal lists have one.
