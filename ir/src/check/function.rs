@@ -131,9 +131,10 @@ impl<'a> Function<'a> {
         let may_be_made = SecondaryMap::with_default_and_len(false, func.blocks.len());
         let mut this = Self { func, facts, only_way, may_be_made };
         this.find_ways(expressions);
-        // What decides nothing is not needed, and so more makes no difference. Rarely more than once.
-        const MOST_ROUNDS: usize = 4;
-        let rounds = if choices_are_left_out { MOST_ROUNDS } else { 0 };
+        // The operand of a branch that decides nothing is not needed, so that further branches may turn out to decide nothing. One round is nearly
+        // always enough.
+        const MAX_ROUNDS: usize = 4;
+        let rounds = if choices_are_left_out { MAX_ROUNDS } else { 0 };
         for _ in 0..rounds {
             let facts = &this.facts;
             let must_execute = |inst: Inst| !facts.is_removable_operator[func.operator_id(inst).index()];

@@ -340,11 +340,11 @@ impl<'a> Simulation<'a> {
     /// What is known of the values on top of the stack, for a message.
     pub(super) fn describe(&self, thread: &Thread, count: usize) -> String {
         const DEPTH: u32 = 3;
-        const MOST: usize = 4;
+        const MAX_SHOWN: usize = 4;
         let start = thread.state.stack.len().saturating_sub(count);
         let describe = |known: &Known| {
             let texts: Vec<String> =
-                known.iter().take(MOST).map(|&expression| self.expressions.describe(expression, DEPTH)).collect();
+                known.iter().take(MAX_SHOWN).map(|&expression| self.expressions.describe(expression, DEPTH)).collect();
             if texts.is_empty() { "unknown".into() } else { texts.join(" = ") }
         };
         let texts: Vec<String> = thread.state.stack[start..].iter().map(describe).collect();

@@ -12,7 +12,7 @@ use super::split::{Point, Treatment, is_rematerialised, split};
 use super::ssa::{Definition, repair};
 use super::store::FrameField;
 use super::suspension::SavedFrame;
-use super::thunks::MOST_HELPER_VALUES;
+use super::thunks::MAX_HELPER_VALUES;
 use super::{Error, Lowering};
 use crate::inline_body::call_of_tail_call;
 use indexmap::IndexMap;
@@ -660,7 +660,7 @@ impl Lowering<'_> {
         b.switch_to(unwind);
         if let Flavour::Resumed(frame) = copy.flavour {
             let saved = &copy.layout.points[point.index];
-            if copy.saves_out_of_line && !point.tail && saved.len() <= MOST_HELPER_VALUES {
+            if copy.saves_out_of_line && !point.tail && saved.len() <= MAX_HELPER_VALUES {
                 let helper = self.save_again_helper(copy.layout, saved)?;
                 let b = &mut Builder::at(&mut copy.func, unwind);
                 let mut args = vec![frame, self.store.resume_function(b, point.first_slot)];

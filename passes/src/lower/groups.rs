@@ -41,13 +41,13 @@ const ENORMOUS: usize = 20_000;
 const CROWD: usize = 100;
 
 /// How many values may be loaded for each instruction of a function with a crowded loop: with more, next to nothing of its copies would be the function.
-const MOST_LOADED: usize = 4;
+const MAX_LOADED: usize = 4;
 
 /// How many groups a point is compared with: the latest ones.
-const MOST_COMPARED: usize = 200;
+const MAX_COMPARED: usize = 200;
 
-/// How many values all points may save together for places to be looked for.
-const MOST_SAVED: usize = 1 << 24;
+/// How many values all points together may save for places to be assigned at all.
+const MAX_SAVED: usize = 1 << 24;
 
 /// The number of a place.
 type PlaceId = u32;
@@ -143,7 +143,7 @@ pub(super) fn group_points(
     locals: &SecondaryMap<Value, Option<u32>>,
 ) -> Option<GroupSlots> {
     let saved: usize = points.iter().map(|point| point.saved.len()).sum();
-    if sharing == Sharing::Never || saved > MOST_SAVED {
+    if sharing == Sharing::Never || saved > MAX_SAVED {
         return None;
     }
     let dominators = DominatorTree::new(func, cfg);
@@ -156,7 +156,7 @@ pub(super) fn group_points(
         loaded += point.saved.len() * loops.depth(point.block).max(1) as usize;
     }
     let instructions: usize = cfg.reverse_postorder().iter().map(|&block| func.blocks[block].insts.len()).sum();
-    let is_crowded = loaded < MOST_LOADED * instructions && crowd.values().any(|&points| points >= CROWD);
+    let is_crowded = loaded < MAX_LOADED * instructions && crowd.values().any(|&points| points >= CROWD);
     let is_wanted = match sharing {
         Sharing::Never | Sharing::IfEnormous => false,
         Sharing::IfMuchIsSaved => saved >= MUCH_SAVED && !is_crowded,
@@ -179,7 +179,7 @@ pub(super) fn group_points(
         let added = |group: &Group| own.iter().filter(|place| !group.places.contains(place)).count();
         let best = (0..groups.len())
             .rev()
-            .take(MOST_COMPARED)
+            .take(MAX_COMPARED)
             .filter(|&at| groups[at].frame == frame && groups[at].references == references)
             .map(|at| (added(&groups[at]), at))
             .filter(|&(added, at)| groups[at].places.len() + added <= groups[at].most.min(most_for(own.len())))

@@ -18,7 +18,7 @@ use super::scan::{Callee, Summary};
 use super::split::Point;
 use super::ssa::{Definition, repair};
 use super::store::FrameField;
-use super::thunks::MOST_HELPER_VALUES;
+use super::thunks::MAX_HELPER_VALUES;
 use super::{Copies, Error, Lowering};
 use rustc_hash::{FxHashMap, FxHashSet};
 use wasmfx_ir::entity::SecondaryMap;
@@ -81,7 +81,7 @@ impl Lowering<'_> {
     fn can_be_entered_again(&self, function: FunctionId) -> bool {
         let params = self.lowered_types(&self.original_params(self.module.functions[function].ty));
         let results = self.original_results(self.module.functions[function].ty);
-        results.len() <= MOST_HELPER_VALUES && params.into_iter().all(|ty| default_operator(ty).is_some())
+        results.len() <= MAX_HELPER_VALUES && params.into_iter().all(|ty| default_operator(ty).is_some())
     }
 
     /// Gives a fast copy the entries of a resumable one.
@@ -157,7 +157,7 @@ impl Lowering<'_> {
         };
         slots.sort_unstable_by_key(|slot| order[slot]);
         slots.dedup();
-        let values = if slots.len() < MANY_LOADS || slots.len() > MOST_HELPER_VALUES {
+        let values = if slots.len() < MANY_LOADS || slots.len() > MAX_HELPER_VALUES {
             let b = &mut Builder::at(&mut copy.func, block);
             slots.iter().map(|&slot| self.load(b, copy.layout, frame, slot, slot.ty)).collect()
         } else {

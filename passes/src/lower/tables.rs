@@ -40,7 +40,7 @@ pub(super) struct EmulatedTable {
 const STATIC_END: u32 = 32 << 10;
 
 /// No engine lets a table grow beyond this; growing further fails as it does there.
-const MOST_ELEMENTS: u64 = 10_000_000;
+const MAX_ELEMENTS: u64 = 10_000_000;
 
 impl Lowering<'_> {
     fn emulated_table(&mut self, table: TableId) -> Result<EmulatedTable, Error> {
@@ -49,13 +49,13 @@ impl Lowering<'_> {
         }
         let definition = &self.module.tables[table];
         let name = definition.name.clone().unwrap_or_else(|| table.to_string());
-        let initial = u32::try_from(definition.ty.initial).ok().filter(|&size| u64::from(size) <= MOST_ELEMENTS);
+        let initial = u32::try_from(definition.ty.initial).ok().filter(|&size| u64::from(size) <= MAX_ELEMENTS);
         let Some(initial) = initial else {
             return Err(Error::input(format!(
-                "the table of continuations `{name}` is larger than {MOST_ELEMENTS} elements"
+                "the table of continuations `{name}` is larger than {MAX_ELEMENTS} elements"
             )));
         };
-        let maximum = definition.ty.maximum.unwrap_or(MOST_ELEMENTS).min(MOST_ELEMENTS) as u32;
+        let maximum = definition.ty.maximum.unwrap_or(MAX_ELEMENTS).min(MAX_ELEMENTS) as u32;
         let index64 = definition.ty.table64;
         let elements = self.static_elements(initial);
         let base = self.add_i32_global_with(format!("wasmfx.table.{name}"), elements.unwrap_or(0));

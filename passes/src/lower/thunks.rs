@@ -8,10 +8,10 @@ use super::suspension::SavedFrame;
 use super::{Error, Lowering};
 use wasmfx_ir::func::{Func, Terminator, Value};
 use wasmfx_ir::module::{FunctionId, TypeId};
-use wasmfx_ir::wasmparser::{Operator, ValType};
+use wasmfx_ir::wasmparser::{Operator, RefType, ValType};
 
 /// The parameters and results of functions are limited to 1,000, of which helpers need a few for themselves.
-pub(super) const MOST_HELPER_VALUES: usize = 990;
+pub(super) const MAX_HELPER_VALUES: usize = 990;
 /// The slots of a frame that begins a continuation: call the function, or throw.
 pub(super) const ENTRY_SLOTS: u32 = 2;
 
@@ -227,9 +227,9 @@ impl Lowering<'_> {
         let all = self.original_params(self.original_continuation(from));
         let rest = self.original_params(self.original_continuation(to));
         let bound: Vec<ValType> = all[..all.len() - rest.len()].to_vec();
-        if bound.len() > MOST_HELPER_VALUES {
+        if bound.len() > MAX_HELPER_VALUES {
             return Err(Error::input(format!(
-                "`cont.bind` binds {} arguments at once, and the lowering takes {MOST_HELPER_VALUES} at most",
+                "`cont.bind` binds {} arguments at once, and the lowering takes {MAX_HELPER_VALUES} at most",
                 bound.len()
             ))
             .with_help("bind them in two steps"));
@@ -379,7 +379,7 @@ impl Lowering<'_> {
         mut args: Vec<Value>,
         many: bool,
     ) -> Result<(), Error> {
-        if saved.len() <= MOST_HELPER_VALUES {
+        if saved.len() <= MAX_HELPER_VALUES {
             let helper = self.save_helper(layout, saved, kind, many)?;
             args.extend(saved.iter().map(|&(value, _)| value));
             self.store.call(b, helper, &args, &[]);

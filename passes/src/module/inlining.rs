@@ -319,12 +319,12 @@ struct TinyBody {
 
 /// The bytes of a body that may be tiny; nothing for one that is certainly not.
 fn tiny_body(func: &Func, facts: &Facts<'_>) -> Option<TinyBody> {
-    const MOST_INSTS: usize = 4;
+    const MAX_INSTS: usize = 4;
     /// Of a function: its type's index, the length of its body, the number of its locals, and `end`.
     const FUNCTION_BYTES: usize = 4;
     const LOCAL_BYTES: usize = 2;
     let data = &func.blocks[func.entry];
-    let (Terminator::Return(results), true) = (&data.terminator, data.insts.len() <= MOST_INSTS) else { return None };
+    let (Terminator::Return(results), true) = (&data.terminator, data.insts.len() <= MAX_INSTS) else { return None };
     let mut operators = 0;
     let mut uses: Vec<Value> = results.iter().map(|&result| func.resolve(result)).collect();
     for &inst in &data.insts {
