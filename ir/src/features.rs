@@ -23,6 +23,9 @@ pub fn supported() -> WasmFeatures {
 
 /// The features that a module uses, so that nothing else need be enabled to accept it. Bodies that are lifted already count with their
 /// operators only: whether their source had blocks of several values is not known any more.
+///
+/// # Errors
+/// If the bytes of a body cannot be read: which function it is.
 pub fn used(module: &Module, executor: &impl Executor) -> Result<WasmFeatures> {
     let mut used = Used(WasmFeatures::MVP);
     used.module_level(module);

@@ -72,6 +72,9 @@ impl std::fmt::Display for CheckError {
 impl std::error::Error for CheckError {}
 
 /// Proves that `body` does what `func` says. `func` is the function as it is after emission (which interns operators in its pool).
+///
+/// # Errors
+/// Where a step of the code could not be shown to be one of the function. That need not be a mistake of emission: the proof is incomplete.
 pub fn check_emission(
     func: &Func,
     body: &EmittedBody,

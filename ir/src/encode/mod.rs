@@ -54,11 +54,18 @@ pub struct EncodeOptions {
 }
 
 /// Writes a module in the binary format.
+///
+/// # Errors
+/// As [`encode_module_with`].
 pub fn encode_module(module: &Module) -> Result<Vec<u8>> {
     encode_module_with(module, &EncodeOptions::default(), &Sequential)
 }
 
 /// Writes a module in the binary format.
+///
+/// # Errors
+/// An error of the input, with the function, if one of its bodies was invalid when it was read. An internal error if something refers to an item that
+/// was removed, if the output is invalid, or if [`EncodeOptions::verify_emission`] is on and a body cannot be proved.
 pub fn encode_module_with(module: &Module, options: &EncodeOptions, executor: &impl Executor) -> Result<Vec<u8>> {
     let indices = Indices::assign(module, &options.order)?;
     let features = options.features.unwrap_or(module.features);

@@ -36,6 +36,9 @@ impl Default for ParseOptions {
 }
 
 /// Reads a module in the binary format.
+///
+/// # Errors
+/// If the bytes are malformed, a component, or invalid at the module level, or use a feature that is not accepted. Bodies are not looked into.
 pub fn parse_module(bytes: impl Into<Arc<[u8]>>, options: &ParseOptions) -> Result<Module> {
     let bytes = bytes.into();
     let mut reader = ModuleReader {
