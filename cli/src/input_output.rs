@@ -39,6 +39,9 @@ pub struct Input {
 
 impl Input {
     /// Reads a file, or standard input if `path` is `-`, and recognises what it holds. Components are refused.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or is neither a core module nor text.
     pub fn read(path: &Path) -> Result<Input> {
         if path == Path::new("-") {
             let mut bytes = Vec::new();
@@ -50,6 +53,9 @@ impl Input {
     }
 
     /// An input whose content is at hand already.
+    ///
+    /// # Errors
+    /// If the content is neither a core module nor text.
     pub fn from_bytes(name: &str, path: Option<PathBuf>, bytes: Vec<u8>) -> Result<Input> {
         let kind = recognize(&bytes).with_context(|| name.to_string())?;
         Ok(Input { name: name.to_string(), path, bytes, kind })
@@ -64,6 +70,9 @@ impl Input {
     }
 
     /// The module in the binary format; text is assembled, and an error there shows the line with a caret. Validity is not checked.
+    ///
+    /// # Errors
+    /// If the text cannot be assembled.
     pub fn to_binary(&self) -> Result<Cow<'_, [u8]>> {
         let Some(text) = self.text() else { return Ok(Cow::Borrowed(&self.bytes)) };
         let binary = wat::parse_str(text).map_err(|mut error| {
@@ -159,6 +168,9 @@ impl Output {
     }
 
     /// Writes `bytes`. A file is written whole or not at all: a reader never sees half of it, and a failure leaves the old content.
+    ///
+    /// # Errors
+    /// If the output cannot be written.
     pub fn write(&self, bytes: &[u8]) -> Result<()> {
         match self {
             Output::Stdout => {

@@ -142,12 +142,18 @@ impl LoweringArguments {
 }
 
 /// Lowers a binary module.
+///
+/// # Errors
+/// If the module is invalid, or needs what the lowering cannot express; or, an error of ours, if the output were invalid.
 pub fn lower_binary(binary: &[u8], options: &lower::Options) -> Result<(Vec<u8>, Report)> {
     lower_binary_at(binary, options, None, Stripping::default())
 }
 
 /// Lowers a binary module. At a level it is optimised before, while continuations are still visible, and after, which is when the pieces can be.
 /// Where size is all that counts and the user did not choose how many copies functions have, it is lowered in both ways.
+///
+/// # Errors
+/// As [`lower_binary`].
 pub fn lower_binary_at(
     binary: &[u8],
     options: &lower::Options,
@@ -241,6 +247,9 @@ fn body_bytes(binary: &[u8]) -> Result<Vec<u64>> {
 }
 
 /// The runtime that modules lowered for a shared runtime import, in the binary format.
+///
+/// # Errors
+/// An error of ours, if the runtime were invalid.
 pub fn runtime_binary(frames: Frames) -> Result<Vec<u8>> {
     let module = runtime_module(frames.into())?;
     encode_module_with(&module, &EncodeOptions::default(), &Parallel).context("cannot write the runtime")
@@ -251,11 +260,17 @@ pub type Transformation = Box<dyn Fn(&str, &[u8]) -> Result<Vec<u8>> + Sync>;
 
 /// A script whose modules are lowered one by one: the text, with the shared runtime registered before everything else on its first line, and the
 /// transformation of its modules.
+///
+/// # Errors
+/// If the runtime cannot be made.
 pub fn lower_script(text: &str, frames: Frames) -> Result<(String, Transformation)> {
     lower_script_at(text, frames, &LoweringDetails::default(), None)
 }
 
 /// The same, with details, and optimised before and after at a level.
+///
+/// # Errors
+/// If the runtime cannot be made.
 pub fn lower_script_at(
     text: &str,
     frames: Frames,

@@ -123,6 +123,9 @@ impl EngineOptions {
     }
 
     /// Makes the engine.
+    ///
+    /// # Errors
+    /// If the engine does not take the options, as stack switching where it is not supported.
     pub fn build(&self) -> Result<WasmEngine> {
         if self.stack_switching && !STACK_SWITCHING_SUPPORTED {
             bail!(

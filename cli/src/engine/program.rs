@@ -126,6 +126,9 @@ pub struct Program<'b> {
 
 impl<'b> Program<'b> {
     /// Compiles a binary module.
+    ///
+    /// # Errors
+    /// If the module is invalid, or the engine does not take it.
     pub fn compile(engine: &WasmEngine, binary: &'b [u8]) -> Result<Self> {
         let module = compile(engine, binary).map_err(|error| {
             let is_switched_off =

@@ -119,6 +119,9 @@ pub struct Comparer {
 
 impl Comparer {
     /// A comparer with an engine of its own.
+    ///
+    /// # Errors
+    /// If the engine does not take its options.
     pub fn new(options: CompareOptions) -> Result<Comparer> {
         let engine_options = EngineOptions { fuel: true, ..EngineOptions::for_tests() };
         let without_collector = EngineOptions { collector: Collector::Null, ..engine_options.clone() }.build()?;
