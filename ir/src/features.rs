@@ -9,8 +9,8 @@ use wasmparser::{
     StorageType, SubType, TryTable, ValType, WasmFeatures,
 };
 
-/// Everything that this toolchain supports, which is what inputs are read with unless somebody says otherwise: WebAssembly 3.0, threads,
-/// wide arithmetic, custom page sizes, compact imports, stack switching, and the legacy form of exception handling.
+/// Everything that this toolchain supports, which is what inputs are read with by default: WebAssembly 3.0, threads, wide arithmetic, custom page
+/// sizes, compact imports, stack switching, and the legacy form of exception handling.
 pub fn supported() -> WasmFeatures {
     WasmFeatures::WASM3
         | WasmFeatures::THREADS
@@ -388,7 +388,7 @@ macro_rules! visit_field {
     (to_ref_type $field:ident $used:ident) => {
         $used.ref_type(*$field)
     };
-    // What is referred to says itself what it needs; the rest has nothing to do with features.
+    // The definitions of what is referred to tell which features they need; the other fields have nothing to do with features.
     (function_index $field:ident $used:ident) => {
         unrelated($field)
     };

@@ -98,8 +98,8 @@ pub enum ValueDefinition {
     Result(Inst),
     /// Another name of this value. No instruction or terminator refers to an alias once [`Func::resolve_aliases`] has run.
     Alias(Value),
-    /// Nowhere: it is any value of its type, another one at each use perhaps. Made by [`Func::undefined`], for the parameters that nothing looks at when
-    /// their block is entered that way; emission then leaves out the copy.
+    /// Nowhere: it is any value of its type, perhaps a different one at each use. Made by [`Func::undefined`], as the argument for a parameter that
+    /// nothing reads when its block is entered by that edge; emission leaves out the copy then.
     Undefined,
 }
 
@@ -504,7 +504,7 @@ impl Func {
         self.blocks.push(BlockData::default())
     }
 
-    /// Adds a parameter at the end of a block's parameters. Arguments at the block's predecessors are the caller's affair.
+    /// Adds a parameter at the end of a block's parameters. The caller adds the arguments at the block's predecessors.
     pub fn add_block_param(&mut self, block: Block, ty: ValType) -> Value {
         let value = self.values.push(ValueData { ty: ty.into(), definition: ValueDefinition::Parameter(block).pack() });
         self.blocks[block].params.push(value);
@@ -514,7 +514,7 @@ impl Func {
     /// A value that may be anything, for arguments that make no difference. It is in scope everywhere.
     ///
     /// # Panics
-    /// If the type is one of references: what a local of such a type holds is neither known to be of the type, nor free to be kept alive.
+    /// If the type is a reference type: what a local happens to hold need not be of that type, and would be kept alive.
     pub fn undefined(&mut self, ty: ValType) -> Value {
         assert!(!matches!(ty, ValType::Ref(_)), "there are no undefined references");
         self.values.push(ValueData { ty: ty.into(), definition: ValueDefinition::Undefined.pack() })
@@ -531,7 +531,8 @@ impl Func {
         matches!(self.definition(value), ValueDefinition::Undefined)
     }
 
-    /// How many operands, and how many results, an instruction may have. No signature is as long, but `array.new_fixed` may be given more.
+    /// The most operands, and the most results, that an instruction may have. No signature is that long, but an `array.new_fixed` may have more
+    /// operands.
     pub const MOST_OPERANDS: usize = u16::MAX as usize;
 
     /// Makes an instruction that is in no block yet. Prefer [`Self::append`].
@@ -742,7 +743,7 @@ impl Func {
         value
     }
 
-    /// [`Self::resolve`], which leaves the chain of aliases half as long: for who resolves while aliases are still being made.
+    /// Like [`Self::resolve`], but leaves the chain of aliases half as long: for resolving while aliases are still being made.
     #[inline]
     pub fn resolve_halving(&mut self, mut value: Value) -> Value {
         while let ValueDefinition::Alias(target) = self.definition(value) {

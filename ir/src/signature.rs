@@ -426,7 +426,7 @@ fn homogeneous(opcode: Opcode, ty: ValType) -> Option<NumericSignature> {
 
 macro_rules! define_arities {
     ($(@$proposal:ident $op:ident $({ $($arg:ident: $argty:ty),* })? => $visit:ident ($($ann:tt)*))*) => {
-        /// The arities that no immediate has a say in, by opcode.
+        /// The arities that do not depend on an immediate, by opcode.
         const ARITIES: &[Option<(u8, u8)>] = &[$(define_arities!(@arity $($ann)*)),*];
     };
     (@arity arity $pops:literal -> $pushes:literal) => { Some(($pops, $pushes)) };

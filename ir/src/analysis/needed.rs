@@ -38,13 +38,13 @@ impl Incoming {
 pub struct Needed {
     /// Whether an instruction is needed.
     pub insts: SecondaryMap<Inst, bool>,
-    /// Whether a value is.
+    /// Whether a value is needed.
     pub values: SecondaryMap<Value, bool>,
 }
 
 impl Needed {
-    /// Marks what is needed, backwards from the exits of blocks and from the instructions of which `is_needed` says so. Cycles of parameters that
-    /// only feed each other are not.
+    /// Marks what is needed, going backwards from the exits of blocks and from the instructions that `is_needed` accepts. Parameters that only feed
+    /// each other in a cycle are not needed.
     pub fn new(func: &Func, cfg: &ControlFlowGraph, is_needed: impl FnMut(Inst) -> bool) -> Self {
         Self::with_choices(func, cfg, is_needed, |_| true)
     }

@@ -27,7 +27,7 @@ enum Node {
     Pure { operator: OperatorId, result: u16, operands: Operands },
 }
 
-/// Blocks that may be entered again, in which names of an expression are defined.
+/// The blocks that may be entered again and define a name in an expression.
 #[derive(Clone)]
 enum Blocks {
     Few(SmallVec<[Block; 2]>),
@@ -73,7 +73,7 @@ struct Properties {
     is_about_past: bool,
     /// Whether the function computes it by an instruction without effects.
     is_computed_by_function: bool,
-    /// Whether the function has it as a value of a type without null.
+    /// Whether the function has it as a value of a non-nullable type.
     is_non_null: bool,
 }
 
@@ -338,7 +338,7 @@ impl Expressions {
         self.properties[expression as usize].is_about_past
     }
 
-    /// Whether the function has it as a value of a type without null.
+    /// Whether the function has it as a value of a non-nullable type.
     pub(super) fn is_non_null(&self, expression: Expression) -> bool {
         self.properties[expression as usize].is_non_null
     }
@@ -367,7 +367,7 @@ impl Expressions {
         }
     }
 
-    /// What decides whether the expression is zero, and whether it is zero when that is not.
+    /// The expression whose being zero decides whether this one is, and whether this one is zero exactly when that one is not.
     pub(super) fn truth(&self, mut expression: Expression) -> (Expression, bool) {
         let mut inverted = false;
         while let Node::Pure { operator, operands, .. } = &self.nodes[expression as usize] {

@@ -27,14 +27,14 @@ pub(super) struct Thread {
     origin: Option<usize>,
     /// Whether the function has moved since then.
     has_moved: bool,
-    /// How many of the instructions that the next operator may be are to be passed over, since taking them led nowhere.
+    /// How many of the instructions that the next operator may be are to be passed over, because taking it for them failed.
     pub passed_over: usize,
     /// The conditions of choices that the function passed by itself, since they make no difference, while the code may still make them. Known until
     /// the function moves along with the code, or a label.
     pub passed_choices: SmallVec<[Expression; 2]>,
 }
 
-/// A label, a position of the function that control may come there with, and what tells ways apart that must not be mixed.
+/// A label, a position that the function may be in when control arrives there, and what keeps apart states that must not be merged.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct LabelKey {
     frame: FrameId,
@@ -166,7 +166,8 @@ impl<'a> Simulation<'a> {
         self.check_progress()
     }
 
-    /// Executes a thread. Where an operator could have been one of several instructions and what follows fits none that was tried, the next one is.
+    /// Executes a thread. Where an operator could have been one of several instructions and what follows fits none of those tried so far, the next
+    /// one is tried.
     fn execute_or_try_again(&mut self, thread: Thread, threads: &mut Vec<Thread>) -> Checked<()> {
         self.choices.clear();
         let (forked, pushed) = (self.forked.len(), threads.len());
@@ -226,7 +227,7 @@ impl<'a> Simulation<'a> {
                     // Emission adds it where a value that cannot be null was kept in a local that can be.
                     let known = self.pop(&mut thread)?;
                     if !known.iter().any(|&expression| self.expressions.is_non_null(expression)) {
-                        return self.error(&thread, "ref.as_non_null of a value that is not known to be no null");
+                        return self.error(&thread, "ref.as_non_null of a value that is not known to be non-null");
                     }
                     thread.state.stack.push(known);
                 }

@@ -84,7 +84,7 @@ pub fn encode_module_with(module: &Module, options: &EncodeOptions, executor: &i
         let (bodies, block_types) = encode_bodies(context, executor)?;
         let bytes = sections::write(module, &indices, &block_types, &bodies)?;
         let Err(invalid) = validate(&bytes, features, executor) else { return Ok(bytes) };
-        // Old bytes may hold dead code that writes a global which nothing wrote any more once the code was gone, for instance.
+        // Original bytes may hold dead code that writes a global which became immutable once that code was gone, for instance.
         let imports = indices.functions.order().len() - bodies.len();
         let at = |index: &u32| *index as usize - imports;
         let old: Vec<usize> = invalid.functions.iter().map(at).filter(|&at| bodies[at].is_original).collect();
