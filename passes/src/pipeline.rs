@@ -225,7 +225,7 @@ struct Left {
     quiet: Quiet,
 }
 
-/// A hash of what a function consists of. If a change goes unnoticed, a round is missed, and nothing else.
+/// A hash of what a function consists of. If a change goes unnoticed, a round is missed, and nothing worse.
 fn fingerprint(func: &Func) -> u64 {
     let mut hasher = FxHasher::default();
     for data in func.blocks.values() {

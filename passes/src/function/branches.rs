@@ -129,6 +129,7 @@ fn integer(func: &Func, value: Value) -> Option<i64> {
     func.defining_operator(value).and_then(Constant::of).and_then(Constant::integer)
 }
 
+/// What the terminator of a block can be said as in a simpler way, if it can.
 fn simpler_terminator(func: &Func, block: Block, environment: &ModuleEnvironment<'_>) -> Option<Terminator> {
     match &func.blocks[block].terminator {
         Terminator::Branch { condition, then_target, else_target, likely } => {

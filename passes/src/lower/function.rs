@@ -66,7 +66,7 @@ pub(super) struct Copy<'c> {
 /// first.
 const MANY_POINTS: usize = 5;
 
-/// How many entries of a table are larger than a comparison and a branch.
+/// From how many entries on a table is larger than a comparison and a branch.
 const ENTRIES_OF_A_COMPARISON: usize = 8;
 
 /// A resumable copy: the function, and its slots in the table of resume functions.
@@ -465,7 +465,7 @@ impl Lowering<'_> {
         definitions
     }
 
-    /// Leads on from a block to the target that a frame says, counted from a slot.
+    /// Ends a block by leading on to the target that a frame's resume function stands for, counted from `first_slot`.
     pub(super) fn switch_between(&self, b: &mut Builder<'_>, frame: Value, first_slot: u32, mut targets: Vec<Block>) {
         // Where each run of equal targets ends.
         let mut runs: Vec<(usize, Block)> = Vec::new();

@@ -1,9 +1,9 @@
 //! Points of a function of one copy that save and load together.
 //!
-//! Each value that lives across a point gets a *place*, as a register allocator would colour it: values that live across one point have different ones,
-//! and values of one local of the source mostly share one, since they are never alive together. Points of a group save the same places in one piece of
-//! code, and those of one loop load them in one. What nothing is in where a point is left is saved undefined. So a point costs a branch, the
-//! number by which it is entered again, and the entry.
+//! Each value that lives across a point gets a *place*, as a register allocator would colour it: values that live across one point have different
+//! ones, and values of one local of the source mostly share one, since they are never alive together. Points of a group save the same places in one
+//! piece of code, and those of one loop load them in one. A place that holds nothing at a point is saved undefined there. So a point costs a branch,
+//! the number by which it is entered again, and the entry.
 
 use super::layout::slot_type;
 use super::split::Point;
@@ -29,7 +29,7 @@ pub(super) enum Sharing {
     Always,
 }
 
-/// How many values, counted for each point that saves them, are more than two copies are worth.
+/// From how many values on, counted for each point that saves them, two copies cost more than they bring.
 const MUCH_SAVED: usize = 400;
 
 /// Two copies are enormous from so many values on, counted for each point that loads them and for each of the loops that it is in, which they are led
@@ -102,7 +102,8 @@ impl Places {
     }
 }
 
-/// Has values that emission would keep in one local come from one local of the source: then it does so, and what is loaded again goes there too.
+/// Says of values that emission would keep in one local that they come from one local of the source: then it does keep them in one, and what is
+/// loaded again goes there too.
 pub(super) fn name_locals(func: &mut Func, locals: &SecondaryMap<Value, Option<u32>>) {
     let first = func.source_local_count();
     for value in (0..func.value_count()).map(Value::from_index) {
@@ -217,7 +218,7 @@ pub(super) fn group_points(
     Some(slots)
 }
 
-/// How many places a point that needs so many may be made to save: what is saved for nothing takes time.
+/// How many places a point that needs `own` of them may be made to save: what is saved for nothing takes time.
 fn most_for(own: usize) -> usize {
     own * 2 + 16
 }

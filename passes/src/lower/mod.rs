@@ -13,7 +13,9 @@
 //! | [`analysis`] | which functions may suspend, and on which tags |
 //! | [`promises`] | which calls the user says never suspend |
 //! | [`choice`] | the store that `auto` is |
+//! | [`setup`] | the runtime's items in the module, and what else is added to it |
 //! | [`types`], [`translate`], [`tables`] | continuation references become what the store has for them |
+//! | [`builder`] | appending instructions, for everything below |
 //! | [`store`], [`runtime`] | frames and stacks, and the functions that drive them |
 //! | [`values`] | how values travel between frames |
 //! | [`dying_operands`] | what is computed before a suspension lest its operands be saved |
@@ -30,6 +32,7 @@
 //! | [`boundary`] | references to functions that the host gets, and calls |
 //! | [`host_calls`] | functions of the host, which may call back |
 //! | [`thunks`] | how continuations begin, bound arguments, entries from the host |
+//! | [`report`] | what was done, why, and what it costs |
 
 mod analysis;
 mod boundary;

@@ -27,7 +27,7 @@ use wasmfx_ir::module::FunctionId;
 use wasmfx_ir::operator::default_operator;
 use wasmfx_ir::wasmparser::{Operator, ValType};
 
-/// From how many loads on another function does them, whose results they are.
+/// From how many loads on a helper function does them, and returns the values.
 const MANY_LOADS: usize = 3;
 
 /// What the flag of unwinding is while a function is entered again: any status.
@@ -103,7 +103,7 @@ impl Lowering<'_> {
         copy.func.entry = entry;
         let store = self.store;
         let b = &mut Builder::at(&mut copy.func, entry);
-        // Taken before it is known whether it is a frame: so it is known wherever something is loaded.
+        // Read before it is known to be a frame, so that it is in scope wherever something is loaded.
         let frame = b.global(store.items.last, store.kind.frame_type());
         let unwinding = b.global(store.items.unwinding, ValType::I32);
         let again = b.new_block(&[]);

@@ -306,7 +306,8 @@ impl Store {
         self.set_frame_field(b, frame, FrameField::Function, function);
     }
 
-    /// An exception came out of a frame: it leaves an empty stack, and is else what the next frame is entered with.
+    /// An exception came out of a frame: if that was the last frame of the stack, the exception leaves the driver; otherwise the next frame is
+    /// entered to raise it.
     fn raise_in_next(
         &self,
         b: &mut Builder<'_>,

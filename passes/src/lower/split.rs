@@ -192,8 +192,8 @@ pub(super) fn is_rematerialised(func: &Func, value: Value) -> bool {
     )
 }
 
-/// Whether the block does nothing but return its parameters, if by way of other blocks, or nothing at all. Values that are given up stay where the
-/// next frame does not look for them; references are not left there, since that would keep alive what they refer to.
+/// Whether the block does nothing but return its parameters, perhaps by way of other blocks, or return nothing at all. Values that are dropped stay
+/// where the next frame does not look for them; references are not left there, since that would keep alive what they refer to.
 fn returns(func: &Func, block: Block) -> bool {
     let mut at = block;
     let mut values = func.blocks[block].params.clone();

@@ -581,7 +581,7 @@ impl Store {
             |b| {
                 let bytes = b.i32(bytes);
                 let frame = self.call(b, self.items.allocate, &[bytes], &[ValType::I32])[0];
-                // Who recycles a frame without knowing its function's layout is led by an exception.
+                // Only where an exception leaves a frame is the frame recycled without knowledge of its function's layout.
                 if self.items.exception.is_some() {
                     let class = b.i32(class);
                     m.store_class(b, frame, class);

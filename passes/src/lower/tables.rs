@@ -27,8 +27,8 @@ pub(super) struct EmulatedTable {
     /// Where its elements are.
     base: u32,
     size: u32,
-    /// How many elements have memory: all of them, or none as long as nothing but null was in the table that the module begins with. The global of
-    /// the size, where the elements that the table begins with have memory from the start.
+    /// How many elements have memory: all of them, or none as long as the table has held nothing but null since the start. The same global as `size`
+    /// where the elements that the table begins with have memory from the start.
     ready: u32,
     /// For how many elements there is room.
     capacity: u32,

@@ -42,7 +42,7 @@ pub(super) type SaveKey = (u32, u32, SavedFrame<()>, bool, Vec<Slot>);
 /// What functions that make frames differ by: the layout's size (or struct type), and which frame it is.
 pub(super) type NewFrameKey = (u32, u32, SavedFrame<()>);
 
-/// What is said of a new frame.
+/// The parameters of functions that make frames: the resume function, and what a marker has besides.
 fn new_frame_params(kind: SavedFrame<()>) -> Vec<ValType> {
     match kind {
         SavedFrame::First | SavedFrame::Next => vec![ValType::I32],

@@ -272,7 +272,7 @@ impl Values {
         Ok(())
     }
 
-    /// Takes values of these original types (and leaves a continuation behind them). References are not kept alive where nobody sees them.
+    /// Takes values of these original types (but for a continuation that follows them). References are not kept alive where nobody sees them.
     pub(super) fn read(
         &mut self,
         module: &mut Module,
