@@ -47,7 +47,7 @@ pub struct Engine {
 /// What a run may use.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Processor time, of all threads; [`PATIENCE`] times as much on the clock on the wall, or just as much where the system does not tell the former.
+    /// Processor time, of all threads; [`PATIENCE`] times as much by the wall clock, or just as much where the system does not tell the former.
     pub time: Duration,
     /// Resident memory, where the system tells.
     pub memory: u64,
