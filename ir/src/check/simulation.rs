@@ -255,22 +255,8 @@ impl<'a> Simulation<'a> {
                     thread.frame = frame;
                 }
                 CodeItem::If(_) => {
-                    let condition = self.pop(&mut thread)?;
-                    let frame = self.frames.at(thread.at);
-                    self.enter_frame(&thread, frame)?;
-                    let (if_true, if_false) = self.branch(thread, &condition)?;
-                    if let Some(mut if_false) = if_false {
-                        match self.frames.frames[frame].or_else {
-                            Some(at) => {
-                                (if_false.at, if_false.frame) = (at + 1, frame);
-                                threads.push(if_false);
-                            }
-                            None => self.arrive(if_false, frame)?,
-                        }
-                    }
-                    let Some(if_true) = if_true else { return Ok(()) };
+                    let Some(if_true) = self.enter_if(thread, threads)? else { return Ok(()) };
                     thread = if_true;
-                    thread.frame = frame;
                 }
                 CodeItem::Else => {
                     // The arm before falls through to the end.
@@ -290,13 +276,7 @@ impl<'a> Simulation<'a> {
                     return self.arrive(thread, frame);
                 }
                 CodeItem::BrIf(_) => {
-                    let condition = self.pop(&mut thread)?;
-                    let frame = self.frames.at(thread.at);
-                    let (if_true, if_false) = self.branch(thread, &condition)?;
-                    if let Some(if_true) = if_true {
-                        self.arrive(if_true, frame)?;
-                    }
-                    let Some(if_false) = if_false else { return Ok(()) };
+                    let Some(if_false) = self.branch_if(thread)? else { return Ok(()) };
                     thread = if_false;
                 }
                 CodeItem::BrTable(number) => return self.branch_table(thread, number),
@@ -305,6 +285,38 @@ impl<'a> Simulation<'a> {
             }
             thread.at += 1;
         }
+    }
+
+    /// Enters an `if`. The side of a false condition goes to `threads`, or to the end of the `if`. Returns the side of a true one, if it may be taken.
+    fn enter_if(&mut self, mut thread: Thread, threads: &mut Vec<Thread>) -> Checked<Option<Thread>> {
+        let condition = self.pop(&mut thread)?;
+        let frame = self.frames.at(thread.at);
+        self.enter_frame(&thread, frame)?;
+        let (mut if_true, if_false) = self.branch(thread, &condition)?;
+        if let Some(mut if_false) = if_false {
+            match self.frames.frames[frame].or_else {
+                Some(at) => {
+                    (if_false.at, if_false.frame) = (at + 1, frame);
+                    threads.push(if_false);
+                }
+                None => self.arrive(if_false, frame)?,
+            }
+        }
+        if let Some(if_true) = &mut if_true {
+            if_true.frame = frame;
+        }
+        Ok(if_true)
+    }
+
+    /// Takes a `br_if`. Returns the side that goes straight on, if it may be taken.
+    fn branch_if(&mut self, mut thread: Thread) -> Checked<Option<Thread>> {
+        let condition = self.pop(&mut thread)?;
+        let frame = self.frames.at(thread.at);
+        let (if_true, if_false) = self.branch(thread, &condition)?;
+        if let Some(if_true) = if_true {
+            self.arrive(if_true, frame)?;
+        }
+        Ok(if_false)
     }
 
     pub(super) fn error<T>(&self, thread: &Thread, message: impl Into<String>) -> Checked<T> {
