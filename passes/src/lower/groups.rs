@@ -135,6 +135,22 @@ struct Group {
 /// What the points of a group save: the types of the slots, in order.
 pub(super) type GroupSlots = FxHashMap<usize, Vec<ValType>>;
 
+/// Finds the innermost loop of each point. Returns how many values all points load, where one in a loop counts once for each loop around it, and
+/// whether one of the loops is crowded.
+fn find_homes(func: &Func, cfg: &ControlFlowGraph, points: &mut [Point]) -> (usize, bool) {
+    let dominators = DominatorTree::new(func, cfg);
+    let loops = LoopForest::new(func, cfg, &dominators);
+    let mut crowd: FxHashMap<usize, usize> = FxHashMap::default();
+    let mut loaded = 0;
+    for point in points {
+        point.home = loops.innermost(point.block);
+        point.home.into_iter().for_each(|home| *crowd.entry(home).or_default() += 1);
+        loaded += point.saved.len() * loops.depth(point.block).max(1) as usize;
+    }
+    let instructions: usize = cfg.reverse_postorder().iter().map(|&block| func.blocks[block].insts.len()).sum();
+    (loaded, loaded < MAX_LOADED * instructions && crowd.values().any(|&points| points >= CROWD))
+}
+
 /// Puts points into groups, and says in which of its group's slots each has which value. [`None`] if points do not share.
 pub(super) fn group_points(
     func: &Func,
@@ -147,17 +163,7 @@ pub(super) fn group_points(
     if sharing == Sharing::Never || saved > MAX_SAVED {
         return None;
     }
-    let dominators = DominatorTree::new(func, cfg);
-    let loops = LoopForest::new(func, cfg, &dominators);
-    let mut crowd: FxHashMap<usize, usize> = FxHashMap::default();
-    let mut loaded = 0;
-    for point in points.iter_mut() {
-        point.home = loops.innermost(point.block);
-        point.home.into_iter().for_each(|home| *crowd.entry(home).or_default() += 1);
-        loaded += point.saved.len() * loops.depth(point.block).max(1) as usize;
-    }
-    let instructions: usize = cfg.reverse_postorder().iter().map(|&block| func.blocks[block].insts.len()).sum();
-    let is_crowded = loaded < MAX_LOADED * instructions && crowd.values().any(|&points| points >= CROWD);
+    let (loaded, is_crowded) = find_homes(func, cfg, points);
     let is_wanted = match sharing {
         Sharing::Never | Sharing::IfEnormous => false,
         Sharing::IfMuchIsSaved => saved >= MUCH_SAVED && !is_crowded,

@@ -78,12 +78,14 @@ use function::Resumable;
 use indexmap::IndexMap;
 use promises::Promises;
 use rustc_hash::{FxHashMap, FxHashSet};
-use scan::Mentions;
+use scan::{Mentions, Summary};
 use tables::{EmulatedTable, TableFunction};
 use thunks::{NewFrameKey, ReferenceTable, SaveKey, SlotsKey};
 use values::Values;
 use wasmfx_ir::entity::SecondaryMap;
-use wasmfx_ir::module::{ConstExpr, ElementItems, FunctionId, Item, Module, TableId, TagId, TypeId, Types};
+use wasmfx_ir::module::{
+    ConstExpr, ElementItems, Function, FunctionId, Item, Module, Origin, TableId, TagId, TypeId, Types,
+};
 use wasmfx_ir::wasmparser::{Operator, ValType};
 
 /// How many slots of the table of resume functions the bodies may need at most where frames name them by 16 bits; the rest is the runtime's.
@@ -263,20 +265,7 @@ pub fn lower_module(module: &mut Module, options: &Options) -> Result<Report, Er
         summaries = scan(module, &mentions)?;
         analysis = Analysis::new(module, &summaries, foreign, promises, shared);
     }
-    let touched: Vec<FunctionId> = module
-        .functions
-        .iter()
-        .filter(|(id, function)| {
-            let summary = &summaries[*id];
-            function.origin() == wasmfx_ir::module::Origin::Definition
-                && (summary.mentions_continuations
-                    || !summary.suspends.is_empty()
-                    || !summary.switches.is_empty()
-                    || !analysis.escapes[*id].is_empty()
-                    || summary.calls.iter().any(|&callee| analysis.may_unwind(callee)))
-        })
-        .map(|(id, _)| id)
-        .collect();
+    let touched = touched_functions(module, &summaries, &analysis);
     let slot_bound: usize = touched.iter().map(|&id| summaries[id].slot_bound).sum();
     let used = match analysis.crossing && !shared {
         true => Some(wasmfx_ir::features::used(module, &crate::parallel::Parallel)?),
@@ -310,6 +299,24 @@ pub fn lower_module(module: &mut Module, options: &Options) -> Result<Report, Er
     lowering.finish_module()?;
     lowering.inline_innermost();
     Ok(std::mem::take(&mut lowering.report))
+}
+
+/// The functions whose bodies do not stay as they are.
+fn touched_functions(
+    module: &Module,
+    summaries: &SecondaryMap<FunctionId, Summary>,
+    analysis: &Analysis,
+) -> Vec<FunctionId> {
+    let is_touched = |id: FunctionId, function: &Function| {
+        let summary = &summaries[id];
+        function.origin() == Origin::Definition
+            && (summary.mentions_continuations
+                || !summary.suspends.is_empty()
+                || !summary.switches.is_empty()
+                || !analysis.escapes[id].is_empty()
+                || summary.calls.iter().any(|&callee| analysis.may_unwind(callee)))
+    };
+    module.functions.iter().filter(|&(id, function)| is_touched(id, function)).map(|(id, _)| id).collect()
 }
 
 impl Lowering<'_> {
