@@ -20,11 +20,12 @@ impl Lowering<'_> {
         // Types whose values are being made; each needs one of the type above it.
         let mut stack = IndexSet::from([ty]);
         while let Some(&top) = stack.last() {
-            if self.dummies.contains_key(&top) {
+            if self.generated.dummies.contains_key(&top) {
                 stack.pop();
                 continue;
             }
-            let missing = self.fields_without_zero(top).into_iter().find(|field| !self.dummies.contains_key(field));
+            let missing =
+                self.fields_without_zero(top).into_iter().find(|field| !self.generated.dummies.contains_key(field));
             match missing {
                 Some(field) => {
                     if !stack.insert(field) {
@@ -39,11 +40,11 @@ impl Lowering<'_> {
                         init: Some(ConstExpr { operators }),
                         name: Some("wasmfx.dummy".to_owned()),
                     });
-                    self.dummies.insert(top, global.as_u32());
+                    self.generated.dummies.insert(top, global.as_u32());
                 }
             }
         }
-        Ok(self.dummies[&ty])
+        Ok(self.generated.dummies[&ty])
     }
 
     /// The types of the fields of a struct that have no zero.
@@ -74,7 +75,7 @@ impl Lowering<'_> {
                 CompositeInnerType::Struct(fields) => {
                     let value = |field: StorageType| match field {
                         StorageType::Val(ty) => default_operator(ty)
-                            .unwrap_or_else(|| Operator::GlobalGet { global_index: self.dummies[&ty] }),
+                            .unwrap_or_else(|| Operator::GlobalGet { global_index: self.generated.dummies[&ty] }),
                         StorageType::I8 | StorageType::I16 => Operator::I32Const { value: 0 },
                     };
                     let mut operators: Vec<Operator<'static>> =

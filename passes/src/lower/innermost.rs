@@ -46,7 +46,7 @@ impl Lowering<'_> {
         if found.len() > MAX_GUESSES {
             found.clear();
         } else if found.len() < MAX_GUESSES
-            && let [&first_slot] = self.entries.values().collect::<Vec<_>>()[..]
+            && let [&first_slot] = self.generated.entries.values().collect::<Vec<_>>()[..]
         {
             // All continuations begin alike.
             found.push(Resumable { copy: self.resume_slots[first_slot as usize], first_slot, slots: ENTRY_SLOTS });

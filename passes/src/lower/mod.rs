@@ -188,38 +188,64 @@ struct Lowering<'m> {
     drives_out_of_line: FxHashSet<FunctionId>,
     /// The resumable copies that resume sites call directly.
     innermost: Vec<Resumable>,
-    matchers: IndexMap<Vec<(u32, bool)>, FunctionId>,
     /// The slot of the frame that hands on what it gets.
     identity_number: u32,
     /// In a shared runtime: the global with the number of each tag.
     tag_numbers: SecondaryMap<TagId, Option<u32>>,
+    /// In a shared runtime: the function that numbers a new tag.
     new_tag: Option<u32>,
     /// Groups of imported tags that may be the same.
     equal_tags: Vec<Vec<TagId>>,
     /// Active segments of continuations for tables that are emulated: the table, the offset, the length.
     active_segments: Vec<(TableId, ConstExpr, u32)>,
+    generated: Generated,
+    boundary: Option<boundary::Boundary>,
+    report: Report,
+}
+
+/// What the lowering has added to the module and uses again, by what it was made for. Numbers are those of items or resume slots.
+#[derive(Default)]
+struct Generated {
+    /// Function types, by parameters and results.
     function_types: FxHashMap<(Vec<ValType>, Vec<ValType>), TypeId>,
+    /// Struct types of frames, by whether they are markers and by their slots.
     frame_structs: FxHashMap<(bool, Vec<ValType>), u32>,
+    /// First slots of the thunks that begin continuations, by function type and, if it is known, function.
     entries: FxHashMap<(TypeId, Option<FunctionId>), u32>,
-    binds: FxHashMap<(TypeId, TypeId), u32>,
-    new_of_reference: FxHashMap<TypeId, u32>,
+    /// The function that makes a continuation that begins at a resume slot.
     new_continuation_function: Option<u32>,
+    /// Functions that make a continuation of a function reference, by function type.
+    new_of_reference: FxHashMap<TypeId, u32>,
+    /// Functions that bind arguments, by the continuation types before and after.
+    binds: FxHashMap<(TypeId, TypeId), u32>,
+    /// The function that traps for a null continuation.
     as_non_null_function: Option<u32>,
+    /// Functions that save values into a new frame.
     save_helpers: FxHashMap<SaveKey, u32>,
+    /// Functions that make a frame.
     new_frame_helpers: FxHashMap<NewFrameKey, u32>,
+    /// Functions that save values into a frame that there is.
     save_again_helpers: FxHashMap<SlotsKey, u32>,
+    /// Functions that load what a frame holds.
     load_helpers: FxHashMap<SlotsKey, u32>,
     /// The ends of entering functions of one copy again, by types of results, frame size and type.
     leaving_helpers: FxHashMap<(Vec<ValType>, u32, u32), u32>,
+    /// Functions that find the clause that handles a suspension, by the clauses' tags and whether they are for switches. Markers hold their positions.
+    matchers: IndexMap<Vec<(u32, bool)>, FunctionId>,
+    /// What the host calls instead of functions that may suspend.
     host_entries: FxHashMap<FunctionId, FunctionId>,
+    /// Tables that keep references of frames, by the references' type.
     reference_tables: FxHashMap<ValType, ReferenceTable>,
+    /// What tables of continuations have become.
     emulated_tables: FxHashMap<TableId, EmulatedTable>,
+    /// Functions that do what an instruction did to a table of continuations.
     table_functions: FxHashMap<(TableId, TableFunction), u32>,
+    /// Globals with the lengths of element segments of continuations.
     segment_lengths: FxHashMap<u32, u32>,
+    /// Functions that fill arrays from such segments, by array type, segment, and whether the array is new.
     array_functions: FxHashMap<(TypeId, u32, bool), u32>,
+    /// Globals with values of types that have no zero.
     dummies: FxHashMap<ValType, u32>,
-    boundary: Option<boundary::Boundary>,
-    report: Report,
 }
 
 /// Lowers a module in place. Its output validates with stack switching switched off.

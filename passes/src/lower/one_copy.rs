@@ -249,7 +249,7 @@ impl Lowering<'_> {
     /// `(results…, frame) -> status`: what is done when a function that was entered again with a frame has returned.
     fn leaving(&mut self, original_results: &[ValType], layout: &Layout) -> Result<u32, Error> {
         let key = (original_results.to_vec(), layout.bytes, layout.struct_type);
-        if let Some(&function) = self.leaving_helpers.get(&key) {
+        if let Some(&function) = self.generated.leaving_helpers.get(&key) {
             return Ok(function);
         }
         let store = self.store;
@@ -273,8 +273,9 @@ impl Lowering<'_> {
         self.values.write(self.module, &self.original_types, b, original_results, values, false)?;
         let zero = b.i32(0);
         b.ret(&[zero]);
-        let function = self.add_function(func, format!("wasmfx.leave.{}", self.leaving_helpers.len())).as_u32();
-        self.leaving_helpers.insert(key, function);
+        let function =
+            self.add_function(func, format!("wasmfx.leave.{}", self.generated.leaving_helpers.len())).as_u32();
+        self.generated.leaving_helpers.insert(key, function);
         Ok(function)
     }
 }

@@ -9,10 +9,9 @@ use super::shared::RUNTIME_MODULE;
 use super::store::{GcStore, Items, Kind, MemoryStore, Store, cells};
 use super::types::Translation;
 use super::values::{Class, Values, concrete_heap};
-use super::{Error, Lowering, Options, Report, Runtime};
+use super::{Error, Generated, Lowering, Options, Report, Runtime};
 use crate::target_features;
-use indexmap::IndexMap;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 use wasmfx_ir::entity::{Entity, SecondaryMap};
 use wasmfx_ir::func::{Func, Value};
 use wasmfx_ir::module::{
@@ -370,27 +369,8 @@ pub(super) fn set_up<'m>(
         resume_slots: Vec::new(),
         drives_out_of_line: FxHashSet::default(),
         innermost: Vec::new(),
-        matchers: IndexMap::new(),
         identity_number: 0,
-        function_types: FxHashMap::default(),
-        frame_structs: FxHashMap::default(),
-        entries: FxHashMap::default(),
-        binds: FxHashMap::default(),
-        new_of_reference: FxHashMap::default(),
-        new_continuation_function: None,
-        as_non_null_function: None,
-        save_helpers: FxHashMap::default(),
-        save_again_helpers: FxHashMap::default(),
-        load_helpers: FxHashMap::default(),
-        leaving_helpers: FxHashMap::default(),
-        new_frame_helpers: FxHashMap::default(),
-        host_entries: FxHashMap::default(),
-        reference_tables: FxHashMap::default(),
-        emulated_tables: FxHashMap::default(),
-        table_functions: FxHashMap::default(),
-        segment_lengths: FxHashMap::default(),
-        array_functions: FxHashMap::default(),
-        dummies: FxHashMap::default(),
+        generated: Generated::default(),
         boundary: None,
         report: Report::default(),
     };
@@ -501,12 +481,12 @@ impl Lowering<'_> {
     /// The function type with these (lowered) parameters and results.
     pub(super) fn function_type(&mut self, params: &[ValType], results: &[ValType]) -> TypeId {
         let key = (params.to_vec(), results.to_vec());
-        if let Some(&ty) = self.function_types.get(&key) {
+        if let Some(&ty) = self.generated.function_types.get(&key) {
             return ty;
         }
         let ty = TypeId::from_u32(add_function_type(self.module, params, results, "wasmfx.function"));
         self.module.types.definitions[ty].name = None;
-        self.function_types.insert(key, ty);
+        self.generated.function_types.insert(key, ty);
         ty
     }
 
@@ -514,7 +494,7 @@ impl Lowering<'_> {
     pub(super) fn frame_struct(&mut self, is_marker: bool, fields: &[ValType]) -> u32 {
         let Kind::Gc(gc) = self.store.kind else { unreachable!("only the gc store has frame types") };
         let key = (is_marker, fields.to_vec());
-        if let Some(&ty) = self.frame_structs.get(&key) {
+        if let Some(&ty) = self.generated.frame_structs.get(&key) {
             return ty;
         }
         let mut all = vec![concrete(true, gc.frame), ValType::I32];
@@ -525,7 +505,7 @@ impl Lowering<'_> {
         let supertype = if is_marker { gc.marker } else { gc.frame };
         let ty = add_struct(self.module, all, true, Some(supertype), "wasmfx.slots");
         self.module.types.definitions[TypeId::from_u32(ty)].name = None;
-        self.frame_structs.insert(key, ty);
+        self.generated.frame_structs.insert(key, ty);
         ty
     }
 
@@ -643,7 +623,7 @@ impl Lowering<'_> {
         if !self.store.kind.can_name(slots.len()) {
             return Err(Error::internal(format!("lowering: frames cannot name {} resume functions", slots.len())));
         }
-        let matchers: Vec<FunctionId> = self.matchers.values().copied().collect();
+        let matchers: Vec<FunctionId> = self.generated.matchers.values().copied().collect();
         let resume = (self.store.items.resume_table, self.store.items.resume_type);
         let clauses = (self.store.items.matcher_table, self.store.items.matcher_type);
         match (self.store.items.resume_base, self.store.items.matcher_base) {

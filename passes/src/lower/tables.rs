@@ -44,7 +44,7 @@ const MAX_ELEMENTS: u64 = 10_000_000;
 
 impl Lowering<'_> {
     fn emulated_table(&mut self, table: TableId) -> Result<EmulatedTable, Error> {
-        if let Some(&emulated) = self.emulated_tables.get(&table) {
+        if let Some(&emulated) = self.generated.emulated_tables.get(&table) {
             return Ok(emulated);
         }
         let definition = &self.module.tables[table];
@@ -67,7 +67,7 @@ impl Lowering<'_> {
             None => self.add_i32_global(format!("wasmfx.table.{name}.ready")),
         };
         let emulated = EmulatedTable { base, size, ready, capacity, maximum, index64 };
-        self.emulated_tables.insert(table, emulated);
+        self.generated.emulated_tables.insert(table, emulated);
         Ok(emulated)
     }
 
@@ -124,7 +124,7 @@ impl Lowering<'_> {
         if !self.mentions.elements.contains(&segment) {
             return None;
         }
-        if let Some(&global) = self.segment_lengths.get(&segment) {
+        if let Some(&global) = self.generated.segment_lengths.get(&segment) {
             return Some(global);
         }
         let items = &self.original_elements[segment as usize];
@@ -136,13 +136,13 @@ impl Lowering<'_> {
         };
         let length = u32::try_from(length).expect("segments are shorter than 2^32");
         let global = self.add_i32_global_with(format!("wasmfx.segment.{segment}.length"), length);
-        self.segment_lengths.insert(segment, global);
+        self.generated.segment_lengths.insert(segment, global);
         Some(global)
     }
 
     /// The function that does what a table instruction did; for one element, where not all may have memory yet.
     pub(super) fn table_function(&mut self, table: TableId, what: TableFunction) -> Result<u32, Error> {
-        if let Some(&function) = self.table_functions.get(&(table, what)) {
+        if let Some(&function) = self.generated.table_functions.get(&(table, what)) {
             return Ok(function);
         }
         let t = self.emulated_table(table)?;
@@ -172,8 +172,9 @@ impl Lowering<'_> {
                 self.build_table_init(b, m, t, length, &args);
             }
         }
-        let function = self.add_function(func, format!("wasmfx.table.{table}.{}", self.table_functions.len())).as_u32();
-        self.table_functions.insert((table, what), function);
+        let function =
+            self.add_function(func, format!("wasmfx.table.{table}.{}", self.generated.table_functions.len())).as_u32();
+        self.generated.table_functions.insert((table, what), function);
         Ok(function)
     }
 
@@ -315,7 +316,7 @@ impl Lowering<'_> {
 
     /// The function that does what `array.new_elem` or `array.init_elem` did with a segment of continuations.
     pub(super) fn array_function(&mut self, array: TypeId, segment: u32, new: bool) -> Result<u32, Error> {
-        if let Some(&function) = self.array_functions.get(&(array, segment, new)) {
+        if let Some(&function) = self.generated.array_functions.get(&(array, segment, new)) {
             return Ok(function);
         }
         self.check_segment(segment)?;
@@ -347,7 +348,7 @@ impl Lowering<'_> {
             "init"
         };
         let function = self.add_function(func, format!("wasmfx.array.{name}.{array}.{segment}")).as_u32();
-        self.array_functions.insert((array, segment, new), function);
+        self.generated.array_functions.insert((array, segment, new), function);
         Ok(function)
     }
 

@@ -107,11 +107,11 @@ impl Lowering<'_> {
 
     /// The slot of the thunk that begins a continuation of this function type with a known function.
     pub(super) fn entry_of_function(&mut self, function: FunctionId, signature: TypeId) -> Result<u32, Error> {
-        if let Some(&number) = self.entries.get(&(signature, Some(function))) {
+        if let Some(&number) = self.generated.entries.get(&(signature, Some(function))) {
             return Ok(number);
         }
         let number = self.reserve_resume_slots(ENTRY_SLOTS);
-        self.entries.insert((signature, Some(function)), number);
+        self.generated.entries.insert((signature, Some(function)), number);
         let mut func = self.resume_func();
         let frame = func.blocks[func.entry].params[0];
         let b = &mut Builder::new(&mut func);
@@ -130,11 +130,11 @@ impl Lowering<'_> {
 
     /// The slot of the thunk that begins a continuation of this function type with a function that is only known at run time.
     fn entry_of_reference(&mut self, signature: TypeId) -> Result<u32, Error> {
-        if let Some(&number) = self.entries.get(&(signature, None)) {
+        if let Some(&number) = self.generated.entries.get(&(signature, None)) {
             return Ok(number);
         }
         let number = self.reserve_resume_slots(ENTRY_SLOTS);
-        self.entries.insert((signature, None), number);
+        self.generated.entries.insert((signature, None), number);
         let reference_type = super::values::nullable(super::values::concrete_heap(signature));
         let (layout, slots) = self.entry_layout(reference_type);
         let mut func = self.resume_func();
@@ -166,7 +166,7 @@ impl Lowering<'_> {
 
     /// `new_entry(resume function) -> continuation`
     pub(super) fn new_continuation(&mut self) -> u32 {
-        if let Some(function) = self.new_continuation_function {
+        if let Some(function) = self.generated.new_continuation_function {
             return function;
         }
         let ty = self.function_type(&[ValType::I32], &[self.store.kind.continuation_type(false)]);
@@ -177,13 +177,13 @@ impl Lowering<'_> {
         let continuation = self.store.capture(b, running);
         b.ret(&[continuation]);
         let function = self.add_function(func, "wasmfx.new".to_owned()).as_u32();
-        self.new_continuation_function = Some(function);
+        self.generated.new_continuation_function = Some(function);
         function
     }
 
     /// `(reference) -> continuation`, which traps for null.
     pub(super) fn new_continuation_of_reference(&mut self, signature: TypeId) -> Result<u32, Error> {
-        if let Some(&function) = self.new_of_reference.get(&signature) {
+        if let Some(&function) = self.generated.new_of_reference.get(&signature) {
             return Ok(function);
         }
         let number = self.entry_of_reference(signature)?;
@@ -215,13 +215,13 @@ impl Lowering<'_> {
         let continuation = self.store.capture(b, running);
         b.ret(&[continuation]);
         let function = self.add_function(func, format!("wasmfx.new.{}", signature.as_u32())).as_u32();
-        self.new_of_reference.insert(signature, function);
+        self.generated.new_of_reference.insert(signature, function);
         Ok(function)
     }
 
     /// `(arguments…, continuation) -> continuation`: binds the first arguments of a continuation type.
     pub(super) fn bind(&mut self, from: TypeId, to: TypeId) -> Result<u32, Error> {
-        if let Some(&function) = self.binds.get(&(from, to)) {
+        if let Some(&function) = self.generated.binds.get(&(from, to)) {
             return Ok(function);
         }
         let all = self.original_params(self.original_continuation(from));
@@ -260,7 +260,7 @@ impl Lowering<'_> {
         let continuation = self.store.capture(b, running);
         b.ret(&[continuation]);
         let function = self.add_function(func, format!("wasmfx.bind.{}.{}", from.as_u32(), to.as_u32())).as_u32();
-        self.binds.insert((from, to), function);
+        self.generated.binds.insert((from, to), function);
 
         let mut func = self.resume_func();
         let frame = func.blocks[func.entry].params[0];
@@ -299,7 +299,7 @@ impl Lowering<'_> {
     ) -> Result<u32, Error> {
         let slots: Vec<Slot> = values.iter().map(|&(_, slot)| slot).collect();
         let key: SaveKey = (layout.bytes, layout.struct_type, kind, many, slots);
-        if let Some(&function) = self.save_helpers.get(&key) {
+        if let Some(&function) = self.generated.save_helpers.get(&key) {
             return Ok(function);
         }
         let slots = &key.4;
@@ -320,8 +320,8 @@ impl Lowering<'_> {
             self.save(b, layout, frame, slot, value);
         }
         b.ret(&[]);
-        let function = self.add_function(func, format!("wasmfx.save.{}", self.save_helpers.len())).as_u32();
-        self.save_helpers.insert(key, function);
+        let function = self.add_function(func, format!("wasmfx.save.{}", self.generated.save_helpers.len())).as_u32();
+        self.generated.save_helpers.insert(key, function);
         Ok(function)
     }
 
@@ -354,7 +354,7 @@ impl Lowering<'_> {
     /// `(resume function, [mask, matcher]) -> frame`: makes a frame and appends it.
     fn new_frame_helper(&mut self, layout: &Layout, kind: SavedFrame<()>) -> u32 {
         let key: NewFrameKey = (layout.bytes, layout.struct_type, kind);
-        if let Some(&function) = self.new_frame_helpers.get(&key) {
+        if let Some(&function) = self.generated.new_frame_helpers.get(&key) {
             return function;
         }
         let (params, result) = (new_frame_params(kind), self.frame_type_of(layout));
@@ -364,8 +364,9 @@ impl Lowering<'_> {
         let b = &mut Builder::new(&mut func);
         let frame = self.append_new_frame(b, layout, kind, &args);
         b.ret(&[frame]);
-        let function = self.add_function(func, format!("wasmfx.frame.{}", self.new_frame_helpers.len())).as_u32();
-        self.new_frame_helpers.insert(key, function);
+        let function =
+            self.add_function(func, format!("wasmfx.frame.{}", self.generated.new_frame_helpers.len())).as_u32();
+        self.generated.new_frame_helpers.insert(key, function);
         function
     }
 
@@ -396,7 +397,7 @@ impl Lowering<'_> {
     /// `(frame) -> values…`: loads what a frame holds. References leave their tables.
     pub(super) fn load_helper(&mut self, layout: &Layout, slots: &[Slot]) -> u32 {
         let key: SlotsKey = (layout.struct_type, slots.to_vec());
-        if let Some(&function) = self.load_helpers.get(&key) {
+        if let Some(&function) = self.generated.load_helpers.get(&key) {
             return function;
         }
         let slots = &key.1;
@@ -408,9 +409,9 @@ impl Lowering<'_> {
         let b = &mut Builder::new(&mut func);
         let values: Vec<Value> = slots.iter().map(|&slot| self.load(b, layout, frame, slot, slot.ty)).collect();
         b.ret(&values);
-        let name = format!("wasmfx.load.{}", self.load_helpers.len());
+        let name = format!("wasmfx.load.{}", self.generated.load_helpers.len());
         let function = self.add_function(func, name).as_u32();
-        self.load_helpers.insert(key, function);
+        self.generated.load_helpers.insert(key, function);
         function
     }
 
@@ -419,7 +420,7 @@ impl Lowering<'_> {
     pub(super) fn save_again_helper(&mut self, layout: &Layout, values: &[(Value, Slot)]) -> Result<u32, Error> {
         let slots: Vec<Slot> = values.iter().map(|&(_, slot)| slot).collect();
         let key: SlotsKey = (layout.struct_type, slots);
-        if let Some(&function) = self.save_again_helpers.get(&key) {
+        if let Some(&function) = self.generated.save_again_helpers.get(&key) {
             return Ok(function);
         }
         let slots = &key.1;
@@ -439,15 +440,15 @@ impl Lowering<'_> {
         }
         self.store.append(b, frame);
         b.ret(&[status]);
-        let name = format!("wasmfx.save_again.{}", self.save_again_helpers.len());
+        let name = format!("wasmfx.save_again.{}", self.generated.save_again_helpers.len());
         let function = self.add_function(func, name).as_u32();
-        self.save_again_helpers.insert(key, function);
+        self.generated.save_again_helpers.insert(key, function);
         Ok(function)
     }
 
     /// What the host calls instead of a function that may suspend: where a suspension gets here, nobody handles it.
     pub(super) fn host_entry(&mut self, function: FunctionId) -> Result<FunctionId, Error> {
-        if let Some(&entry) = self.host_entries.get(&function) {
+        if let Some(&entry) = self.generated.host_entries.get(&function) {
             return Ok(entry);
         }
         let mut func = self.lowered_func(function);
@@ -493,7 +494,7 @@ impl Lowering<'_> {
         }
         let name = format!("{}.entry", self.name_of(function));
         let entry = self.add_function(func, name);
-        self.host_entries.insert(function, entry);
+        self.generated.host_entries.insert(function, entry);
         Ok(entry)
     }
 
@@ -557,11 +558,11 @@ impl Lowering<'_> {
 
     /// The table that keeps references of a (nullable) type for the memory store.
     pub(super) fn reference_table(&mut self, ty: ValType) -> ReferenceTable {
-        if let Some(&table) = self.reference_tables.get(&ty) {
+        if let Some(&table) = self.generated.reference_tables.get(&ty) {
             return table;
         }
         let table = self.build_reference_table(ty);
-        self.reference_tables.insert(ty, table);
+        self.generated.reference_tables.insert(ty, table);
         table
     }
 
@@ -569,7 +570,7 @@ impl Lowering<'_> {
         let (Kind::Memory(m), ValType::Ref(element)) = (self.store.kind, ty) else {
             unreachable!("only the memory store keeps references in tables")
         };
-        let name = format!("wasmfx.references.{}", self.reference_tables.len());
+        let name = format!("wasmfx.references.{}", self.generated.reference_tables.len());
         let items = ReferenceItems {
             element,
             table: self.add_table(element, 0, name.clone()),
@@ -688,13 +689,13 @@ impl Lowering<'_> {
                 _ => unreachable!("a resume table has no exception handlers"),
             })
             .collect();
-        if let Some(position) = self.matchers.get_index_of(&key) {
+        if let Some(position) = self.generated.matchers.get_index_of(&key) {
             return u32::try_from(position).expect("matchers are few");
         }
         let func = self.build_matcher(clauses);
-        let number = self.matchers.len();
+        let number = self.generated.matchers.len();
         let function = self.add_function(func, format!("wasmfx.clauses.{number}"));
-        self.matchers.insert(key, function);
+        self.generated.matchers.insert(key, function);
         u32::try_from(number).expect("matchers are few")
     }
 }
