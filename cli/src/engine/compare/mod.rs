@@ -259,32 +259,21 @@ impl Comparing<'_> {
 
     /// Instantiates both sides with fresh state.
     fn start(&mut self) -> Result<Start> {
-        let mut sides = Vec::with_capacity(2);
-        let mut failures = Vec::new();
-        for module in self.modules {
-            match self.instantiate(module)? {
-                Ok(side) => sides.push(side),
-                Err(failure) => failures.push(failure),
-            }
-        }
-        if let Ok(sides) = <Vec<Side> as TryInto<[Side; 2]>>::try_into(sides) {
-            return Ok(Start::Ready(Box::new(sides)));
-        }
-        let describe = |failure: Option<&FailureKind>| failure.map_or("instantiated".to_string(), ToString::to_string);
-        if failures.iter().any(is_inconclusive) {
-            let reasons: Vec<String> = failures.iter().map(ToString::to_string).collect();
+        let [before, after] = self.modules;
+        let failures = match (self.instantiate(before)?, self.instantiate(after)?) {
+            (Ok(before), Ok(after)) => return Ok(Start::Ready(Box::new([before, after]))),
+            (before, after) => [before.err(), after.err()],
+        };
+        if failures.iter().flatten().any(is_inconclusive) {
+            let reasons: Vec<String> = failures.iter().flatten().map(ToString::to_string).collect();
             self.comparison.not_tried.push(format!("the module cannot be instantiated: {}", reasons.join("; ")));
             return Ok(Start::Nothing);
         }
-        let first_failed = failures.len() == 2 || self.instantiate(self.modules[0])?.is_err();
-        let (before, after) = match failures.as_slice() {
-            [before, after] => (Some(before), Some(after)),
-            [only] if first_failed => (Some(only), None),
-            [only] => (None, Some(only)),
-            _ => (None, None),
-        };
+        let [before, after] = failures.each_ref().map(Option::as_ref);
         let excused = self.options().traps_never_happen && before.is_some();
         if !excused && !before.zip(after).is_some_and(|(before, after)| self.same_failure(before, after)) {
+            let describe =
+                |failure: Option<&FailureKind>| failure.map_or("instantiated".to_string(), ToString::to_string);
             self.comparison.difference = Some(Difference {
                 function: None,
                 arguments: Vec::new(),
