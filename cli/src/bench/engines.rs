@@ -11,6 +11,8 @@ use anyhow::{Context, Result, anyhow};
 
 use super::child::{Job, Measurement, RunJob, processor_times, resident_memory};
 
+/// The version of wasmtime that is linked into this program; wasmtime does not offer it as a constant.
+const WASMTIME_VERSION: &str = "48";
 /// The first version of Node.js whose V8 has the proposal's present instructions.
 const NODE_VERSION: u32 = 26;
 const NODE_RUNNER: &str = include_str!("node_runner.mjs");
@@ -67,8 +69,7 @@ impl Engine {
         match kind {
             EngineKind::Wasmtime => {
                 let program = std::env::current_exe().context("cannot find this program's own file")?;
-                // The version that is linked into this program; wasmtime does not offer it as a constant.
-                Ok(Engine { name, version: "wasmtime 48".to_string(), kind, program })
+                Ok(Engine { name, version: format!("wasmtime {WASMTIME_VERSION}"), kind, program })
             }
             EngineKind::Node => {
                 let (program, version) = find_node()?;
@@ -218,6 +219,12 @@ pub(super) fn command_line(arguments: impl IntoIterator<Item = OsString>) -> Str
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_version_that_is_reported_is_the_one_that_is_linked() {
+        let lock = include_str!("../../../Cargo.lock");
+        assert!(lock.contains(&format!("name = \"wasmtime\"\nversion = \"{WASMTIME_VERSION}.")));
+    }
 
     #[test]
     fn the_reason_of_a_crash_is_found() {
