@@ -90,7 +90,10 @@ impl Input {
     }
 }
 
-/// Whether the bytes are the binary or the text format; an error says what they seem to be instead.
+/// Whether the bytes are the binary or the text format.
+///
+/// # Errors
+/// If they are neither: what they seem to be instead.
 pub fn recognize(bytes: &[u8]) -> Result<InputKind> {
     if bytes.starts_with(BINARY_MAGIC) {
         refuse_component(bytes)?;
@@ -116,7 +119,10 @@ pub fn recognize(bytes: &[u8]) -> Result<InputKind> {
     );
 }
 
-/// An error if the bytes are a component.
+/// Accepts everything but components.
+///
+/// # Errors
+/// If the bytes are a component.
 pub fn refuse_component(bytes: &[u8]) -> Result<()> {
     let Some(version) = bytes.get(BINARY_MAGIC.len()..BINARY_MAGIC.len() + MODULE_VERSION.len()) else { return Ok(()) };
     if version[2..] == COMPONENT_LAYER {
@@ -127,7 +133,10 @@ pub fn refuse_component(bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Prints text to standard output. Whoever reads it may have gone, which is an error like any other.
+/// Prints text to standard output.
+///
+/// # Errors
+/// If it cannot be written; that its reader has gone is an error like any other.
 pub fn print(text: &str) -> Result<()> {
     Output::Stdout.write(text.as_bytes())
 }

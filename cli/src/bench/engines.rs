@@ -64,7 +64,10 @@ pub struct Ended {
 }
 
 impl Engine {
-    /// Finds an engine; the error says how to get it.
+    /// Finds an engine.
+    ///
+    /// # Errors
+    /// If it is not there: how to get it.
     pub fn find(name: &'static str, kind: EngineKind) -> Result<Engine> {
         match kind {
             EngineKind::Wasmtime => {
@@ -97,7 +100,10 @@ impl Engine {
         Ok(command)
     }
 
-    /// Runs a job in a process of its own; `job_file` is overwritten. Errors are about the process, not about the program in it.
+    /// Runs a job in a process of its own; `job_file` is overwritten.
+    ///
+    /// # Errors
+    /// If the process cannot be run. What goes wrong in the program that it runs is in [`Ended::measurement`].
     pub fn run(&self, job: &RunJob, job_file: &Path, limits: Limits) -> Result<Ended> {
         fs::write(job_file, serde_json::to_vec(&Job::Run(job.clone()))?)
             .with_context(|| format!("cannot write {}", job_file.display()))?;

@@ -188,6 +188,9 @@ fn function(store: &mut Store<Host>, name: &str, ty: &FuncType, hash: u64) -> wa
 }
 
 /// A value of a type: sometimes an edge case, sometimes small, sometimes any. `None` if the host cannot make one.
+///
+/// # Errors
+/// If the engine cannot allocate a reference.
 pub fn value(mut store: impl AsContextMut, ty: &ValType, random: &mut Random) -> Result<Option<Val>> {
     Ok(Some(match ty {
         ValType::I32 => Val::I32(low_half(integer(random)).cast_signed()),

@@ -128,7 +128,10 @@ impl Comparer {
         Ok(Comparer { engine: engine_options.build()?, without_collector, options })
     }
 
-    /// Compares two versions of a module. An error means that they could not be compared: the engine refuses one of them.
+    /// Compares two versions of a module.
+    ///
+    /// # Errors
+    /// If they cannot be compared: the engine refuses one of them.
     pub fn compare(&self, before: &[u8], after: &[u8]) -> Result<Comparison> {
         let suited = EngineOptions::for_tests().for_module(before).collector;
         let engine = if suited == Collector::Null { &self.without_collector } else { &self.engine };
@@ -166,7 +169,10 @@ impl Comparer {
     }
 }
 
-/// Compares two versions of a module with an engine made for it.
+/// Compares two versions of a module with engines made for this comparison.
+///
+/// # Errors
+/// As [`Comparer::new`] and [`Comparer::compare`].
 pub fn compare(before: &[u8], after: &[u8], options: CompareOptions) -> Result<Comparison> {
     Comparer::new(options)?.compare(before, after)
 }
