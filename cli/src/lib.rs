@@ -8,5 +8,7 @@ pub mod features;
 pub mod input_output;
 pub mod lowering;
 pub mod optimize;
+pub mod progress;
 pub mod suggestions;
+pub mod threads;
 pub mod validate;

@@ -4,7 +4,9 @@ pub mod report;
 
 use std::path::PathBuf;
 
+use crate::features;
 use crate::optimize::{optimizer_at, optimizer_of};
+use crate::validate;
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
@@ -12,10 +14,12 @@ use wasmfx_ir::encode::{EncodeOptions, Indices, Order, encode_module_with};
 use wasmfx_ir::entity::{Entity, SecondaryMap};
 use wasmfx_ir::module::FunctionId;
 use wasmfx_ir::parse::{ParseOptions, parse_module};
+use wasmfx_ir::wasmparser::WasmFeatures;
 use wasmfx_passes::lower::{self, Copies, RUNTIME_MODULE, Report, Runtime, lower_module, runtime_module};
-use wasmfx_passes::optimizer::Stripping;
+use wasmfx_passes::optimizer::{Optimizer, Stripping};
 use wasmfx_passes::options::{Level, OptimizeLevel, Options, ShrinkLevel};
 use wasmfx_passes::parallel::Parallel;
+use wasmfx_passes::progress::{Progress, Silent};
 
 /// Where frames of suspended functions are kept.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -141,82 +145,107 @@ impl LoweringArguments {
     }
 }
 
-/// Lowers a binary module.
+/// Lowers a binary module: nothing is optimised.
 ///
 /// # Errors
-/// If the module is invalid, or needs what the lowering cannot express; or, an error of ours, if the output were invalid.
+/// As [`Lowering::run`].
 pub fn lower_binary(binary: &[u8], options: &lower::Options) -> Result<(Vec<u8>, Report)> {
-    lower_binary_at(binary, options, None, Stripping::default())
+    Lowering { options: options.clone(), ..Lowering::default() }.run(binary)
 }
 
-/// Lowers a binary module. At a level it is optimised before, while continuations are still visible, and after, which is when the pieces can be.
-/// Where size is all that counts and the user did not choose how many copies functions have, it is lowered in both ways.
-///
-/// # Errors
-/// As [`lower_binary`].
-pub fn lower_binary_at(
-    binary: &[u8],
-    options: &lower::Options,
-    level: Option<Level>,
-    stripping: Stripping,
-) -> Result<(Vec<u8>, Report)> {
-    let lowered = lower_binary_once(binary, options, level, stripping)?;
-    if options.copies != Copies::Auto || level.is_none_or(|level| level.shrink != ShrinkLevel::Smallest) {
-        return Ok(lowered);
-    }
-    let one_copy = lower::Options { copies: Copies::One, ..options.clone() };
-    let other = lower_binary_once(binary, &one_copy, level, stripping)?;
-    Ok(if other.0.len() < lowered.0.len() { other } else { lowered })
+/// How a binary module is lowered and optimised.
+#[derive(Clone, Debug)]
+pub struct Lowering {
+    /// How it is lowered.
+    pub options: lower::Options,
+    /// At which level it is optimised before, while continuations are still visible, and after, which is when the pieces can be. If size is all
+    /// that counts there and the options leave open how many copies functions have, it is lowered in both ways.
+    pub level: Option<Level>,
+    /// What is removed from the output.
+    pub stripping: Stripping,
+    /// The features that the input may use.
+    pub features: WasmFeatures,
 }
 
-fn lower_binary_once(
-    binary: &[u8],
-    options: &lower::Options,
-    level: Option<Level>,
-    stripping: Stripping,
-) -> Result<(Vec<u8>, Report)> {
-    let optimized;
-    let binary = match level {
-        Some(level) => {
-            let mut before = Options::default().at_level(level);
-            if !(options.suspend_through.is_empty() && options.never_suspend.is_empty()) {
-                // The user's names are those of the input's functions, so each stays what it is until they have been looked up.
-                before.skip_passes =
-                    ["inlining", "duplicate-functions", "remove-unused-module-elements"].map(String::from).to_vec();
-            }
-            optimized = optimizer_of(before).run(binary)?.bytes;
-            &optimized[..]
+impl Default for Lowering {
+    fn default() -> Self {
+        Self {
+            options: lower::Options::default(),
+            level: None,
+            stripping: Stripping::default(),
+            features: features::all(),
         }
-        None => binary,
-    };
-    let mut module = parse_module(binary.to_vec(), &ParseOptions::default())?;
-    // The lowering reads bodies before anything that lifts them has validated them.
-    crate::validate::check(binary, crate::features::all())?;
-    let size_first = level.is_some_and(|level| level.shrink != ShrinkLevel::None);
-    let options = lower::Options { copies: copies_at(options.copies, level), size_first, ..options.clone() };
-    let mut report = lower_module(&mut module, &options)?;
-    stripping.apply(&mut module);
-    let mut lowered =
-        encode_module_with(&module, &EncodeOptions::default(), &Parallel).context("cannot write the lowered module")?;
-    let mut functions = Indices::assign(&module, &Order::default())?.functions.order().to_vec();
-    if let Some(level) = level {
-        let outcome = optimizer_at(level).run(&lowered).context("the lowered module")?;
-        lowered = outcome.bytes;
-        let before = functions;
-        // Functions that the optimiser made are nobody's in particular.
-        functions = outcome
-            .functions
-            .iter()
-            .map(|id| before.get(id.index()).copied().unwrap_or_else(|| FunctionId::from_index(module.functions.len())))
-            .collect();
     }
-    let original = body_bytes(binary)?;
-    let mut bytes = SecondaryMap::new();
-    for (function, size) in functions.into_iter().zip(body_bytes(&lowered)?) {
-        bytes[function] += size;
+}
+
+impl Lowering {
+    /// The lowered module, and what was done.
+    ///
+    /// # Errors
+    /// If the module is not valid, or is one that cannot be lowered this way: where, and what to do.
+    pub fn run(&self, binary: &[u8]) -> Result<(Vec<u8>, Report)> {
+        self.run_with(binary, &Silent)
     }
-    report.measure(&|function| original.get(function.index()).copied().unwrap_or(0), &bytes);
-    Ok((lowered, report))
+
+    /// Like [`Self::run`], telling `progress` how far it is.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn run_with(&self, binary: &[u8], progress: &dyn Progress) -> Result<(Vec<u8>, Report)> {
+        let optimized = self.level.map(|level| self.optimize_before(binary, level, progress)).transpose()?;
+        let binary = optimized.as_deref().unwrap_or(binary);
+        // The lowering reads bodies before anything that lifts them has validated them.
+        validate::check(binary, self.features)?;
+        let smallest = self.level.is_some_and(|level| level.shrink == ShrinkLevel::Smallest);
+        if self.options.copies != Copies::Auto || !smallest {
+            return self.lower(binary, copies_at(self.options.copies, self.level), progress);
+        }
+        // Only one of the two has somebody to tell.
+        let (lowered, other) =
+            rayon::join(|| self.lower(binary, Copies::Auto, progress), || self.lower(binary, Copies::One, &Silent));
+        let (lowered, other) = (lowered?, other?);
+        Ok(if other.0.len() < lowered.0.len() { other } else { lowered })
+    }
+
+    fn optimize_before(&self, binary: &[u8], level: Level, progress: &dyn Progress) -> Result<Vec<u8>> {
+        let mut options = Options::default().at_level(level);
+        if !(self.options.suspend_through.is_empty() && self.options.never_suspend.is_empty()) {
+            // The user's names are those of the input's functions, so each stays what it is until they have been looked up.
+            options.skip_passes =
+                ["inlining", "duplicate-functions", "remove-unused-module-elements"].map(String::from).to_vec();
+        }
+        let optimizer = Optimizer { features: Some(self.features), ..optimizer_of(options) };
+        Ok(optimizer.run_with(binary, progress)?.bytes)
+    }
+
+    /// Lowers a valid module, and optimises what comes out.
+    fn lower(&self, binary: &[u8], copies: Copies, progress: &dyn Progress) -> Result<(Vec<u8>, Report)> {
+        progress.begin("lowering", 1);
+        let mut module = parse_module(binary.to_vec(), &ParseOptions { features: self.features })?;
+        let size_first = self.level.is_some_and(|level| level.shrink != ShrinkLevel::None);
+        let options = lower::Options { copies, size_first, ..self.options.clone() };
+        let mut report = lower_module(&mut module, &options)?;
+        self.stripping.apply(&mut module);
+        let mut lowered = encode_module_with(&module, &EncodeOptions::default(), &Parallel)
+            .context("cannot write the lowered module")?;
+        progress.advance();
+        let mut functions = Indices::assign(&module, &Order::default())?.functions.order().to_vec();
+        if let Some(level) = self.level {
+            let outcome = optimizer_at(level).run_with(&lowered, progress).context("the lowered module")?;
+            lowered = outcome.bytes;
+            let before = functions;
+            // Functions that the optimiser made are nobody's in particular.
+            let made = FunctionId::from_index(module.functions.len());
+            functions = outcome.functions.iter().map(|id| before.get(id.index()).copied().unwrap_or(made)).collect();
+        }
+        let original = body_bytes(binary)?;
+        let mut bytes = SecondaryMap::new();
+        for (function, size) in functions.into_iter().zip(body_bytes(&lowered)?) {
+            bytes[function] += size;
+        }
+        report.measure(&|function| original.get(function.index()).copied().unwrap_or(0), &bytes);
+        Ok((lowered, report))
+    }
 }
 
 /// The copies that suit a level, where the user did not choose.
@@ -281,12 +310,9 @@ pub fn lower_script_at(
     let escaped: String = runtime.iter().map(|byte| format!("\\{byte:02x}")).collect();
     let text = format!("(module binary \"{escaped}\") (register \"{RUNTIME_MODULE}\") {text}");
     let options = LoweringArguments { frames, runtime: World::Shared, details: details.clone() }.options();
+    let lowering = Lowering { options, level, ..Lowering::default() };
     let transform = move |_: &str, binary: &[u8]| {
-        if binary == runtime {
-            Ok(binary.to_vec())
-        } else {
-            Ok(lower_binary_at(binary, &options, level, Stripping::default())?.0)
-        }
+        if binary == runtime { Ok(binary.to_vec()) } else { Ok(lowering.run(binary)?.0) }
     };
     Ok((text, Box::new(transform)))
 }

@@ -53,6 +53,43 @@ fn every_level_and_store_gives_a_module_that_needs_no_stack_switching() {
 }
 
 #[test]
+fn the_output_is_the_same_for_any_number_of_threads() {
+    let (_directory, input, output) = input();
+    for level in ["-O2", "-Oz"] {
+        let lowered = |threads| {
+            succeed(LOWER, &[&*input, "-o", &*output, level, "--threads", threads]);
+            std::fs::read(&output).unwrap()
+        };
+        assert_eq!(lowered("1"), lowered("7"), "{level}");
+    }
+}
+
+#[test]
+fn features_that_are_disabled_are_refused_by_name() {
+    let (_directory, input, output) = input();
+    for level in [None, Some("-O2")] {
+        let arguments = [&[&*input, "-o", &*output, "--disable-stack-switching"], level.as_slice()].concat();
+        let refused = call(LOWER, &arguments);
+        let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(1), "{message}");
+        assert!(message.contains("--enable-stack-switching"), "{message}");
+        assert!(!std::path::Path::new(&output).exists(), "{message}");
+    }
+    let enabled = ["-mvp", "--enable-stack-switching", "--enable-multivalue", "--enable-bulk-memory"];
+    succeed(LOWER, &[&[&*input, "-o", &*output], &enabled[..]].concat());
+}
+
+#[test]
+fn it_says_what_was_done_if_asked_to() {
+    let (_directory, input, output) = input();
+    let verbose = call(LOWER, &[&*input, "-o", &*output, "-v"]);
+    let size = std::fs::metadata(&output).unwrap().len();
+    let said = String::from_utf8(verbose.stderr).unwrap();
+    assert!(said.starts_with("wasmfx-lower: ") && said.ends_with(&format!(" bytes -> {size} bytes\n")), "{said}");
+    assert!(call(LOWER, &[&*input, "-o", &*output, "-q"]).stderr.is_empty());
+}
+
+#[test]
 fn names_go_where_it_optimises_unless_told_otherwise() {
     let (_directory, input, output) = input();
     for (arguments, kept) in [("", true), ("-O0", true), ("-O2", false), ("-Oz", false), ("-O2 -g", true)] {

@@ -65,6 +65,10 @@ impl<K: Entity, V> PrimaryMap<K, V> {
     pub fn with_capacity(capacity: usize) -> Self {
         Self { elements: Vec::with_capacity(capacity), key: PhantomData }
     }
+    /// Makes room for so many more entities.
+    pub fn reserve(&mut self, additional: usize) {
+        self.elements.reserve(additional);
+    }
     /// Adds an entity.
     #[inline]
     pub fn push(&mut self, value: V) -> K {

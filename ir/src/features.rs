@@ -250,7 +250,7 @@ impl Used {
         match &function.body {
             Body::Import | Body::Detached | Body::Removed => {}
             Body::Lifted(func) => {
-                func.for_each_used_operator(|id| self.operator(&func.operators[id]));
+                func.for_each_used_operator(|id, _| self.operator(&func.operators[id]));
                 func.value_ids().for_each(|value| self.val_type(func.value_type(value)));
             }
             Body::Lazy(body) => self.lazy_body(body)?,

@@ -15,6 +15,7 @@ use crate::entity::{Entity, PrimaryMap, SecondaryMap};
 use crate::module::{LazyBody, TagId, TypeId};
 use crate::operator::OperatorPool;
 use crate::packed_type::PackedType;
+use crate::references::IndexSpace;
 use smallvec::SmallVec;
 use wasmparser::{Operator, ValType};
 
@@ -50,6 +51,8 @@ pub struct Func {
     insts: PrimaryMap<Inst, InstData>,
     values: PrimaryMap<Value, ValueData>,
     operands: Vec<Value>,
+    /// Whether a value became an alias since all uses of aliases were rewritten.
+    has_unresolved_aliases: bool,
     /// Which wasm local a value came from. A hint.
     pub source_locals: SecondaryMap<Value, Option<SourceLocal>>,
     /// Names of the source locals, from the name section.
@@ -57,7 +60,23 @@ pub struct Func {
     /// The bytes that the body was lifted from, which are written instead where the new ones are no smaller and everything that the old ones
     /// refer to is still there. `None` wherever that would undo something on purpose: a pass that makes the body better at the price of size,
     /// or that changes what an item which the old bytes refer to means, must clear it.
-    pub original: Option<Box<LazyBody>>,
+    pub original: Option<Box<Original>>,
+}
+
+/// The bytes that a body was lifted from.
+#[derive(Clone, Debug)]
+pub struct Original {
+    /// The body as it was.
+    pub body: LazyBody,
+    /// The function types of its blocks, one for each that has one: their numbers in the bytes.
+    pub(crate) block_types: Box<[u32]>,
+}
+
+impl Original {
+    /// The types that blocks refer to.
+    pub fn block_types(&self) -> impl Iterator<Item = TypeId> {
+        self.block_types.iter().filter_map(|&number| self.body.id(IndexSpace::Type, number).map(TypeId::from_u32))
+    }
 }
 
 /// A basic block.
@@ -488,6 +507,7 @@ impl Func {
             insts: PrimaryMap::new(),
             values: PrimaryMap::new(),
             operands: Vec::new(),
+            has_unresolved_aliases: false,
             source_locals: SecondaryMap::new(),
             local_names: Vec::new(),
             original: None,
@@ -497,6 +517,16 @@ impl Func {
             func.add_block_param(func.entry, param);
         }
         func
+    }
+
+    /// Makes room for the instructions of a body of so many bytes.
+    pub(crate) fn reserve_for_body(&mut self, bytes: usize) {
+        // Ordinary code has an instruction in three to four bytes, which most often has one operand and one result; about a third of the
+        // operators differ.
+        self.insts.reserve(bytes / 4);
+        self.operands.reserve(bytes / 4);
+        self.values.reserve(bytes / 3);
+        self.operators.reserve(bytes / 12);
     }
 
     /// Adds an empty block.
@@ -732,6 +762,7 @@ impl Func {
         let target = self.resolve(target);
         assert_ne!(value, target, "{value} cannot be an alias of itself");
         self.values[value].definition = ValueDefinition::Alias(target).pack();
+        self.has_unresolved_aliases = true;
     }
 
     /// The value that this one is another name of, or itself.
@@ -755,8 +786,28 @@ impl Func {
         value
     }
 
-    /// Rewrites every use of an alias, in instructions and terminators of all blocks, to the value that it stands for.
+    /// Makes each alias one of a value that is none, in time linear in the number of values however long chains of aliases are.
+    fn compress_aliases(&mut self) {
+        for value in self.values.keys() {
+            let target = self.resolve(value);
+            // All of the chain at once: a chain that is followed anew from each of its aliases takes the square of its length.
+            let mut next = value;
+            while let ValueDefinition::Alias(beyond) = self.definition(next) {
+                self.values[next].definition = ValueDefinition::Alias(target).pack();
+                next = beyond;
+            }
+        }
+    }
+
+    /// Rewrites every use of an alias, in instructions and terminators of all blocks, to the value that it stands for. Costs nothing where no
+    /// alias was made since the last time: whoever adds uses must not use aliases that were resolved before.
     pub fn resolve_aliases(&mut self) {
+        if !self.has_unresolved_aliases {
+            #[cfg(debug_assertions)]
+            self.assert_no_alias_is_used();
+            return;
+        }
+        self.has_unresolved_aliases = false;
         self.compress_aliases();
         let values = &self.values;
         let resolve = |value: &mut Value| {
@@ -767,6 +818,20 @@ impl Func {
         self.operands.iter_mut().for_each(resolve);
         for block in self.blocks.values_mut() {
             block.terminator.for_each_value_mut(resolve);
+        }
+    }
+
+    #[cfg(debug_assertions)]
+    fn assert_no_alias_is_used(&self) {
+        let check = |value: Value| {
+            debug_assert!(
+                !matches!(self.definition(value), ValueDefinition::Alias(_)),
+                "{value} was resolved before this use"
+            );
+        };
+        for block in self.blocks.values() {
+            block.insts.iter().for_each(|&inst| self.operands(inst).iter().copied().for_each(check));
+            block.terminator.for_each_value(check);
         }
     }
 
@@ -786,13 +851,17 @@ impl Func {
         self.blocks[block].params.push(value);
     }
 
-    /// Calls `visit` with the operator ids in use by instructions in blocks and by terminators (with repetitions).
-    pub fn for_each_used_operator(&self, mut visit: impl FnMut(OperatorId)) {
+    /// Calls `visit` once with each operator that instructions in blocks and terminators use, and with how many of them do.
+    pub fn for_each_used_operator(&self, mut visit: impl FnMut(OperatorId, u32)) {
+        let mut uses = vec![0u32; self.operators.len()];
         for block in self.blocks.values() {
-            block.insts.iter().for_each(|&inst| visit(self.insts[inst].operator));
+            block.insts.iter().for_each(|&inst| uses[self.insts[inst].operator.index()] += 1);
             if let Some(operator) = block.terminator.operator() {
-                visit(operator);
+                uses[operator.index()] += 1;
             }
+        }
+        for (index, &uses) in uses.iter().enumerate().filter(|&(_, &uses)| uses > 0) {
+            visit(OperatorId::from_index(index), uses);
         }
     }
 }

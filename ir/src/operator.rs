@@ -39,6 +39,12 @@ impl OperatorPool {
         candidates.iter().copied().find(|&id| self.operators[id] == *operator)
     }
 
+    /// Makes room for so many more operators.
+    pub(crate) fn reserve(&mut self, additional: usize) {
+        self.operators.reserve(additional);
+        self.by_hash.reserve(additional);
+    }
+
     /// How many distinct operators there are.
     pub fn len(&self) -> usize {
         self.operators.len()

@@ -3,7 +3,6 @@
 //! One traversal serves both: it hands each number to a function and stores what that returns. It is derived from `for_each_operator!` by the
 //! names of the fields, with no catch-all arm, so an operator with a field of a new name is a compile error.
 
-use crate::entity::Entity;
 use crate::func::{Func, Handler, Terminator};
 use crate::module::{ConstExpr, TagId, TypeId};
 use wasmparser::{
@@ -327,22 +326,15 @@ impl Func {
         }
     }
 
-    /// Calls `visit` with each reference out of the body's instructions and terminators in blocks (with repetitions, so uses can be
-    /// counted); types of values, which cost no bytes of their own, are left out.
-    pub fn visit_references(&self, mut visit: impl FnMut(IndexSpace, u32)) {
-        let mut references: Vec<Option<Vec<(IndexSpace, u32)>>> = vec![None; self.operators.len()];
-        self.for_each_used_operator(|id| {
-            let entry = &mut references[id.index()];
-            let list = entry.get_or_insert_with(|| {
-                let mut list = Vec::new();
-                visit_operator(&self.operators[id], &mut |space, number| list.push((space, number)));
-                list
-            });
-            list.iter().for_each(|&(space, number)| visit(space, number));
+    /// Calls `visit` with each reference out of the body's instructions and terminators in blocks, and with how many of them make it. Types of
+    /// values, which cost no bytes of their own, are left out.
+    pub fn visit_references(&self, mut visit: impl FnMut(IndexSpace, u32, u32)) {
+        self.for_each_used_operator(|id, uses| {
+            visit_operator(&self.operators[id], &mut |space, number| visit(space, number, uses));
         });
         for block in self.blocks.values() {
             if let Terminator::Invoke(invoke) = &block.terminator {
-                invoke.handlers.iter().filter_map(Handler::tag).for_each(|tag| visit(IndexSpace::Tag, tag.as_u32()));
+                invoke.handlers.iter().filter_map(Handler::tag).for_each(|tag| visit(IndexSpace::Tag, tag.as_u32(), 1));
             }
         }
     }

@@ -77,7 +77,7 @@ impl Module {
                 Body::Lazy(body) => lazy.map(body, map),
                 Body::Lifted(func) => {
                     func.map_references(map);
-                    func.original.iter_mut().for_each(|original| lazy.map(original, map));
+                    func.original.iter_mut().for_each(|original| lazy.map(&mut original.body, map));
                 }
             }
         }

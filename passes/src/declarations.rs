@@ -17,7 +17,7 @@ pub fn declare_function_references(module: &mut Module) {
     let mut referenced: SecondaryMap<FunctionId, bool> = SecondaryMap::new();
     for function in module.functions.values() {
         let Body::Lifted(func) = &function.body else { continue };
-        func.for_each_used_operator(|operator| {
+        func.for_each_used_operator(|operator, _| {
             if let Operator::RefFunc { function_index } = func.operators[operator] {
                 referenced[FunctionId::from_u32(function_index)] = true;
             }

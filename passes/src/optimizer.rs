@@ -60,8 +60,7 @@ fn lift_where(
                 return Ok(None);
             }
             match lifter.lift(body, function.ty, &function.local_names) {
-                Ok(mut func) => {
-                    func.original = Some(Box::new(body.clone()));
+                Ok(func) => {
                     function.body = Body::Lifted(Box::new(func));
                     Ok(None)
                 }

@@ -16,9 +16,9 @@ pub fn order_by_use(module: &Module) -> Order {
     let mut globals: SecondaryMap<GlobalId, u32> = SecondaryMap::new();
     for function in module.functions.values() {
         if let Body::Lifted(func) = &function.body {
-            func.visit_references(|space, number| match space {
-                IndexSpace::Function => functions[FunctionId::from_u32(number)] += 1,
-                IndexSpace::Global => globals[GlobalId::from_u32(number)] += 1,
+            func.visit_references(|space, number, uses| match space {
+                IndexSpace::Function => functions[FunctionId::from_u32(number)] += uses,
+                IndexSpace::Global => globals[GlobalId::from_u32(number)] += uses,
                 IndexSpace::Type
                 | IndexSpace::Table
                 | IndexSpace::Memory

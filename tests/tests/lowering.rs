@@ -13,9 +13,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use wasmfx::engine::script::{ScriptOptions, run_script};
 use wasmfx::engine::{EngineOptions, WasmEngine};
 use wasmfx::lowering::{
-    CopiesArgument, Frames, LoweringArguments, LoweringDetails, lower_binary, lower_binary_at, lower_script_at,
+    CopiesArgument, Frames, Lowering, LoweringArguments, LoweringDetails, lower_binary, lower_script_at,
 };
-use wasmfx_passes::optimizer::Stripping;
 use wasmfx_passes::options::Level;
 use wasmfx_tests::reemit::reemit_with_walrus;
 
@@ -110,9 +109,8 @@ fn run(name: &str, text: &str, way: Way) -> Result<(), Failed> {
         Way::Closed(frames, besides) => {
             let details = details(besides);
             let options = LoweringArguments { frames, details, ..LoweringArguments::default() }.options();
-            let transform = move |_: &str, binary: &[u8]| {
-                finish(lower_binary_at(binary, &options, level(besides), Stripping::default())?.0, besides)
-            };
+            let lowering = Lowering { options, level: level(besides), ..Lowering::default() };
+            let transform = move |_: &str, binary: &[u8]| finish(lowering.run(binary)?.0, besides);
             run_script(&PLAIN, name, text, &ScriptOptions { transform: Some(&transform), ..lowered })
         }
         Way::Shared(frames, besides) => {

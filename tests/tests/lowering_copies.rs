@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use wasmfx::lowering::{CopiesArgument, Frames, LoweringArguments, LoweringDetails, lower_binary, lower_binary_at};
+use wasmfx::lowering::{CopiesArgument, Frames, Lowering, LoweringArguments, LoweringDetails, lower_binary};
 use wasmfx_passes::lower::Report;
-use wasmfx_passes::optimizer::Stripping;
 use wasmfx_passes::options::Level;
 use wasmfx_tests::lowered::Lowered;
 use wasmtime::{StoreLimitsBuilder, Val};
@@ -86,7 +85,7 @@ fn functions_that_only_types_say_suspend_have_one_copy() {
     assert_eq!(auto["ask"], two["ask"]);
     let optimised = |level| {
         let options = arguments(Frames::Memory, CopiesArgument::Auto).options();
-        lower_binary_at(&binary, &options, Level::from_name(level), Stripping::default()).unwrap().1
+        Lowering { options, level: Level::from_name(level), ..Lowering::default() }.run(&binary).unwrap().1
     };
     // The visitor is called in one place, and goes into its caller.
     let [default, fast] = ["2", "3"].map(optimised);
@@ -154,7 +153,7 @@ fn many_points_with_many_values_alive_take_bytes_for_each_and_not_for_each_pair(
         for frames in FRAMES {
             for level in [None, Level::from_name("2"), Level::from_name("z")] {
                 let options = arguments(frames, CopiesArgument::Auto).options();
-                let lowered = lower_binary_at(&binary, &options, level, Stripping::default()).unwrap().0;
+                let lowered = Lowering { options, level, ..Lowering::default() }.run(&binary).unwrap().0;
                 let (bytes, of) = (lowered.len(), binary.len());
                 assert!(bytes < 10 * of, "{kind:?} {frames:?} {level:?}: {bytes} bytes of {of}");
             }

@@ -1,8 +1,7 @@
 //! What users promise about calls that never suspend: kept, it makes the output smaller and changes nothing; broken, it is a trap.
 
-use wasmfx::lowering::{Frames, LoweringArguments, LoweringDetails, lower_binary, lower_binary_at};
+use wasmfx::lowering::{Frames, Lowering, LoweringArguments, LoweringDetails, lower_binary};
 use wasmfx_passes::lower::Report;
-use wasmfx_passes::optimizer::Stripping;
 use wasmfx_passes::options::Level;
 use wasmfx_tests::differential::run::{EngineOptions, engine};
 use wasmtime::{Instance, Module, Store, Trap};
@@ -59,7 +58,7 @@ fn lower(frames: Frames, details: LoweringDetails) -> anyhow::Result<(Vec<u8>, R
 
 fn lower_at(frames: Frames, details: LoweringDetails, level: Option<Level>) -> anyhow::Result<(Vec<u8>, Report)> {
     let options = LoweringArguments { frames, details, ..LoweringArguments::default() }.options();
-    lower_binary_at(&wat::parse_str(CALLBACKS)?, &options, level, Stripping::default())
+    Lowering { options, level, ..Lowering::default() }.run(&wat::parse_str(CALLBACKS)?)
 }
 
 fn run(lowered: &[u8], x: i32, callback: i32) -> wasmtime::Result<i32> {

@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use wasmfx_passes::lower;
-use wasmfx_passes::optimizer::Stripping;
 use wasmfx_passes::options::{Level, OptimizeLevel, ShrinkLevel};
 
 use super::programs::{Build, Source, Workload};
 use crate::input_output::Input;
-use crate::lowering::{Frames, lower_binary_at};
+use crate::lowering::{Frames, Lowering};
 use crate::optimize::optimize_binary;
 
 /// One way to run programs.
@@ -87,7 +86,7 @@ impl Variant {
                     suspend_through: workload.suspend_through.iter().map(ToString::to_string).collect(),
                     ..lower::Options::default()
                 };
-                Ok(lower_binary_at(binary, &options, Some(LEVEL), Stripping::default())?.0)
+                Ok(Lowering { options, level: Some(LEVEL), ..Lowering::default() }.run(binary)?.0)
             }
         }
     }

@@ -6,10 +6,13 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use wasmfx::arguments::{Positionals, UsageError, run_tool};
-use wasmfx::input_output::{Input, Output};
+use wasmfx::features::FeatureArguments;
+use wasmfx::input_output::{Input, Output, tell, warn_of_relocations};
 use wasmfx::lowering::report::write_report;
-use wasmfx::lowering::{LoweringArguments, lower_binary_at, runtime_binary};
+use wasmfx::lowering::{Lowering, LoweringArguments, runtime_binary};
 use wasmfx::optimize::sequence::LevelArgument;
+use wasmfx::progress::Bar;
+use wasmfx::threads::ThreadsArgument;
 use wasmfx::validate::blame;
 use wasmfx_passes::optimizer::Stripping;
 use wasmfx_passes::options::OptimizeLevel;
@@ -41,6 +44,16 @@ struct Arguments {
     /// Write the runtime that modules lowered with `--runtime shared` import from the module `wasmfx`
     #[arg(long, conflicts_with_all = ["input", "report"], requires = "output")]
     emit_runtime: bool,
+    /// Print no warnings and no progress
+    #[arg(short, long)]
+    quiet: bool,
+    /// Say what is done
+    #[arg(short, long)]
+    verbose: bool,
+    #[command(flatten)]
+    threads: ThreadsArgument,
+    #[command(flatten)]
+    features: FeatureArguments,
 }
 
 #[global_allocator]
@@ -65,19 +78,33 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         write(&arguments, &runtime_binary(arguments.lowering.frames)?)?;
         return Ok(ExitCode::SUCCESS);
     }
+    arguments.threads.start()?;
     let input = Input::read(arguments.input.as_deref().expect("clap requires the input"))?;
+    if !arguments.quiet {
+        warn_of_relocations("wasmfx-lower", &input);
+    }
     let binary = input.to_binary()?;
     let level = arguments.optimize.level;
     // As in wasmfx-opt. What DWARF says of offsets in the input's code is not true of any lowered module.
     let optimizes = level.is_some_and(|level| level.optimize != OptimizeLevel::O0);
-    let stripping = Stripping { names: optimizes && !arguments.debuginfo, debug: true, ..Stripping::default() };
-    let lowered = lower_binary_at(&binary, &arguments.lowering.options(), level, stripping);
-    let (lowered, report) =
-        lowered.map_err(|error| blame(std::slice::from_ref(&input), wasmfx::features::all(), error))?;
+    let lowering = Lowering {
+        options: arguments.lowering.options(),
+        level,
+        stripping: Stripping { names: optimizes && !arguments.debuginfo, debug: true, ..Stripping::default() },
+        features: arguments.features.features,
+    };
+    let (lowered, report) = {
+        let bar = Bar::new(!arguments.quiet);
+        let lowered = lowering.run_with(&binary, &bar);
+        lowered.map_err(|error| blame(std::slice::from_ref(&input), lowering.features, error))?
+    };
     if let Some(path) = &details.report {
         write_report(&report, path)?;
     }
     write(&arguments, &lowered)?;
+    if arguments.verbose {
+        tell(format_args!("wasmfx-lower: {} bytes -> {} bytes", binary.len(), lowered.len()));
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -8,6 +8,7 @@ use clap::Parser;
 use wasmfx::arguments::{Positionals, UsageError, run_tool};
 use wasmfx::features::FeatureArguments;
 use wasmfx::input_output::{Input, Output, recognize, tell, warn_of_relocations};
+use wasmfx::threads::ThreadsArgument;
 use wasmfx::validate::blame;
 use wasmfx_ir::encode::{EncodeOptions, encode_module_with};
 use wasmfx_ir::parse::{ParseOptions, parse_module};
@@ -53,6 +54,8 @@ struct Arguments {
     #[arg(short, long)]
     verbose: bool,
     #[command(flatten)]
+    threads: ThreadsArgument,
+    #[command(flatten)]
     features: FeatureArguments,
 }
 
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Result<ExitCode> {
+    arguments.threads.start()?;
     let options = ParseOptions { features: arguments.features.features };
     let mut sources = Vec::new();
     let mut inputs = Vec::new();

@@ -15,11 +15,10 @@ use wasmfx::engine::{Collector, CompileEffort, EngineOptions};
 use wasmfx::features;
 use wasmfx::input_output::{Input, print, tell};
 use wasmfx::lowering::report::write_report;
-use wasmfx::lowering::{Frames, LoweringArguments, LoweringDetails, lower_binary_at, lower_script_at};
+use wasmfx::lowering::{Frames, Lowering, LoweringArguments, LoweringDetails, lower_script_at};
 use wasmfx::optimize::optimize_binary;
 use wasmfx::optimize::sequence::LevelArgument;
 use wasmfx::validate::diagnose;
-use wasmfx_passes::optimizer::Stripping;
 use wasmfx_passes::options::Level;
 use wasmtime::Trap;
 
@@ -163,7 +162,8 @@ fn transform_module(binary: Vec<u8>, preparation: &Preparation) -> Result<Vec<u8
     };
     let details = preparation.details.clone();
     let arguments = LoweringArguments { frames, details, ..LoweringArguments::default() };
-    let (lowered, report) = lower_binary_at(&binary, &arguments.options(), preparation.optimize, Stripping::default())?;
+    let lowering = Lowering { options: arguments.options(), level: preparation.optimize, ..Lowering::default() };
+    let (lowered, report) = lowering.run(&binary)?;
     if let Some(path) = &preparation.details.report {
         write_report(&report, path)?;
     }

@@ -2,13 +2,14 @@
 
 use super::binaryen;
 use super::metrics::{self, Metrics};
-use super::progress::Bar;
 use super::sequence::PassSequence;
 use super::verification;
 use crate::arguments::UsageError;
 use crate::features::FeatureArguments;
 use crate::input_output::{Input, Output, print, tell, warn_of_relocations};
+use crate::progress::Bar;
 use crate::suggestions::did_you_mean;
+use crate::threads::ThreadsArgument;
 use crate::validate::blame;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
@@ -106,9 +107,8 @@ pub struct Arguments {
     /// Say what is done
     #[arg(short, long)]
     verbose: bool,
-    /// How many threads to use (at most 256); as many as there are cores by default
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
-    threads: Option<u16>,
+    #[command(flatten)]
+    threads: ThreadsArgument,
     #[command(flatten)]
     features: FeatureArguments,
 }
@@ -137,12 +137,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
             binaryen::explain(name).iter().for_each(|note| tell(format_args!("wasmfx-opt: note: {note}")));
         }
     }
-    if let Some(threads) = arguments.threads {
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads.into())
-            .build_global()
-            .context("cannot start the threads")?;
-    }
+    arguments.threads.start()?;
     let input = Input::read(arguments.input.as_deref().expect("clap requires the input"))?;
     if !arguments.quiet {
         warn_of_relocations("wasmfx-opt", &input);

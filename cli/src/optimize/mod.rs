@@ -3,7 +3,6 @@
 pub mod binaryen;
 pub mod command;
 pub mod metrics;
-mod progress;
 pub mod sequence;
 mod verification;
 

@@ -3,7 +3,6 @@
 use super::lists::{EntityLists, ListLengths};
 use crate::entity::{Entity, SecondaryMap};
 use crate::func::{Block, Func};
-use smallvec::SmallVec;
 
 /// The reachable part of a function's control-flow graph.
 #[derive(Clone, Debug)]
@@ -22,45 +21,52 @@ impl ControlFlowGraph {
     /// Computes the graph.
     pub fn new(func: &Func) -> Self {
         let block_count = func.blocks.len();
+        // Successors of all blocks, those of a block adjacent: terminators are looked at once.
+        let mut successors: Vec<Block> = Vec::with_capacity(2 * block_count);
+        let mut successors_start: Vec<u32> = Vec::with_capacity(block_count + 1);
+        for data in func.blocks.values() {
+            successors_start.push(successors.len() as u32);
+            data.terminator.for_each_successor(|successor| successors.push(successor));
+        }
+        successors_start.push(successors.len() as u32);
+        let edges = |block: Block| successors_start[block.index()]..successors_start[block.index() + 1];
+
         let mut seen = vec![false; block_count];
-        let mut postorder = Vec::with_capacity(block_count);
-        // Each entry: a block and its successors that are not yet visited, last one first.
-        let mut stack: Vec<(Block, SmallVec<[Block; 4]>)> = Vec::new();
-        let successors = |block: Block| {
-            let mut list = SmallVec::new();
-            func.blocks[block].terminator.for_each_successor(|successor| list.push(successor));
-            list
-        };
+        let mut reverse_postorder = Vec::with_capacity(block_count);
+        // Each entry: a block and its edges that are not yet followed. Last one first, so that reverse postorder lists the first successor first.
+        let mut stack = vec![(func.entry, edges(func.entry))];
         seen[func.entry.index()] = true;
-        stack.push((func.entry, successors(func.entry)));
         while let Some((block, rest)) = stack.last_mut() {
-            // Last successor first, so that reverse postorder lists the first successor first.
-            match rest.pop() {
-                Some(next) if !seen[next.index()] => {
-                    seen[next.index()] = true;
-                    stack.push((next, successors(next)));
+            match rest.next_back() {
+                Some(edge) => {
+                    let next = successors[edge as usize];
+                    if !std::mem::replace(&mut seen[next.index()], true) {
+                        stack.push((next, edges(next)));
+                    }
                 }
-                Some(_) => {}
                 None => {
-                    postorder.push(*block);
+                    reverse_postorder.push(*block);
                     stack.pop();
                 }
             }
         }
-        postorder.reverse();
-        let reverse_postorder = postorder;
+        reverse_postorder.reverse();
         let mut position = SecondaryMap::with_default_and_len(UNREACHABLE, block_count);
         for (index, &block) in reverse_postorder.iter().enumerate() {
             position[block] = index as u32;
         }
 
+        let successors_of = |block: Block| {
+            let edges = edges(block);
+            &successors[edges.start as usize..edges.end as usize]
+        };
         let mut edge_counts = ListLengths::new(block_count);
         for &block in &reverse_postorder {
-            func.blocks[block].terminator.for_each_successor(|successor| edge_counts.count(successor));
+            successors_of(block).iter().for_each(|&successor| edge_counts.count(successor));
         }
         let mut predecessors = edge_counts.allocate(func.entry);
         for &block in &reverse_postorder {
-            func.blocks[block].terminator.for_each_successor(|successor| predecessors.push(successor, block));
+            successors_of(block).iter().for_each(|&successor| predecessors.push(successor, block));
         }
         Self { reverse_postorder, position, predecessors: predecessors.finish() }
     }

@@ -4,7 +4,7 @@
 //! Handler edges are edges: a value that a handler uses is live across the instruction that the handler belongs to.
 
 use super::ControlFlowGraph;
-use crate::entity::SecondaryMap;
+use crate::entity::{Entity, SecondaryMap};
 use crate::func::{Block, Func, Value, ValueDefinition};
 
 /// The block in which each value is defined.
@@ -41,11 +41,17 @@ impl DefinitionBlocks {
 /// Undefined values are not among them, since no block defines them.
 pub fn uses_elsewhere(func: &Func, cfg: &ControlFlowGraph, definitions: &DefinitionBlocks) -> Vec<(Value, Block)> {
     let mut uses: Vec<(Value, Block)> = Vec::new();
+    // Which block used each value last, and behind how many uses of smaller values those of each value come.
+    let mut last_use: SecondaryMap<Value, Option<Block>> = SecondaryMap::with_default_and_len(None, func.value_count());
+    let mut next = vec![0u32; func.value_count() + 1];
     for &block in cfg.reverse_postorder() {
         let data = &func.blocks[block];
         let mut add = |value: Value| {
-            if definitions.of(func, value) != Some(block) && !func.is_undefined(value) {
+            if definitions.of(func, value) != Some(block) && last_use[value] != Some(block) && !func.is_undefined(value)
+            {
+                last_use[value] = Some(block);
                 uses.push((value, block));
+                next[value.index() + 1] += 1;
             }
         };
         for &inst in &data.insts {
@@ -53,9 +59,16 @@ pub fn uses_elsewhere(func: &Func, cfg: &ControlFlowGraph, definitions: &Definit
         }
         data.terminator.for_each_value(add);
     }
-    uses.sort_unstable();
-    uses.dedup();
-    uses
+    for index in 1..next.len() {
+        next[index] += next[index - 1];
+    }
+    let mut by_value = uses.clone();
+    for (value, block) in uses {
+        let at = &mut next[value.index()];
+        by_value[*at as usize] = (value, block);
+        *at += 1;
+    }
+    by_value
 }
 
 /// The values that are live on entry to each block: defined before it, used in it or after it. A block's own parameters are not live-in,

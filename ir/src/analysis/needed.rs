@@ -44,19 +44,19 @@ pub struct Needed {
 
 impl Needed {
     /// Marks what is needed, going backwards from the exits of blocks and from the instructions that `is_needed` accepts. Parameters that only feed
-    /// each other in a cycle are not needed.
-    pub fn new(func: &Func, cfg: &ControlFlowGraph, is_needed: impl FnMut(Inst) -> bool) -> Self {
-        Self::with_choices(func, cfg, is_needed, |_| true)
+    /// each other in a cycle are not needed. `incoming` are the function's.
+    pub fn new(func: &Func, cfg: &ControlFlowGraph, incoming: &Incoming, is_needed: impl FnMut(Inst) -> bool) -> Self {
+        Self::with_choices(func, cfg, incoming, is_needed, |_| true)
     }
 
     /// The same, where what a block branches on is needed only if `chooses` says that the branch makes a difference.
     pub fn with_choices(
         func: &Func,
         cfg: &ControlFlowGraph,
+        incoming: &Incoming,
         mut is_needed: impl FnMut(Inst) -> bool,
         mut chooses: impl FnMut(Block) -> bool,
     ) -> Self {
-        let incoming = Incoming::new(func, cfg);
         let mut insts = SecondaryMap::with_default_and_len(false, func.inst_count());
         let mut values = SecondaryMap::with_default_and_len(false, func.value_count());
         let mut work: Vec<Value> = Vec::new();

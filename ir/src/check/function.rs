@@ -1,9 +1,9 @@
 //! What the function in SSA form says, prepared for following it.
 
 use super::expressions::{Expression, Expressions};
-use crate::analysis::{ControlFlowGraph, Needed};
-use crate::effects::{Effects, EffectsEnvironment, effects, inst_effects};
-use crate::entity::{Entity, SecondaryMap};
+use crate::analysis::{ControlFlowGraph, Incoming, Needed};
+use crate::effects::{Effects, EffectsEnvironment, OperatorEffects};
+use crate::entity::SecondaryMap;
 use crate::func::{Block, BlockCall, Func, Inst, OperatorId, Terminator, Value};
 use smallvec::SmallVec;
 
@@ -37,35 +37,25 @@ pub(super) struct Facts {
     /// Whether a block may be executed more than once; maybe for more blocks than necessary.
     pub may_be_entered_again: SecondaryMap<Block, bool>,
     /// The effects of each operator of the pool.
-    pub operator_effects: Vec<Effects>,
-    /// Whether an operator of the pool has no effects at all.
-    pub is_pure_operator: Vec<bool>,
-    /// Whether executing an operator of the pool changes nothing.
-    pub is_removable_operator: Vec<bool>,
+    pub operator_effects: OperatorEffects,
+    incoming: Incoming,
 }
 
 impl Facts {
     pub(super) fn new(func: &Func, environment: &impl EffectsEnvironment) -> Self {
         let cfg = ControlFlowGraph::new(func);
-        let operator_effects: Vec<Effects> =
-            func.operators.iter().map(|(_, operator)| effects(operator, environment)).collect();
+        let operator_effects = OperatorEffects::new(func, environment);
         let mut effects = SecondaryMap::with_default_and_len(Effects::NONE, func.inst_count());
         for &block in cfg.reverse_postorder() {
             for &inst in &func.blocks[block].insts {
-                effects[inst] = inst_effects(func, inst, environment);
+                effects[inst] = operator_effects.of(func, inst);
             }
         }
-        let is_removable_operator: Vec<bool> = operator_effects.iter().map(Effects::is_removable_if_unused).collect();
-        let needed = Needed::new(func, &cfg, |inst| !is_removable_operator[func.operator_id(inst).index()]);
-        Self {
-            may_be_entered_again: blocks_in_cycles(func, &cfg),
-            cfg,
-            effects,
-            needed,
-            is_pure_operator: operator_effects.iter().map(Effects::is_pure).collect(),
-            is_removable_operator,
-            operator_effects,
-        }
+        let incoming = Incoming::new(func, &cfg);
+        let needed = Needed::new(func, &cfg, &incoming, |inst| {
+            !operator_effects[func.operator_id(inst)].is_removable_if_unused()
+        });
+        Self { may_be_entered_again: blocks_in_cycles(func, &cfg), cfg, effects, needed, operator_effects, incoming }
     }
 
     /// Whether the instruction has to be waited for.
@@ -137,9 +127,9 @@ impl<'a> Function<'a> {
         let rounds = if choices_are_left_out { MAX_ROUNDS } else { 0 };
         for _ in 0..rounds {
             let facts = &this.facts;
-            let must_execute = |inst: Inst| !facts.is_removable_operator[func.operator_id(inst).index()];
+            let must_execute = |inst: Inst| !facts.operator_effects[func.operator_id(inst)].is_removable_if_unused();
             let chooses = |block: Block| this.only_way[block] == OnlyWay::None;
-            let needed = Needed::with_choices(func, &facts.cfg, must_execute, chooses);
+            let needed = Needed::with_choices(func, &facts.cfg, &facts.incoming, must_execute, chooses);
             this.facts.needed = needed;
             if !this.find_ways(expressions) {
                 break;

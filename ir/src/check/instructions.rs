@@ -4,7 +4,6 @@ use super::expressions::Operands;
 use super::simulation::{Checked, Simulation, Thread};
 use super::state::Known;
 use crate::effects::EffectFlags;
-use crate::entity::Entity;
 use crate::func::{Inst, OperatorId, Terminator};
 use crate::opcode::Opcode;
 use smallvec::SmallVec;
@@ -81,7 +80,7 @@ impl Simulation<'_> {
                 combinations.iter().filter_map(|operands| self.expressions.computed(operator, result, operands)),
             );
         }
-        let is_pure = self.function.facts.is_pure_operator[operator.index()];
+        let is_pure = self.function.facts.operator_effects[operator].is_pure();
         if !is_pure && (results == 0 || computed.iter().any(|known| known.is_empty())) {
             return false;
         }
@@ -100,7 +99,7 @@ impl Simulation<'_> {
     fn try_harmless(&self, thread: &mut Thread, operator: OperatorId) -> bool {
         let operands_results = Opcode::of(&self.function.func.operators[operator]).fixed_arity();
         match operands_results {
-            Some((operands, results)) if self.function.facts.is_removable_operator[operator.index()] => {
+            Some((operands, results)) if self.function.facts.operator_effects[operator].is_removable_if_unused() => {
                 let Some(rest) = thread.state.stack.len().checked_sub(operands) else { return false };
                 thread.state.stack.truncate(rest);
                 thread.state.stack.extend((0..results).map(|_| Known::new()));
@@ -185,7 +184,7 @@ impl Simulation<'_> {
                 before.push(inst);
                 // Only something newly made may come before a call, which conflicts with everything else.
                 let is_call = facts.effects[inst].flags.intersects(EffectFlags::CALLS);
-                if is_call && facts.effects[inst].conflicts_with(&facts.operator_effects[operator.index()]) {
+                if is_call && facts.effects[inst].conflicts_with(&facts.operator_effects[operator]) {
                     break;
                 }
             }

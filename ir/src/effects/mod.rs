@@ -12,10 +12,12 @@ mod classes;
 #[cfg(test)]
 mod tests;
 
-use crate::func::{Func, Inst};
+use crate::entity::Entity;
+use crate::func::{Func, Inst, OperatorId};
 use crate::module::{GlobalId, MemoryId, Module, Origin, TableId, TypeId};
 use crate::opcode::Opcode;
 use classes::{Class, accessed, class_of};
+use std::ops::Index;
 use wasmparser::{CompositeInnerType, Operator, StorageType, ValType};
 
 /// A set of places that operators read and write. Places beyond a fixed number per kind share a bit, so two sets that do not intersect
@@ -374,6 +376,53 @@ pub fn inst_effects(func: &Func, inst: Inst, environment: &impl EffectsEnvironme
     let operator = func.operator(inst);
     let effects = effects(operator, environment);
     if effects.may_trap() && cannot_trap(func, inst, operator) { effects.without_traps() } else { effects }
+}
+
+/// The effects of each operator of a function, looked up once: a function has far fewer operators than instructions.
+pub struct OperatorEffects {
+    effects: Vec<Effects>,
+}
+
+impl OperatorEffects {
+    /// The effects of the operators that the function has now.
+    pub fn new(func: &Func, environment: &impl EffectsEnvironment) -> Self {
+        let mut all = Self { effects: Vec::with_capacity(func.operators.len()) };
+        all.extend(func, environment);
+        all
+    }
+
+    /// Adds those of operators that the function has got since.
+    pub fn extend(&mut self, func: &Func, environment: &impl EffectsEnvironment) {
+        for index in self.effects.len()..func.operators.len() {
+            self.effects.push(effects(&func.operators[OperatorId::from_index(index)], environment));
+        }
+    }
+
+    /// The effects of an operator, or `None` if the function has got it since.
+    #[inline]
+    pub fn get(&self, operator: OperatorId) -> Option<&Effects> {
+        self.effects.get(operator.index())
+    }
+
+    /// The effects of an instruction, with what its operands tell: see [`inst_effects`].
+    #[inline]
+    pub fn of(&self, func: &Func, inst: Inst) -> Effects {
+        let effects = self[func.operator_id(inst)];
+        if effects.may_trap() && cannot_trap(func, inst, func.operator(inst)) {
+            effects.without_traps()
+        } else {
+            effects
+        }
+    }
+}
+
+impl Index<OperatorId> for OperatorEffects {
+    type Output = Effects;
+    /// The effects of an operator, whatever its operands.
+    #[inline]
+    fn index(&self, operator: OperatorId) -> &Effects {
+        &self.effects[Entity::index(operator)]
+    }
 }
 
 /// Whether the operands exclude every trap that the operator alone could cause.

@@ -116,7 +116,7 @@ impl Join {
         let &Context { func, options, .. } = context;
         let constant = |value: Value| match graph.origin(func, value) {
             // Reading a global that changes is the same operator and another value each time.
-            Origin::Result(inst) if !graph.effects[func.operator_id(inst).index()].is_pure() => None,
+            Origin::Result(inst) if !graph.effects[func.operator_id(inst)].is_pure() => None,
             Origin::Result(inst) => constant_length(func.operator(inst)).map(|length| (func.operator_id(inst), length)),
             Origin::I32Const(_) | Origin::Param | Origin::Undefined => None,
         };

@@ -4,10 +4,9 @@
 //! dispatching node. On the way unused code and block parameters are dropped, blocks that only jump on are bypassed, and the parameters of a
 //! block with one predecessor become other names of their arguments.
 
-use crate::effects::{Effects, EffectsEnvironment, effects};
+use crate::effects::{EffectsEnvironment, OperatorEffects};
 use crate::entity::Entity;
 use crate::func::{Block, BlockCall, Func, Inst, Terminator, Value, ValueDefinition};
-use crate::operator::OperatorPool;
 use smallvec::SmallVec;
 use wasmparser::{Operator, ValType};
 
@@ -110,7 +109,7 @@ pub(super) struct Graph {
     /// Which instructions are alive.
     pub live: Vec<bool>,
     /// The effects of each operator.
-    pub effects: Vec<Effects>,
+    pub effects: OperatorEffects,
     /// Values that emission added, numbered after those of the function.
     pub added: Vec<Added>,
     function_values: usize,
@@ -252,10 +251,9 @@ pub(super) fn index_u32(index: usize) -> u32 {
 
 /// Makes the graph of a function without aliases.
 pub(super) fn build(func: &Func, environment: &impl EffectsEnvironment) -> Graph {
-    let operator_effects = all_effects(&func.operators, environment);
     let mut builder = Builder {
         func,
-        effects: operator_effects,
+        effects: OperatorEffects::new(func, environment),
         nodes: Vec::with_capacity(func.blocks.len()),
         raw: Vec::new(),
         live: vec![false; func.inst_count()],
@@ -264,10 +262,6 @@ pub(super) fn build(func: &Func, environment: &impl EffectsEnvironment) -> Graph
     builder.collect_edges();
     builder.mark_live();
     builder.finish()
-}
-
-fn all_effects(operators: &OperatorPool, environment: &impl EffectsEnvironment) -> Vec<Effects> {
-    operators.iter().map(|(_, operator)| effects(operator, environment)).collect()
 }
 
 /// An edge with the arguments of its block call.
@@ -281,7 +275,7 @@ struct RawEdge<'a> {
 
 struct Builder<'a> {
     func: &'a Func,
-    effects: Vec<Effects>,
+    effects: OperatorEffects,
     nodes: Vec<Node>,
     raw: Vec<RawEdge<'a>>,
     live: Vec<bool>,
@@ -393,7 +387,7 @@ impl<'a> Builder<'a> {
                 continue;
             }
             for &inst in &data.insts {
-                if !self.effects[func.operator_id(inst).index()].is_removable_if_unused() {
+                if !self.effects[func.operator_id(inst)].is_removable_if_unused() {
                     self.live[inst.index()] = true;
                     func.operands(inst).iter().for_each(|&operand| mark(operand, &mut worklist));
                 }

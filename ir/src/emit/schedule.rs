@@ -345,7 +345,7 @@ impl Scheduler<'_> {
     fn statement(&mut self, inst: Inst) {
         let results = self.func.inst_results(inst);
         let is_stored = |value: Value| self.has_local[value.index()];
-        let effects = &self.graph.effects[self.func.operator_id(inst).index()];
+        let effects = &self.graph.effects[self.func.operator_id(inst)];
         if effects.is_removable_if_unused() && !results.clone().any(is_stored) {
             return;
         }
@@ -473,7 +473,7 @@ impl Scheduler<'_> {
 
     /// Whether a value is computed anew at each use: a constant that is cheaper than a local.
     fn repeats(&self, value: Value, inst: Inst) -> bool {
-        let is_pure = self.graph.effects[self.func.operator_id(inst).index()].is_pure();
+        let is_pure = self.graph.effects[self.func.operator_id(inst)].is_pure();
         is_pure && is_repeated(self.func, inst, self.graph.uses[value.index()])
     }
 
@@ -568,7 +568,7 @@ impl Scheduler<'_> {
         let places = &self.structure.places;
         let node = places.node[position as usize];
         let tail = places.tail[node as usize];
-        let effects = &self.graph.effects[self.func.operator_id(inst).index()];
+        let effects = &self.graph.effects[self.func.operator_id(inst)];
         let enters_try = self.cursor == tail + 1
             && matches!(self.structure.items[tail as usize], Item::Open(frame) if self.structure.frames[frame as usize].kind == FrameKind::Try)
             && !effects.flags.intersects(EffectFlags::THROWS);
@@ -586,7 +586,7 @@ impl Scheduler<'_> {
         (position + 1..self.cursor).all(|between| match self.structure.items[between as usize] {
             Item::Inst(other) => {
                 self.is_made[other.index()]
-                    || !effects.conflicts_with(&self.graph.effects[self.func.operator_id(other).index()])
+                    || !effects.conflicts_with(&self.graph.effects[self.func.operator_id(other)])
             }
             // Blocks that are opened in front of the node's exit.
             _ => true,

@@ -86,6 +86,7 @@ impl LazyBody {
 fn reencode(body: &LazyBody, indices: &Indices, limit: usize) -> Result<(Vec<u8>, BranchHints), ReencodeError> {
     let mut reencoder = IndexReencoder { indices, renumbering: body.renumbering.as_deref() };
     let reader = body.reader();
+    let source = body.bytes();
     let mut bytes = Vec::with_capacity(body.range.len());
     let locals = reader.get_locals_reader()?;
     locals.get_count().encode(&mut bytes);
@@ -104,9 +105,28 @@ fn reencode(body: &LazyBody, indices: &Indices, limit: usize) -> Result<(Vec<u8>
         if let Some(&(_, taken)) = pending.next_if(|&&(at, _)| at == offset) {
             hints.push((bytes.len() as u32, taken));
         }
-        reencoder.instruction(operators.read()?)?.encode(&mut bytes);
+        let operator = operators.read()?;
+        let end = (operators.original_position() - body.range.start as u64) as usize;
+        match &source[offset as usize..end] {
+            same if is_short_and_local(same) => bytes.extend_from_slice(same),
+            _ => reencoder.instruction(operator)?.encode(&mut bytes),
+        }
     }
     Ok((bytes, hints))
+}
+
+/// Whether an operator, given its bytes, refers to nothing outside of its body and has no shorter encoding. (Most operators are such, and are
+/// copied faster than they are written anew.)
+fn is_short_and_local(bytes: &[u8]) -> bool {
+    match *bytes {
+        // No operator of one byte has an immediate.
+        [_] => true,
+        // br, br_if, local.get, local.set, local.tee, i32.const, i64.const
+        [0x0c | 0x0d | 0x20..=0x22 | 0x41 | 0x42, _] => true,
+        // block, loop and if with the type of one result or none: a type's number is not negative.
+        [0x02..=0x04, ty] => ty & 0x40 != 0,
+        _ => false,
+    }
 }
 
 /// Says which function an error is about, and blames the input where its body was not valid in the first place.

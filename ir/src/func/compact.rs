@@ -1,8 +1,7 @@
 //! Compaction: the arenas of a body without what is not in use any more.
 
-use super::{Block, BlockData, Func, Inst, InstData, OperatorId, Value, ValueData, ValueDefinition};
+use super::{Block, BlockData, Func, Inst, InstData, Value, ValueData, ValueDefinition};
 use crate::entity::{Entity, PrimaryMap, SecondaryMap};
-use crate::operator::OperatorPool;
 use wasmparser::ValType;
 
 /// "Not renumbered" in the dense tables below; ids are smaller (see [`ValueDefinition`]).
@@ -13,22 +12,11 @@ struct Renumbered {
     blocks: PrimaryMap<Block, BlockData>,
     insts: PrimaryMap<Inst, InstData>,
     values: PrimaryMap<Value, ValueData>,
-    operators: OperatorPool,
     /// The new number of each old value; [`NONE`] for those that are gone.
     value_numbers: Vec<u32>,
 }
 
 impl Func {
-    /// Drops blocks that cannot be reached, instructions in no block, values without a definition and aliases, and renumbers what is left
-    /// densely; blocks keep their order. Operators are interned anew.
-    pub fn compact(&mut self) {
-        let reachable = self.reachable_blocks();
-        let order: Vec<Block> = self.blocks.keys().filter(|block| reachable[block.index()]).collect();
-        self.compress_aliases();
-        let resolved: Vec<Value> = self.values.keys().map(|value| self.resolve(value)).collect();
-        self.compact_in_order(&order, |value| resolved[value.index()]);
-    }
-
     /// Which blocks can be reached from the entry, by the number of the block.
     pub(crate) fn reachable_blocks(&self) -> Vec<bool> {
         let mut reachable = vec![false; self.blocks.len()];
@@ -49,20 +37,8 @@ impl Func {
         self.values.push(ValueData { ty: ty.into(), definition: ValueDefinition::Parameter(self.entry).pack() })
     }
 
-    /// Makes every alias one of a value that is none, in time linear in the number of values however long chains of aliases are.
-    pub(super) fn compress_aliases(&mut self) {
-        for value in self.values.keys() {
-            let target = self.resolve(value);
-            // All of the chain at once: a chain that is followed anew from each of its aliases takes the square of its length.
-            let mut next = value;
-            while let ValueDefinition::Alias(beyond) = self.definition(next) {
-                self.values[next].definition = ValueDefinition::Alias(target).pack();
-                next = beyond;
-            }
-        }
-    }
-
-    /// Rebuilds the arenas with just the blocks of `order`, in this order. `resolve` says which value a used value stands for.
+    /// Rebuilds the arenas, but for the operators, with just the blocks of `order`, in this order: what is in none of them is dropped, and what is
+    /// left is numbered densely. `resolve` says which value a used value stands for.
     ///
     /// # Panics
     /// If what is kept uses a value that nothing defines any more, or an edge leads to a block that is not kept.
@@ -105,8 +81,8 @@ impl Func {
 
         self.entry = map_block(self.entry);
         self.source_locals = source_locals;
-        self.operators = new.operators;
         self.operands = operands;
+        self.has_unresolved_aliases = false;
         self.values = new.values;
         self.insts = new.insts;
         self.blocks = new.blocks;
@@ -115,15 +91,6 @@ impl Func {
     /// Moves the blocks of `order` into new arenas, with what they define; what they use keeps its old numbers.
     fn renumber_definitions(&mut self, order: &[Block]) -> Renumbered {
         let inst_count = order.iter().map(|&block| self.blocks[block].insts.len()).sum();
-        let mut operator_numbers = vec![NONE; self.operators.len()];
-        let mut operators = OperatorPool::default();
-        let mut intern = |func: &Self, operator: OperatorId| {
-            let entry = &mut operator_numbers[operator.index()];
-            if *entry == NONE {
-                *entry = operators.intern(func.operators[operator].clone()).as_u32();
-            }
-            OperatorId::from_u32(*entry)
-        };
         let mut value_numbers = vec![NONE; self.values.len()];
         let mut values: PrimaryMap<Value, ValueData> = PrimaryMap::with_capacity(inst_count);
         self.renumber_undefined(&mut values, &mut value_numbers);
@@ -148,15 +115,11 @@ impl Func {
                     value_numbers[result.index()] = value.as_u32();
                 }
                 inst_data.first_result = first_result;
-                inst_data.operator = intern(self, inst_data.operator);
                 *inst = insts.push(inst_data);
-            }
-            if let Some(operator) = data.terminator.operator_mut() {
-                *operator = intern(self, *operator);
             }
             blocks.push(data);
         }
-        Renumbered { blocks, insts, values, operators, value_numbers }
+        Renumbered { blocks, insts, values, value_numbers }
     }
 
     /// Makes one undefined value of each type stand for all of it.

@@ -92,7 +92,6 @@ impl Lifter {
             func.map_references(&mut |space, number| renumbering.map(space, number));
         }
         func.ty = ty;
-        func.original = Some(Box::new(body.clone()));
         for (index, name) in local_names {
             // The name section is not validated: it may name locals that are not there.
             if let Some(entry) = func.local_names.get_mut(*index as usize) {

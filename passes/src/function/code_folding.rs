@@ -26,7 +26,8 @@ const MIN_SIZE: usize = 8;
 pub fn run(func: &mut Func, _environment: &ModuleEnvironment<'_>) -> Changed {
     func.resolve_aliases();
     let cfg = ControlFlowGraph::new(func);
-    let may_go = foldable_blocks(func, &cfg);
+    let mut may_go = foldable_blocks(func, &cfg);
+    keep_those_with_a_like(func, &cfg, &mut may_go);
     let mut known: FxHashMap<u64, Vec<Block>> = FxHashMap::default();
     let mut loops: Option<LoopForest> = None;
     let mut instead: SecondaryMap<Block, Option<Block>> = SecondaryMap::new();
@@ -76,6 +77,26 @@ pub(super) fn foldable_blocks(func: &Func, cfg: &ControlFlowGraph) -> SecondaryM
         }
     }
     may_go
+}
+
+/// Leaves the blocks for which there is another with the same operators: most blocks need no closer look.
+fn keep_those_with_a_like(func: &Func, cfg: &ControlFlowGraph, may_go: &mut SecondaryMap<Block, bool>) {
+    let outline = |block: Block| {
+        let mut hasher = FxHasher::default();
+        for inst in (Tail { block, start: None }).insts(func) {
+            func.operator_id(inst).hash(&mut hasher);
+        }
+        std::mem::discriminant(&func.blocks[block].terminator).hash(&mut hasher);
+        hasher.finish()
+    };
+    let candidates = cfg.reverse_postorder().iter().copied().filter(|&block| may_go[block]);
+    let mut outlines: Vec<(u64, Block)> = candidates.map(|block| (outline(block), block)).collect();
+    outlines.sort_unstable();
+    for alike in outlines.chunk_by(|(one, _), (other, _)| one == other) {
+        if let [(_, block)] = *alike {
+            may_go[block] = false;
+        }
+    }
 }
 
 fn redirect(func: &mut Func, block: Block, instead: &SecondaryMap<Block, Option<Block>>) {

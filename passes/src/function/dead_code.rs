@@ -4,7 +4,7 @@
 use crate::environment::ModuleEnvironment;
 use crate::pass_table::Changed;
 use wasmfx_ir::analysis::{ControlFlowGraph, Incoming, Needed};
-use wasmfx_ir::effects::inst_effects;
+use wasmfx_ir::effects::OperatorEffects;
 use wasmfx_ir::entity::{Entity, SecondaryMap};
 use wasmfx_ir::func::{BlockData, Terminator};
 use wasmfx_ir::{Block, Func, Value};
@@ -18,8 +18,12 @@ pub fn run(func: &mut Func, environment: &ModuleEnvironment<'_>) -> Changed {
     let cfg = ControlFlowGraph::new(func);
     let mut changed = empty_unreachable_blocks(func, &cfg);
     let fixed = blocks_with_fixed_params(func, &cfg);
-    changed |= merge_params_with_one_value(func, &cfg, &fixed);
-    changed |= remove_unused(func, environment, &cfg, &fixed);
+    let mut incoming = Incoming::new(func, &cfg);
+    if merge_params_with_one_value(func, &cfg, &incoming, &fixed).is_yes() {
+        changed = Changed::Yes;
+        incoming = Incoming::new(func, &cfg);
+    }
+    changed |= remove_unused(func, environment, &cfg, &incoming, &fixed);
     changed
 }
 
@@ -52,8 +56,12 @@ fn blocks_with_fixed_params(func: &Func, cfg: &ControlFlowGraph) -> SecondaryMap
 
 /// A parameter that every edge gives one and the same value (or the parameter itself, around a loop) is that value. The value dominates
 /// the block, as it dominates every way into it.
-fn merge_params_with_one_value(func: &mut Func, cfg: &ControlFlowGraph, fixed: &SecondaryMap<Block, bool>) -> Changed {
-    let incoming = Incoming::new(func, cfg);
+fn merge_params_with_one_value(
+    func: &mut Func,
+    cfg: &ControlFlowGraph,
+    incoming: &Incoming,
+    fixed: &SecondaryMap<Block, bool>,
+) -> Changed {
     let mut gone: SecondaryMap<Value, bool> = SecondaryMap::with_default_and_len(false, func.value_count());
     let mut changed = Changed::No;
     let mut blocks: Vec<Block> = cfg.reverse_postorder().iter().copied().filter(|&block| !fixed[block]).collect();
@@ -125,14 +133,16 @@ fn remove_unused(
     func: &mut Func,
     environment: &ModuleEnvironment<'_>,
     cfg: &ControlFlowGraph,
+    incoming: &Incoming,
     fixed: &SecondaryMap<Block, bool>,
 ) -> Changed {
+    let operator_effects = OperatorEffects::new(func, environment.module());
     let is_needed = |inst| {
-        let effects = inst_effects(func, inst, environment.module());
+        let effects = operator_effects.of(func, inst);
         let effects = if environment.options.traps_never_happen { effects.without_traps() } else { effects };
         !effects.is_removable_if_unused()
     };
-    let needed = Needed::new(func, cfg, is_needed);
+    let needed = Needed::new(func, cfg, incoming, is_needed);
 
     let mut changed = Changed::No;
     let mut gone: SecondaryMap<Value, bool> = SecondaryMap::with_default_and_len(false, func.value_count());

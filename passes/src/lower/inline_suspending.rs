@@ -79,17 +79,17 @@ fn worthwhile(
         _ => unreachable!("small functions and their callers are lifted"),
     };
     let mut calls: FxHashMap<FunctionId, usize> = FxHashMap::default();
-    body(caller).for_each_used_operator(|operator| {
+    body(caller).for_each_used_operator(|operator, uses| {
         let callee = direct_callee(&body(caller).operators[operator]);
-        callee.into_iter().for_each(|callee| *calls.entry(callee).or_default() += 1);
+        callee.into_iter().for_each(|callee| *calls.entry(callee).or_default() += uses as usize);
     });
     let is_worthwhile = |&callee: &FunctionId| {
         let func = body(callee);
         let calls = calls.get(&callee).copied().unwrap_or_default();
         let mut points = 0;
-        func.for_each_used_operator(|operator| {
+        func.for_each_used_operator(|operator, uses| {
             let suspends = matches!(func.operators[operator], Operator::Suspend { .. } | Operator::Switch { .. });
-            points += usize::from(suspends);
+            points += if suspends { uses as usize } else { 0 };
         });
         let is_small_enough =
             calls * points <= MAX_ADDED_POINTS && !(size_first && calls * instructions(func) > MAX_ADDED_INSTRUCTIONS);
@@ -174,8 +174,7 @@ fn lift_in_place(module: &mut Module, id: FunctionId) -> Result<bool, Error> {
     }
     let Body::Lazy(body) = &function.body else { return Ok(matches!(function.body, Body::Lifted(_))) };
     match lift::lift_body(body, function.ty, &function.local_names) {
-        Ok(mut func) => {
-            func.original = Some(Box::new(body.clone()));
+        Ok(func) => {
             function.body = Body::Lifted(Box::new(func));
             Ok(true)
         }

@@ -146,7 +146,7 @@ pub(super) fn declare_functions(module: &mut Module, dropped: &[Item]) {
     for function in module.functions.values() {
         match &function.body {
             Body::Import | Body::Removed | Body::Detached => {}
-            Body::Lifted(func) => func.for_each_used_operator(|id| {
+            Body::Lifted(func) => func.for_each_used_operator(|id, _| {
                 if let Operator::RefFunc { function_index } = func.operators[id] {
                     visit(FunctionId::from_u32(function_index));
                 }

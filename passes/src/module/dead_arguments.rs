@@ -249,7 +249,7 @@ fn calls(module: &Module) -> SecondaryMap<FunctionId, Calls> {
 /// The calls that a function makes, and the functions that it refers to otherwise.
 fn sites(func: &Func) -> (Vec<Site>, Vec<FunctionId>) {
     let mut escaping = Vec::new();
-    func.for_each_used_operator(|operator| {
+    func.for_each_used_operator(|operator, _| {
         let operator = &func.operators[operator];
         if direct_callee(operator).is_none() {
             visit_operator(operator, &mut |space, number| {

@@ -197,20 +197,43 @@ impl PartialEq for Description<'_> {
 
 /// Functions that may do the same, as their descriptions have one hash: more than one in each list, in the order of the module.
 pub(super) fn possibly_equal(module: &Module, constants_are: Constants) -> Vec<Vec<FunctionId>> {
-    let hashes: Vec<Option<u64>> = module
-        .functions
-        .as_slice()
-        .par_iter()
-        .map(|function| match &function.body {
-            Body::Lifted(func) => Some(Description::new(func, constants_are).hash()),
-            Body::Import | Body::Lazy(_) | Body::Detached | Body::Removed => None,
-        })
-        .collect();
+    // Most functions differ from all others in what is quickly looked at.
+    let outlines = groups_of_equals(module.functions.keys().collect(), |id| lifted(module, id).map(outline));
+    let candidates: Vec<FunctionId> = outlines.into_iter().flatten().collect();
+    let describe = |func| Description::new(func, constants_are).hash();
+    let mut groups = groups_of_equals(candidates, |id| lifted(module, id).map(describe));
+    groups.sort_unstable();
+    groups
+}
+
+fn lifted(module: &Module, id: FunctionId) -> Option<&Func> {
+    match &module.functions[id].body {
+        Body::Lifted(func) => Some(func),
+        Body::Import | Body::Lazy(_) | Body::Detached | Body::Removed => None,
+    }
+}
+
+/// Functions with one hash, more than one in each list, in the order in which they are given.
+fn groups_of_equals(
+    functions: Vec<FunctionId>,
+    hash: impl Fn(FunctionId) -> Option<u64> + Sync,
+) -> Vec<Vec<FunctionId>> {
+    let hashes: Vec<Option<u64>> = functions.par_iter().map(|&id| hash(id)).collect();
     let mut groups: IndexMap<u64, Vec<FunctionId>, FxBuildHasher> = IndexMap::default();
-    for (id, hash) in module.functions.keys().zip(hashes) {
+    for (id, hash) in functions.into_iter().zip(hashes) {
         hash.into_iter().for_each(|hash| groups.entry(hash).or_default().push(id));
     }
     groups.into_values().filter(|group| group.len() > 1).collect()
+}
+
+/// A hash of the function's type and of its blocks without what is in them: equal where descriptions are.
+fn outline(func: &Func) -> u64 {
+    let mut hasher = FxHasher::default();
+    func.ty.hash(&mut hasher);
+    for block in func.blocks.values() {
+        (block.params.len(), std::mem::discriminant(&block.terminator)).hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 struct Numbering {

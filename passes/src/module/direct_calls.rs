@@ -126,7 +126,7 @@ fn only_targets(module: &Module) -> OnlyTargets {
     for function in module.functions.values() {
         match &function.body {
             // Those that are interned and not used may be of functions that are gone.
-            Body::Lifted(func) => func.for_each_used_operator(|operator| {
+            Body::Lifted(func) => func.for_each_used_operator(|operator, _| {
                 if let Operator::RefFunc { function_index } = func.operators[operator] {
                     refer(IndexSpace::Function, function_index);
                 }

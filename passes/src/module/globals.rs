@@ -86,7 +86,7 @@ fn knowledge(module: &Module) -> SecondaryMap<GlobalId, Knowledge> {
     }
     for function in module.functions.values() {
         let Body::Lifted(func) = &function.body else { continue };
-        func.for_each_used_operator(|operator| {
+        func.for_each_used_operator(|operator, _| {
             let operator = &func.operators[operator];
             match *operator {
                 Operator::GlobalGet { global_index } => knowledge[GlobalId::from_u32(global_index)].read = true,

@@ -106,12 +106,12 @@ struct Uses {
 
 fn count_uses(module: &Module) -> SecondaryMap<FunctionId, Uses> {
     let mut uses: SecondaryMap<FunctionId, Uses> = SecondaryMap::new();
-    let mut count = |space: IndexSpace, number: u32| {
+    let mut count = |space: IndexSpace, number: u32, times: u32| {
         if space == IndexSpace::Function {
-            uses[FunctionId::from_u32(number)].all += 1;
+            uses[FunctionId::from_u32(number)].all += times;
         }
     };
-    super::for_each_reference_outside_of_bodies(module, &mut count);
+    super::for_each_reference_outside_of_bodies(module, &mut |space, number| count(space, number, 1));
     let mut opaque = false;
     for function in module.functions.values() {
         match &function.body {

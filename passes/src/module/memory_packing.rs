@@ -54,7 +54,7 @@ pub fn run(module: &mut Module, _options: &Options) -> Changed {
     let mut named: SecondaryMap<DataId, bool> = SecondaryMap::new();
     for function in module.functions.values() {
         if let Body::Lifted(func) = &function.body {
-            func.visit_references(|space, number| {
+            func.visit_references(|space, number, _| {
                 if space == IndexSpace::Data {
                     named[DataId::from_u32(number)] = true;
                 }

@@ -87,10 +87,10 @@ impl References {
         }
         for function in module.functions.values() {
             let Body::Lifted(func) = &function.body else { continue };
-            func.for_each_used_operator(|operator| {
+            func.for_each_used_operator(|operator, uses| {
                 let operator = &func.operators[operator];
                 match direct_callee(operator) {
-                    Some(callee) => references.calls[callee] += 1,
+                    Some(callee) => references.calls[callee] += uses as usize,
                     None => wasmfx_ir::references::visit_operator(operator, &mut |space, number| {
                         if space == IndexSpace::Function {
                             references.escapes[FunctionId::from_u32(number)] = true;

@@ -13,7 +13,7 @@ use wasmfx_ir::func::Func;
 use wasmfx_ir::module::{Body, ElementItems, Module, Origin, RecursionGroup, TypeDefinition, TypeId, Types};
 use wasmfx_ir::references::{IndexSpace, visit_const_expr, visit_sub_type, visit_val_type};
 use wasmfx_ir::subtype::Subtyping;
-use wasmfx_ir::wasmparser::{BlockType, CompositeInnerType, Operator, SubType, ValType};
+use wasmfx_ir::wasmparser::{CompositeInnerType, SubType, ValType};
 
 /// Runs the pass.
 pub fn run(module: &mut Module, _options: &Options) -> Changed {
@@ -48,19 +48,20 @@ pub fn run(module: &mut Module, _options: &Options) -> Changed {
 /// How often each type is mentioned by anything but types.
 pub(super) fn count_uses(module: &Module) -> SecondaryMap<TypeId, u32> {
     let mut uses: SecondaryMap<TypeId, u32> = SecondaryMap::with_default_and_len(0, module.types.definitions.len());
-    let mut count = |space: IndexSpace, number: u32| {
+    let mut count_all = |space: IndexSpace, number: u32, times: u32| {
         if space == IndexSpace::Type {
             let uses = &mut uses[TypeId::from_u32(number)];
-            *uses = uses.saturating_add(1);
+            *uses = uses.saturating_add(times);
         }
     };
     for function in module.functions.values().filter(|function| !matches!(function.body, Body::Removed)) {
-        count(IndexSpace::Type, function.ty.as_u32());
+        count_all(IndexSpace::Type, function.ty.as_u32(), 1);
         if let Body::Lifted(func) = &function.body {
-            func.visit_references(&mut count);
-            visit_value_types(func, &mut count);
+            func.visit_references(&mut count_all);
+            visit_value_types(func, &mut |space, number| count_all(space, number, 1));
         }
     }
+    let mut count = |space: IndexSpace, number: u32| count_all(space, number, 1);
     for table in module.tables.values().filter(|table| table.origin != Origin::Removed) {
         visit_val_type(ValType::Ref(table.ty.element_type), &mut count);
         table.init.iter().for_each(|init| visit_const_expr(init, &mut count));
@@ -86,15 +87,7 @@ fn count_types_of_blocks(module: &Module, uses: &mut SecondaryMap<TypeId, u32>) 
     for function in module.functions.values() {
         let Body::Lifted(func) = &function.body else { continue };
         let Some(original) = &func.original else { continue };
-        let Ok(mut operators) = original.reader().get_operators_reader() else { continue };
-        while let Ok(operator) = operators.read() {
-            let (Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty }) = operator else {
-                continue;
-            };
-            let BlockType::FuncType(number) = blockty else { continue };
-            let id = original.id(IndexSpace::Type, number);
-            id.into_iter().for_each(|id| uses[TypeId::from_u32(id)] += 1);
-        }
+        original.block_types().for_each(|ty| uses[ty] += 1);
     }
 }
 

@@ -112,7 +112,7 @@ impl Liveness {
                 IndexSpace::Type | IndexSpace::Tag => {}
                 IndexSpace::Function => {
                     if let Body::Lifted(func) = &module.functions[FunctionId::from_u32(number)].body {
-                        func.visit_references(|space, number| self.mark(space, number));
+                        func.visit_references(|space, number, _| self.mark(space, number));
                     }
                 }
                 IndexSpace::Table => {

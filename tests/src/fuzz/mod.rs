@@ -73,9 +73,8 @@ pub fn lift_and_verify(module: &mut Module) {
     for function in module.functions.values_mut() {
         let Body::Lazy(body) = &function.body else { continue };
         match lifter.lift(body, function.ty, &function.local_names) {
-            Ok(mut func) => {
+            Ok(func) => {
                 abstract_run::assert_same(body, &func, 5);
-                func.original = Some(Box::new(body.clone()));
                 function.body = Body::Lifted(Box::new(func));
             }
             Err(Error::Opaque(_)) => {}

@@ -9,7 +9,6 @@ use crate::effects::EffectFlags;
 use crate::emit::graph::{Exit, NONE, index_u32};
 use crate::emit::schedule::Code;
 use crate::emit::structure::{FrameId, FrameKind};
-use crate::entity::Entity;
 use crate::func::{Handler, OperatorId, Terminator};
 use rustc_hash::FxHashMap;
 
@@ -223,7 +222,7 @@ impl Uniting<'_, '_> {
 
     /// What an operator takes and leaves, if it does not throw.
     fn arity_of(&self, id: OperatorId) -> Option<(u32, u32)> {
-        let effects = self.shaper.graph.effects.get(id.index());
+        let effects = self.shaper.graph.effects.get(id);
         let throws = EffectFlags::THROWS.union(EffectFlags::CONTROL);
         match effects {
             Some(effects) if effects.flags.intersects(throws) => None,

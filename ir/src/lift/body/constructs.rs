@@ -80,6 +80,9 @@ impl Builder<'_> {
         param_count: u32,
         result_count: u32,
     ) {
+        if let (false, BlockType::FuncType(number)) = (kind == FrameKind::Function, ty) {
+            self.block_types.push(number);
+        }
         let outside = self.frames.last();
         let enclosing_loop = outside.and_then(|frame| frame.innermost_loop);
         let construct = if dead {

@@ -14,7 +14,7 @@ use super::Error;
 use super::finish::{SizeLimit, finish};
 use super::graph::{Graph, Slot};
 use crate::entity::{Entity, PrimaryMap};
-use crate::func::{Block, Func, Inst, OperatorId, SourceLocal, Terminator, Value, ValueVec};
+use crate::func::{Block, Func, Inst, OperatorId, Original, SourceLocal, Terminator, Value, ValueVec};
 use crate::module::{LazyBody, OpaqueReason, Source, TypeId};
 use crate::operator::into_owned;
 use crate::signature::fixed_arity;
@@ -40,9 +40,10 @@ pub(super) fn lift(
     let validator = to_validate.into_validator(lent);
     let mut builder = Builder::new(body, type_index, validator);
     let built = builder.build(body);
-    let Builder { func, graph, slots, order, validator, .. } = builder;
+    let Builder { mut func, graph, slots, order, validator, block_types, .. } = builder;
     *allocations = validator.into_allocations();
     built?;
+    func.original = Some(Box::new(Original { body: body.clone(), block_types: block_types.into() }));
     finish(func, &graph, slots, &order, body.range.len()).map_err(Error::Opaque)
 }
 
@@ -73,6 +74,8 @@ struct Builder<'a> {
     /// Handlers, and values in lists that are as long as signatures are, however few bytes name them.
     listed_values: usize,
     size_limit: SizeLimit,
+    /// The function types of blocks, as they come.
+    block_types: Vec<u32>,
     /// A buffer for the types of results.
     result_types: Vec<ValType>,
 }
@@ -83,7 +86,8 @@ impl<'a> Builder<'a> {
         let signature = func_type(source, type_index);
         let params: Vec<ValType> = signature.params().iter().map(|&ty| source.numbered_type(ty)).collect();
         let results: Vec<ValType> = signature.results().iter().map(|&ty| source.numbered_type(ty)).collect();
-        let func = Func::new(TypeId::from_u32(type_index), &params, &results);
+        let mut func = Func::new(TypeId::from_u32(type_index), &params, &results);
+        func.reserve_for_body(body.range.len());
         let mut locals = LocalTypes::default();
         params.iter().for_each(|&ty| locals.push(1, ty));
         let size_limit = SizeLimit::of_body(body.range.len(), 0);
@@ -106,6 +110,7 @@ impl<'a> Builder<'a> {
             catch_groups: Vec::new(),
             listed_values: 0,
             size_limit,
+            block_types: Vec::new(),
             result_types: Vec::new(),
         };
         builder.push_frame(FrameKind::Function, BlockType::FuncType(type_index), false, 0, results.len() as u32);

@@ -64,6 +64,8 @@ struct Simplifier<'a> {
     uses: SecondaryMap<Value, u32>,
     /// The instructions of the block that is being worked on, so far.
     placed: Vec<Inst>,
+    /// Whether a value has become another name of one: until then operands are what they were resolved to.
+    aliases: bool,
     changed: bool,
 }
 
@@ -76,18 +78,19 @@ impl<'a> Simplifier<'a> {
             }
             data.terminator.for_each_value(|value| uses[value] += 1);
         }
-        Self { func, environment, uses, placed: Vec::new(), changed: false }
+        Self { func, environment, uses, placed: Vec::new(), aliases: false, changed: false }
     }
 
     fn simplify_block(&mut self, block: wasmfx_ir::Block) {
-        let insts = std::mem::take(&mut self.func.blocks[block].insts);
-        self.placed = Vec::with_capacity(insts.len());
-        for inst in insts {
+        let mut insts = std::mem::take(&mut self.func.blocks[block].insts);
+        self.placed.reserve(insts.len());
+        for &inst in &insts {
             if self.simplify_inst(inst) {
                 self.placed.push(inst);
             }
         }
-        self.func.blocks[block].insts = std::mem::take(&mut self.placed);
+        insts.clear();
+        self.func.blocks[block].insts = std::mem::replace(&mut self.placed, insts);
     }
 
     /// Rewrites an instruction as long as rules apply. Returns whether it stays.
@@ -99,10 +102,7 @@ impl<'a> Simplifier<'a> {
             return true;
         };
         for _ in 0..MAX_REWRITES {
-            for index in 0..self.func.operands(inst).len() {
-                let operand = self.func.resolve(self.func.operands(inst)[index]);
-                self.func.operands_mut(inst)[index] = operand;
-            }
+            self.resolve_operands(inst);
             match self.rewrite(inst, self.func.value_type(result)) {
                 None => return true,
                 Some(Rewrite::Inst(operator, operands)) => self.replace(inst, operator, &operands),
@@ -115,6 +115,7 @@ impl<'a> Simplifier<'a> {
                         self.uses[operand] -= 1;
                     }
                     self.func.make_alias(result, value);
+                    self.aliases = true;
                     return false;
                 }
             }
@@ -122,12 +123,18 @@ impl<'a> Simplifier<'a> {
         true
     }
 
-    fn simplify_without_result(&mut self, inst: Inst) {
-        for _ in 0..MAX_REWRITES {
+    fn resolve_operands(&mut self, inst: Inst) {
+        if self.aliases {
             for index in 0..self.func.operands(inst).len() {
                 let operand = self.func.resolve(self.func.operands(inst)[index]);
                 self.func.operands_mut(inst)[index] = operand;
             }
+        }
+    }
+
+    fn simplify_without_result(&mut self, inst: Inst) {
+        for _ in 0..MAX_REWRITES {
+            self.resolve_operands(inst);
             let rewrite = self.store_rules(inst).or_else(|| self.packed_write_rules(inst)).or_else(|| {
                 let operands: SmallVec<[Value; 4]> = self.func.operands(inst).into();
                 self.without_null_check(&self.func.operator(inst).clone(), &operands)

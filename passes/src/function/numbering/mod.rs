@@ -9,13 +9,17 @@
 //!
 //! A branch also tells what its condition was: in the block on either side a comparison with a small constant makes its operand that constant.
 
+mod scoped_table;
+mod written;
+
 use crate::environment::ModuleEnvironment;
 use crate::function::simplify::Constant;
 use crate::pass_table::Changed;
 use rustc_hash::FxHashMap;
+use scoped_table::ScopedTable;
 use smallvec::SmallVec;
 use wasmfx_ir::analysis::{ControlFlowGraph, DominatorTree};
-use wasmfx_ir::effects::{Effects, LocationSet, effects, inst_effects};
+use wasmfx_ir::effects::{LocationSet, OperatorEffects};
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::{OperatorId, Terminator};
 use wasmfx_ir::module::{MemoryId, TypeId};
@@ -23,27 +27,32 @@ use wasmfx_ir::opcode::Opcode;
 use wasmfx_ir::references::{IndexSpace, visit_operator};
 use wasmfx_ir::wasmparser::{CompositeInnerType, Operator, StorageType};
 use wasmfx_ir::{Block, Func, Inst, Value};
+use written::Written;
 
 /// Runs the pass.
 pub fn run(func: &mut Func, environment: &ModuleEnvironment<'_>) -> Changed {
     func.resolve_aliases();
     let cfg = ControlFlowGraph::new(func);
     let dominators = DominatorTree::new(func, &cfg);
-    let writes = block_writes(func, environment, &cfg);
+    let operator_effects = OperatorEffects::new(func, environment.module());
+    let writes = block_writes(func, &operator_effects, &cfg);
     let mut numbering = Numbering {
         environment,
         cfg: &cfg,
         dominators: &dominators,
+        operator_effects,
         writes,
         visits: Visits {
             blocks: Vec::new(),
             search: SecondaryMap::with_default_and_len(0, func.blocks.len()),
             searches: 0,
         },
-        table: FxHashMap::default(),
+        table: ScopedTable::with_capacity(func.inst_count()),
         written: Written::default(),
         facts: FxHashMap::default(),
-        undo: Vec::new(),
+        facts_before: Vec::new(),
+        vacant: Vec::new(),
+        aliases: false,
         changed: false,
         func,
     };
@@ -58,35 +67,30 @@ pub fn run(func: &mut Func, environment: &ModuleEnvironment<'_>) -> Changed {
 /// All that each block writes, its terminator included.
 fn block_writes(
     func: &Func,
-    environment: &ModuleEnvironment<'_>,
+    operator_effects: &OperatorEffects,
     cfg: &ControlFlowGraph,
 ) -> SecondaryMap<Block, LocationSet> {
     let mut writes = SecondaryMap::with_default_and_len(LocationSet::NONE, func.blocks.len());
     for &block in cfg.reverse_postorder() {
-        let data = &func.blocks[block];
-        let mut all = terminator_effects(func, block, environment).writes;
-        for &inst in &data.insts {
-            all = all.union(effects(func.operator(inst), environment.module()).writes);
+        let mut all = terminator_writes(func, block, operator_effects);
+        for &inst in &func.blocks[block].insts {
+            all = all.union(operator_effects[func.operator_id(inst)].writes);
         }
         writes[block] = all;
     }
     writes
 }
 
-fn terminator_effects(func: &Func, block: Block, environment: &ModuleEnvironment<'_>) -> Effects {
+fn terminator_writes(func: &Func, block: Block, operator_effects: &OperatorEffects) -> LocationSet {
     match &func.blocks[block].terminator {
-        Terminator::Invoke(invoke) => effects(&func.operators[invoke.operator], environment.module()),
+        Terminator::Invoke(invoke) => operator_effects[invoke.operator].writes,
         // Nothing in this function comes after a tail call; reference branches and the rest write nothing.
-        _ => Effects::NONE,
+        _ => LocationSet::NONE,
     }
 }
 
-/// An operator and its operands.
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct Expression {
-    operator: OperatorId,
-    operands: SmallVec<[Value; 3]>,
-}
+/// The operands of an expression.
+type Operands = SmallVec<[Value; 4]>;
 
 /// The results of an expression, and when they were computed.
 #[derive(Copy, Clone)]
@@ -100,35 +104,6 @@ struct Known {
 enum Results {
     Of(Inst),
     Value(Value),
-}
-
-/// When places were last written. Time advances with each write, and is not turned back when the walk leaves a subtree: what was entered
-/// there is gone from the table, so nothing compares with those times.
-#[derive(Default)]
-struct Written {
-    clock: u32,
-    /// When everything was last written.
-    everything: u32,
-    /// The writes of single places since: at most one entry a set.
-    places: Vec<(LocationSet, u32)>,
-}
-
-/// How many distinct sets of places are told apart before a write counts as one of everything.
-const MAX_PLACES: usize = 24;
-
-impl Written {
-    fn since(&self, reads: LocationSet, time: u32) -> bool {
-        !reads.is_empty()
-            && (self.everything > time
-                || self.places.iter().any(|&(places, written)| written > time && places.intersects(reads)))
-    }
-}
-
-/// What is undone when the walk leaves a block's subtree.
-enum Undo {
-    Table(Expression, Option<Known>),
-    Fact(Value, Option<Constant>),
-    Places { everything: u32, places: Vec<(LocationSet, u32)> },
 }
 
 /// Blocks that a search came to; searches are many, so what they need is kept.
@@ -157,74 +132,79 @@ struct Numbering<'a> {
     environment: &'a ModuleEnvironment<'a>,
     cfg: &'a ControlFlowGraph,
     dominators: &'a DominatorTree,
+    operator_effects: OperatorEffects,
     writes: SecondaryMap<Block, LocationSet>,
     visits: Visits,
-    table: FxHashMap<Expression, Known>,
+    table: ScopedTable,
     written: Written,
     /// Values that are known to be a constant in the subtree that is being walked.
     facts: FxHashMap<Value, Constant>,
-    undo: Vec<Undo>,
+    /// What was known of the value before each fact was learnt.
+    facts_before: Vec<(Value, Option<Constant>)>,
+    /// Room for the next block's instructions.
+    vacant: Vec<Inst>,
+    /// Whether a value has become another name of one: until then operands are what they were resolved to.
+    aliases: bool,
     changed: bool,
 }
 
+/// A block whose subtree the walk is in, and what was there to be found before it.
+struct Open {
+    block: Block,
+    table: usize,
+    written: usize,
+    facts: usize,
+}
+
 impl Numbering<'_> {
+    /// Visits the blocks in preorder of the dominator tree.
     fn walk(&mut self) {
-        // Preorder of the dominator tree; `open` are the blocks whose subtree the current one is in, with the length of `undo` before each.
-        let mut open: Vec<(Block, usize)> = Vec::new();
+        let mut open: Vec<Open> = Vec::new();
         for &block in self.dominators.preorder() {
-            while let Some(&(above, mark)) = open.last() {
-                if self.dominators.dominates(above, block) {
+            while let Some(above) = open.last() {
+                if self.dominators.dominates(above.block, block) {
                     break;
                 }
-                self.roll_back(mark);
+                self.table.forget_since(above.table);
+                self.written.restore_to(above.written);
+                self.forget_facts_since(above.facts);
                 open.pop();
             }
-            open.push((block, self.undo.len()));
+            open.push(Open {
+                block,
+                table: self.table.mark(),
+                written: self.written.mark(),
+                facts: self.facts_before.len(),
+            });
             self.enter(block);
             self.number_block(block);
         }
     }
 
-    fn roll_back(&mut self, mark: usize) {
-        while self.undo.len() > mark {
-            match self.undo.pop().expect("longer than the mark") {
-                Undo::Table(expression, Some(known)) => {
-                    self.table.insert(expression, known);
-                }
-                Undo::Table(expression, None) => {
-                    self.table.remove(&expression);
-                }
-                Undo::Fact(value, Some(before)) => {
-                    self.facts.insert(value, before);
-                }
-                Undo::Fact(value, None) => {
-                    self.facts.remove(&value);
-                }
-                Undo::Places { everything, places } => {
-                    self.written.everything = everything;
-                    self.written.places = places;
-                }
-            }
+    fn forget_facts_since(&mut self, mark: usize) {
+        for (value, before) in self.facts_before.drain(mark..).rev() {
+            match before {
+                Some(before) => self.facts.insert(value, before),
+                None => self.facts.remove(&value),
+            };
         }
     }
 
     /// What has happened between the end of the immediate dominator and the start of this block.
     fn enter(&mut self, block: Block) {
         let Some(dominator) = self.dominators.immediate_dominator(block) else { return };
-        let after_dominator = terminator_effects(self.func, dominator, self.environment).writes;
+        let after_dominator = terminator_writes(self.func, dominator, &self.operator_effects);
         let between = match self.cfg.predecessors(block) {
             [_] => LocationSet::NONE,
             _ => self.writes_between(dominator, block),
         };
         let writes = after_dominator.union(between);
-        if !writes.is_empty() {
+        if !writes.is_empty() || !self.writes[block].is_empty() {
             // The dominator's other children must not see this block's writes.
-            let (everything, places) = (self.written.everything, self.written.places.clone());
-            self.undo.push(Undo::Places { everything, places });
-            self.write(writes);
-        } else if !self.writes[block].is_empty() {
-            let (everything, places) = (self.written.everything, self.written.places.clone());
-            self.undo.push(Undo::Places { everything, places });
+            self.written.save();
+        }
+        if !writes.is_empty() {
+            self.written.write(writes);
         }
         if let [predecessor] = *self.cfg.predecessors(block) {
             self.learn_from_branch(predecessor, block);
@@ -254,19 +234,6 @@ impl Numbering<'_> {
             add(visits, cfg.predecessors(next));
         }
         all
-    }
-
-    fn write(&mut self, places: LocationSet) {
-        self.written.clock += 1;
-        let clock = self.written.clock;
-        if places == LocationSet::ALL || self.written.places.len() >= MAX_PLACES {
-            self.written.everything = clock;
-            self.written.places.clear();
-        } else if let Some(entry) = self.written.places.iter_mut().find(|(set, _)| *set == places) {
-            entry.1 = clock;
-        } else {
-            self.written.places.push((places, clock));
-        }
     }
 
     /// In the only block that one side of a branch leads to, the condition is known.
@@ -314,7 +281,7 @@ impl Numbering<'_> {
         let is_constant = self.func.defining_operator(value).is_some_and(|operator| Constant::of(operator).is_some());
         if !is_constant && constant.integer().is_some_and(|integer| ONE_BYTE.contains(&integer)) {
             let before = self.facts.insert(value, constant);
-            self.undo.push(Undo::Fact(value, before));
+            self.facts_before.push((value, before));
         }
     }
 
@@ -326,25 +293,27 @@ impl Numbering<'_> {
         }
         let Some(&constant) = self.facts.get(&value) else { return value };
         self.changed = true;
-        let operator = self.func.operators.intern(constant.operator());
-        let expression = self.expression(operator, &[]);
-        if let Some(Known { results: Results::Of(inst), .. }) = self.table.get(&expression) {
-            return self.func.first_result(*inst);
+        let operator = self.intern(constant.operator());
+        if let Some(Known { results: Results::Of(inst), .. }) = self.table.find(operator, &[]) {
+            return self.func.first_result(inst);
         }
         let inst = self.func.create_inst(operator, &[], &[constant.ty()]);
         kept.push(inst);
-        self.enter_known(expression, Results::Of(inst), LocationSet::NONE);
+        self.enter_known(operator, &[], Results::Of(inst), LocationSet::NONE);
         self.func.first_result(inst)
     }
 
     fn number_block(&mut self, block: Block) {
-        let insts = std::mem::take(&mut self.func.blocks[block].insts);
-        let mut kept = Vec::with_capacity(insts.len());
-        for inst in insts {
-            for index in 0..self.func.operands(inst).len() {
-                let operand = self.func.operands(inst)[index];
-                let operand = self.substitute(operand, &mut kept);
-                self.func.operands_mut(inst)[index] = operand;
+        let mut insts = std::mem::take(&mut self.func.blocks[block].insts);
+        let mut kept = std::mem::take(&mut self.vacant);
+        kept.reserve(insts.len());
+        for &inst in &insts {
+            if self.aliases || !self.facts.is_empty() {
+                for index in 0..self.func.operands(inst).len() {
+                    let operand = self.func.operands(inst)[index];
+                    let operand = self.substitute(operand, &mut kept);
+                    self.func.operands_mut(inst)[index] = operand;
+                }
             }
             if self.number_inst(inst) {
                 kept.push(inst);
@@ -363,18 +332,21 @@ impl Numbering<'_> {
         {
             *value = known;
         }
+        insts.clear();
+        self.vacant = insts;
         self.func.blocks[block].insts = kept;
     }
 
-    /// Numbers an instruction. Says whether it stays.
+    /// Numbers an instruction, whose operands are no aliases. Says whether it stays.
     fn number_inst(&mut self, inst: Inst) -> bool {
-        let effects = inst_effects(self.func, inst, self.environment.module());
+        let operator = self.func.operator_id(inst);
+        let effects = self.operator_effects[operator];
         if !effects.is_idempotent() {
             if self.writes_what_is_there(inst) {
                 return false;
             }
             if !effects.writes.is_empty() {
-                self.write(effects.writes);
+                self.written.write(effects.writes);
             }
             self.remember_written(inst);
             return true;
@@ -382,9 +354,10 @@ impl Numbering<'_> {
         if self.func.inst_results(inst).len() == 0 {
             return true;
         }
-        let expression = self.expression(self.func.operator_id(inst), self.func.operands(inst));
-        match self.table.get(&expression) {
+        let operands = self.in_order(operator, self.func.operands(inst));
+        match self.table.find(operator, &operands) {
             Some(known) if !self.written.since(known.reads, known.time) && self.have_types_of(inst, known.results) => {
+                self.aliases = true;
                 match known.results {
                     Results::Of(earlier) => {
                         for (result, same) in self.func.inst_results(inst).zip(self.func.inst_results(earlier)) {
@@ -399,7 +372,7 @@ impl Numbering<'_> {
                 false
             }
             _ => {
-                self.enter_known(expression, Results::Of(inst), effects.reads);
+                self.enter_known(operator, &operands, Results::Of(inst), effects.reads);
                 true
             }
         }
@@ -415,26 +388,34 @@ impl Numbering<'_> {
         }
     }
 
-    fn enter_known(&mut self, expression: Expression, results: Results, reads: LocationSet) {
-        let known = Known { results, reads, time: self.written.clock };
-        let before = self.table.insert(expression.clone(), known);
-        self.undo.push(Undo::Table(expression, before));
+    fn enter_known(&mut self, operator: OperatorId, operands: &[Value], results: Results, reads: LocationSet) {
+        self.table.enter(operator, operands, Known { results, reads, time: self.written.now() });
     }
 
-    fn expression(&self, operator: OperatorId, operands: &[Value]) -> Expression {
-        let mut operands: SmallVec<[Value; 3]> = operands.iter().map(|&operand| self.func.resolve(operand)).collect();
-        if operands.len() == 2 && Opcode::of(&self.func.operators[operator]).is_commutative() {
-            operands.sort_unstable();
+    /// The id of an operator, whose effects are known from then on.
+    fn intern(&mut self, operator: Operator<'static>) -> OperatorId {
+        let id = self.func.operators.intern(operator);
+        self.operator_effects.extend(self.func, self.environment.module());
+        id
+    }
+
+    /// The operands in the order that stands for every order that computes the same.
+    fn in_order(&self, operator: OperatorId, operands: &[Value]) -> Operands {
+        let mut operands = Operands::from_slice(operands);
+        if let [a, b] = &mut operands[..]
+            && *a > *b
+            && Opcode::of(&self.func.operators[operator]).is_commutative()
+        {
+            std::mem::swap(a, b);
         }
-        Expression { operator, operands }
+        operands
     }
 
     /// Whether a store writes the value that is known to be there already. It does not trap, as what read or wrote it did not, and memories
     /// and tables never shrink.
     fn writes_what_is_there(&mut self, inst: Inst) -> bool {
         let Some((read, operands, value)) = self.reading_back(inst) else { return false };
-        let expression = self.expression(read, &operands);
-        let Some(known) = self.table.get(&expression) else { return false };
+        let Some(known) = self.table.find(read, &operands) else { return false };
         let there = match known.results {
             Results::Of(earlier) => self.func.first_result(earlier),
             Results::Value(value) => value,
@@ -448,9 +429,8 @@ impl Numbering<'_> {
             return self.remember_fields(inst, struct_type_index);
         }
         let Some((read, operands, value)) = self.reading_back(inst) else { return };
-        let reads = effects(&self.func.operators[read], self.environment.module()).reads;
-        let expression = self.expression(read, &operands);
-        self.enter_known(expression, Results::Value(value), reads);
+        let reads = self.operator_effects[read].reads;
+        self.enter_known(read, &operands, Results::Value(value), reads);
     }
 
     fn remember_fields(&mut self, inst: Inst, struct_type_index: u32) {
@@ -460,20 +440,16 @@ impl Numbering<'_> {
             if !self.is_unpacked_field(struct_type_index, field_index) {
                 continue;
             }
-            let value = self.func.resolve(self.func.operands(inst)[index]);
-            let read = self.func.operators.intern(Operator::StructGet { struct_type_index, field_index });
-            let reads = effects(&self.func.operators[read], self.environment.module()).reads;
-            let expression = self.expression(read, &[reference]);
-            self.enter_known(expression, Results::Value(value), reads);
+            let value = self.func.operands(inst)[index];
+            let read = self.intern(Operator::StructGet { struct_type_index, field_index });
+            let reads = self.operator_effects[read].reads;
+            self.enter_known(read, &[reference], Results::Value(value), reads);
         }
     }
 
     /// The operator and operands that read back exactly what an instruction writes, and the value that it writes.
-    fn reading_back(&mut self, inst: Inst) -> Option<(OperatorId, SmallVec<[Value; 3]>, Value)> {
+    fn reading_back(&mut self, inst: Inst) -> Option<(OperatorId, Operands, Value)> {
         use Operator as O;
-        if self.is_shared_access(inst) {
-            return None;
-        }
         let read = match *self.func.operator(inst) {
             O::I32Store { memarg } => O::I32Load { memarg },
             O::I64Store { memarg } => O::I64Load { memarg },
@@ -492,11 +468,13 @@ impl Numbering<'_> {
             }
             _ => return None,
         };
+        if self.is_shared_access(inst) {
+            return None;
+        }
         let (&value, place) = self.func.operands(inst).split_last()?;
-        let place: SmallVec<[Value; 3]> = place.into();
-        let value = self.func.resolve(value);
+        let place = Operands::from_slice(place);
         // What is read has the type of the place; a value of a more precise type would do, one of a less precise type cannot be.
-        Some((self.func.operators.intern(read), place, value))
+        Some((self.intern(read), place, value))
     }
 
     /// Another thread may have written meanwhile, and may be waiting for this write.
