@@ -53,7 +53,7 @@ pub fn run_tool<A: Parser>(positionals: Positionals, run: impl FnOnce(A) -> anyh
     run_tool_with_hints(positionals, |_| None, run)
 }
 
-/// Like [`run_tool`]; `explain` may know more of an option that the program does not have than that it does not have it.
+/// Like [`run_tool`]; `explain` may say why the program does not have an option, given its spelling.
 pub fn run_tool_with_hints<A: Parser>(
     positionals: Positionals,
     explain: impl Fn(&str) -> Option<String>,

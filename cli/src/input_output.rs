@@ -39,6 +39,9 @@ pub struct Input {
 
 impl Input {
     /// Reads a file, or standard input if `path` is `-`, and recognises what it holds. Components are refused.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or is neither a core module nor text.
     pub fn read(path: &Path) -> Result<Input> {
         if path == Path::new("-") {
             let mut bytes = Vec::new();
@@ -50,6 +53,9 @@ impl Input {
     }
 
     /// An input whose content is at hand already.
+    ///
+    /// # Errors
+    /// If the content is neither a core module nor text.
     pub fn from_bytes(name: &str, path: Option<PathBuf>, bytes: Vec<u8>) -> Result<Input> {
         let kind = recognize(&bytes).with_context(|| name.to_string())?;
         Ok(Input { name: name.to_string(), path, bytes, kind })
@@ -64,6 +70,9 @@ impl Input {
     }
 
     /// The module in the binary format; text is assembled, and an error there shows the line with a caret. Validity is not checked.
+    ///
+    /// # Errors
+    /// If the text cannot be assembled.
     pub fn to_binary(&self) -> Result<Cow<'_, [u8]>> {
         let Some(text) = self.text() else { return Ok(Cow::Borrowed(&self.bytes)) };
         let binary = wat::parse_str(text).map_err(|mut error| {
@@ -81,7 +90,10 @@ impl Input {
     }
 }
 
-/// Whether the bytes are the binary or the text format; an error says what they seem to be instead.
+/// Whether the bytes are the binary or the text format.
+///
+/// # Errors
+/// If they are neither: what they seem to be instead.
 pub fn recognize(bytes: &[u8]) -> Result<InputKind> {
     if bytes.starts_with(BINARY_MAGIC) {
         refuse_component(bytes)?;
@@ -107,7 +119,10 @@ pub fn recognize(bytes: &[u8]) -> Result<InputKind> {
     );
 }
 
-/// An error if the bytes are a component.
+/// Accepts everything but components.
+///
+/// # Errors
+/// If the bytes are a component.
 pub fn refuse_component(bytes: &[u8]) -> Result<()> {
     let Some(version) = bytes.get(BINARY_MAGIC.len()..BINARY_MAGIC.len() + MODULE_VERSION.len()) else { return Ok(()) };
     if version[2..] == COMPONENT_LAYER {
@@ -118,7 +133,10 @@ pub fn refuse_component(bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Prints text to standard output. Whoever reads it may have gone, which is an error like any other.
+/// Prints text to standard output.
+///
+/// # Errors
+/// If it cannot be written; that its reader has gone is an error like any other.
 pub fn print(text: &str) -> Result<()> {
     Output::Stdout.write(text.as_bytes())
 }
@@ -159,6 +177,9 @@ impl Output {
     }
 
     /// Writes `bytes`. A file is written whole or not at all: a reader never sees half of it, and a failure leaves the old content.
+    ///
+    /// # Errors
+    /// If the output cannot be written.
     pub fn write(&self, bytes: &[u8]) -> Result<()> {
         match self {
             Output::Stdout => {

@@ -276,6 +276,9 @@ fn body_bytes(binary: &[u8]) -> Result<Vec<u64>> {
 }
 
 /// The runtime that modules lowered for a shared runtime import, in the binary format.
+///
+/// # Errors
+/// An error of ours, if the runtime were invalid.
 pub fn runtime_binary(frames: Frames) -> Result<Vec<u8>> {
     let module = runtime_module(frames.into())?;
     encode_module_with(&module, &EncodeOptions::default(), &Parallel).context("cannot write the runtime")
@@ -286,11 +289,17 @@ pub type Transformation = Box<dyn Fn(&str, &[u8]) -> Result<Vec<u8>> + Sync>;
 
 /// A script whose modules are lowered one by one: the text, with the shared runtime registered before everything else on its first line, and the
 /// transformation of its modules.
+///
+/// # Errors
+/// If the runtime cannot be made.
 pub fn lower_script(text: &str, frames: Frames) -> Result<(String, Transformation)> {
     lower_script_at(text, frames, &LoweringDetails::default(), None)
 }
 
 /// The same, with details, and optimised before and after at a level.
+///
+/// # Errors
+/// If the runtime cannot be made.
 pub fn lower_script_at(
     text: &str,
     frames: Frames,

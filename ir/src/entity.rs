@@ -76,6 +76,10 @@ impl<K: Entity, V> PrimaryMap<K, V> {
         self.elements.push(value);
         key
     }
+    /// Adds all entities of another arena. Each gets the id that it had, raised by how many entities there were here.
+    pub fn append(&mut self, mut other: Self) {
+        self.elements.append(&mut other.elements);
+    }
     /// The id that the next `push` returns.
     #[inline]
     pub fn next_key(&self) -> K {

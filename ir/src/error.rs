@@ -6,7 +6,7 @@ use wasmparser::WasmFeatures;
 /// The result of reading, changing or writing a module.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// An error, in one word.
+/// An error. It is one pointer wide, so that results stay small.
 pub struct Error(Box<ErrorData>);
 
 struct ErrorData {

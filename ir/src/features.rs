@@ -9,8 +9,8 @@ use wasmparser::{
     StorageType, SubType, TryTable, ValType, WasmFeatures,
 };
 
-/// Everything that this toolchain supports, which is what inputs are read with unless somebody says otherwise: WebAssembly 3.0, threads,
-/// wide arithmetic, custom page sizes, compact imports, stack switching, and the legacy form of exception handling.
+/// Everything that this toolchain supports, which is what inputs are read with by default: WebAssembly 3.0, threads, wide arithmetic, custom page
+/// sizes, compact imports, stack switching, and the legacy form of exception handling.
 pub fn supported() -> WasmFeatures {
     WasmFeatures::WASM3
         | WasmFeatures::THREADS
@@ -23,6 +23,9 @@ pub fn supported() -> WasmFeatures {
 
 /// The features that a module uses, so that nothing else need be enabled to accept it. Bodies that are lifted already count with their
 /// operators only: whether their source had blocks of several values is not known any more.
+///
+/// # Errors
+/// If the bytes of a body cannot be read: which function it is.
 pub fn used(module: &Module, executor: &impl Executor) -> Result<WasmFeatures> {
     let mut used = Used(WasmFeatures::MVP);
     used.module_level(module);
@@ -44,22 +47,17 @@ pub fn used(module: &Module, executor: &impl Executor) -> Result<WasmFeatures> {
     Ok(used.0)
 }
 
+fn is_present(origin: Origin) -> bool {
+    origin != Origin::Removed
+}
+
 /// What has been seen so far.
 struct Used(WasmFeatures);
 
 impl Used {
+    /// What the module uses besides its bodies.
     fn module_level(&mut self, module: &Module) {
-        for group in &module.types.groups {
-            self.add_if(group.explicit, WasmFeatures::GC);
-            // Before recursive types, a type could only refer to those before it.
-            for number in group.range.clone() {
-                let definition = &module.types.definitions[TypeId::from_u32(number)];
-                visit_sub_type(&definition.sub_type, &mut |_, referred| {
-                    self.add_if(referred >= group.range.start, WasmFeatures::GC);
-                });
-            }
-        }
-        module.types.definitions.values().for_each(|definition| self.sub_type(&definition.sub_type));
+        self.types(module);
         if module.has_compact_imports {
             self.0 |= WasmFeatures::COMPACT_IMPORTS;
         }
@@ -78,8 +76,28 @@ impl Used {
         if module.functions.values().any(|function| function.exact) {
             self.0 |= WasmFeatures::CUSTOM_DESCRIPTORS;
         }
-        let present = |origin: Origin| origin != Origin::Removed;
-        let tables = || module.tables.values().filter(|table| present(table.origin));
+        self.tables(module);
+        self.memories(module);
+        self.globals_and_tags(module);
+        self.segments(module);
+    }
+
+    fn types(&mut self, module: &Module) {
+        for group in &module.types.groups {
+            self.add_if(group.explicit, WasmFeatures::GC);
+            // Before recursive types, a type could only refer to those before it.
+            for number in group.range.clone() {
+                let definition = &module.types.definitions[TypeId::from_u32(number)];
+                visit_sub_type(&definition.sub_type, &mut |_, referred| {
+                    self.add_if(referred >= group.range.start, WasmFeatures::GC);
+                });
+            }
+        }
+        module.types.definitions.values().for_each(|definition| self.sub_type(&definition.sub_type));
+    }
+
+    fn tables(&mut self, module: &Module) {
+        let tables = || module.tables.values().filter(|table| is_present(table.origin));
         if tables().count() > 1 {
             self.0 |= WasmFeatures::REFERENCE_TYPES;
         }
@@ -95,7 +113,10 @@ impl Used {
                 self.constant(module, init);
             }
         }
-        let memories = || module.memories.values().filter(|memory| present(memory.origin));
+    }
+
+    fn memories(&mut self, module: &Module) {
+        let memories = || module.memories.values().filter(|memory| is_present(memory.origin));
         if memories().count() > 1 {
             self.0 |= WasmFeatures::MULTI_MEMORY;
         }
@@ -104,17 +125,23 @@ impl Used {
             self.add_if(memory.ty.shared, WasmFeatures::THREADS);
             self.add_if(memory.ty.page_size_log2.is_some(), WasmFeatures::CUSTOM_PAGE_SIZES);
         }
-        for global in module.globals.values().filter(|global| present(global.origin)) {
+    }
+
+    fn globals_and_tags(&mut self, module: &Module) {
+        for global in module.globals.values().filter(|global| is_present(global.origin)) {
             self.val_type(global.ty.content_type);
             self.add_if(global.ty.shared, WasmFeatures::SHARED_EVERYTHING_THREADS);
             global.init.iter().for_each(|init| self.constant(module, init));
         }
-        for tag in module.tags.values().filter(|tag| present(tag.origin)) {
+        for tag in module.tags.values().filter(|tag| is_present(tag.origin)) {
             self.0 |= WasmFeatures::EXCEPTIONS;
             if let CompositeInnerType::Func(ty) = &module.types.definitions[tag.ty].sub_type.composite_type.inner {
                 self.add_if(!ty.results().is_empty(), WasmFeatures::STACK_SWITCHING);
             }
         }
+    }
+
+    fn segments(&mut self, module: &Module) {
         for segment in module.elements.values().filter(|segment| !segment.removed) {
             match &segment.kind {
                 ElementKind::Active { offset, .. } => self.constant(module, offset),
@@ -361,7 +388,7 @@ macro_rules! visit_field {
     (to_ref_type $field:ident $used:ident) => {
         $used.ref_type(*$field)
     };
-    // What is referred to says itself what it needs; the rest has nothing to do with features.
+    // The definitions of what is referred to tell which features they need; the other fields have nothing to do with features.
     (function_index $field:ident $used:ident) => {
         unrelated($field)
     };

@@ -92,7 +92,7 @@ pub struct BlockData {
 
 /// An instruction: an interned operator, its operands and its results.
 #[derive(Copy, Clone, Debug)]
-pub struct InstData {
+struct InstData {
     operator: OperatorId,
     operands_start: u32,
     first_result: u32,
@@ -117,8 +117,8 @@ pub enum ValueDefinition {
     Result(Inst),
     /// Another name of this value. No instruction or terminator refers to an alias once [`Func::resolve_aliases`] has run.
     Alias(Value),
-    /// Nowhere: it is any value of its type, another one at each use perhaps. Made by [`Func::undefined`], for the parameters that nothing looks at when
-    /// their block is entered that way; emission then leaves out the copy.
+    /// Nowhere: it is any value of its type, perhaps a different one at each use. Made by [`Func::undefined`], as the argument for a parameter that
+    /// nothing reads when its block is entered by that edge; emission leaves out the copy then.
     Undefined,
 }
 
@@ -299,6 +299,26 @@ impl Handler {
             | Self::CatchRef { block, .. }
             | Self::CatchAll { block }
             | Self::CatchAllRef { block } => Some(block),
+        }
+    }
+    /// The tag that is handled or caught, where the clause names one.
+    pub fn tag(&self) -> Option<TagId> {
+        match *self {
+            Self::Suspension { tag, .. }
+            | Self::Switch { tag }
+            | Self::Catch { tag, .. }
+            | Self::CatchRef { tag, .. } => Some(tag),
+            Self::CatchAll { .. } | Self::CatchAllRef { .. } => None,
+        }
+    }
+    /// Like [`Self::tag`], to change it.
+    pub fn tag_mut(&mut self) -> Option<&mut TagId> {
+        match self {
+            Self::Suspension { tag, .. }
+            | Self::Switch { tag }
+            | Self::Catch { tag, .. }
+            | Self::CatchRef { tag, .. } => Some(tag),
+            Self::CatchAll { .. } | Self::CatchAllRef { .. } => None,
         }
     }
     /// Whether this is a clause of a `try_table`, not of a resume table.
@@ -514,7 +534,7 @@ impl Func {
         self.blocks.push(BlockData::default())
     }
 
-    /// Adds a parameter at the end of a block's parameters. Arguments at the block's predecessors are the caller's affair.
+    /// Adds a parameter at the end of a block's parameters. The caller adds the arguments at the block's predecessors.
     pub fn add_block_param(&mut self, block: Block, ty: ValType) -> Value {
         let value = self.values.push(ValueData { ty: ty.into(), definition: ValueDefinition::Parameter(block).pack() });
         self.blocks[block].params.push(value);
@@ -524,7 +544,7 @@ impl Func {
     /// A value that may be anything, for arguments that make no difference. It is in scope everywhere.
     ///
     /// # Panics
-    /// If the type is one of references: what a local of such a type holds is neither known to be of the type, nor free to be kept alive.
+    /// If the type is a reference type: what a local happens to hold need not be of that type, and would be kept alive.
     pub fn undefined(&mut self, ty: ValType) -> Value {
         assert!(!matches!(ty, ValType::Ref(_)), "there are no undefined references");
         self.values.push(ValueData { ty: ty.into(), definition: ValueDefinition::Undefined.pack() })
@@ -541,7 +561,8 @@ impl Func {
         matches!(self.definition(value), ValueDefinition::Undefined)
     }
 
-    /// How many operands, and how many results, an instruction may have. No signature is as long, but `array.new_fixed` may be given more.
+    /// The most operands, and the most results, that an instruction may have. No signature is that long, but an `array.new_fixed` may have more
+    /// operands.
     pub const MOST_OPERANDS: usize = u16::MAX as usize;
 
     /// Makes an instruction that is in no block yet. Prefer [`Self::append`].
@@ -753,7 +774,7 @@ impl Func {
         value
     }
 
-    /// [`Self::resolve`], which leaves the chain of aliases half as long: for who resolves while aliases are still being made.
+    /// Like [`Self::resolve`], but leaves the chain of aliases half as long: for resolving while aliases are still being made.
     #[inline]
     pub fn resolve_halving(&mut self, mut value: Value) -> Value {
         while let ValueDefinition::Alias(target) = self.definition(value) {
@@ -765,18 +786,21 @@ impl Func {
         value
     }
 
-    /// Makes each alias one of a value that is none, so that chains cost nothing to follow.
+    /// Makes each alias one of a value that is none, in time linear in the number of values however long chains of aliases are.
     fn compress_aliases(&mut self) {
         for value in self.values.keys() {
-            if let ValueDefinition::Alias(_) = self.definition(value) {
-                let target = self.resolve(value);
-                self.values[value].definition = ValueDefinition::Alias(target).pack();
+            let target = self.resolve(value);
+            // All of the chain at once: a chain that is followed anew from each of its aliases takes the square of its length.
+            let mut next = value;
+            while let ValueDefinition::Alias(beyond) = self.definition(next) {
+                self.values[next].definition = ValueDefinition::Alias(target).pack();
+                next = beyond;
             }
         }
     }
 
     /// Rewrites every use of an alias, in instructions and terminators of all blocks, to the value that it stands for. Costs nothing where no
-    /// alias was made since: who makes uses of values takes care that they are no aliases that were resolved before.
+    /// alias was made since the last time: whoever adds uses must not use aliases that were resolved before.
     pub fn resolve_aliases(&mut self) {
         if !self.has_unresolved_aliases {
             #[cfg(debug_assertions)]

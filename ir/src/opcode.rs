@@ -245,7 +245,8 @@ wasmparser::for_each_operator!(define_without_immediates);
 macro_rules! define_fixed_arity {
     ($(@$proposal:ident $op:ident $({ $($arg:ident: $argty:ty),* })? => $visit:ident ($($arity:tt)*))*) => {
         impl Opcode {
-            /// How many operands and results the operator has, where its immediates and the module's types do not matter.
+            /// How many operands and results the operator has, where its immediates and the module's types do not matter. A memory access is taken
+            /// for one to a memory; to an array (multibyte array access) it has one operand more, see [`crate::signature::fixed_arity`].
             pub const fn fixed_arity(self) -> Option<(usize, usize)> {
                 match self { $(Self::$op => define_fixed_arity!(@one $($arity)*)),* }
             }

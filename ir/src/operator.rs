@@ -1,7 +1,7 @@
 //! Operators with their immediates, interned, and what the toolchain derives from wasmparser's table of operators.
 //!
-//! Everything here that speaks of all operators is generated from `for_each_operator!`, and every field type of an operator has its own
-//! [`Immediate`] implementation: an operator of a new proposal either fits or is a compile error.
+//! Everything here that speaks of all operators is generated from `for_each_operator!`, and every type that an operator's field may have implements
+//! [`Immediate`]: an operator of a new proposal either fits or is a compile error.
 
 use crate::entity::{Entity, PrimaryMap};
 use crate::func::OperatorId;

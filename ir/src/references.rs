@@ -3,7 +3,7 @@
 //! One traversal serves both: it hands each number to a function and stores what that returns. It is derived from `for_each_operator!` by the
 //! names of the fields, with no catch-all arm, so an operator with a field of a new name is a compile error.
 
-use crate::func::{Func, Handler};
+use crate::func::{Func, Handler, Terminator};
 use crate::module::{ConstExpr, TagId, TypeId};
 use wasmparser::{
     BlockType, BrTable, Catch, CompositeInnerType, ContType, FieldType, FuncType, Handle, HeapType, MemArg,
@@ -30,7 +30,7 @@ pub fn map_operator(operator: &mut Operator<'_>, map: &mut impl FnMut(IndexSpace
 }
 
 /// Calls `visit` with each reference in an operator.
-pub fn visit_operator(operator: &Operator<'static>, visit: &mut impl FnMut(IndexSpace, u32)) {
+pub fn visit_operator(operator: &Operator<'_>, visit: &mut impl FnMut(IndexSpace, u32)) {
     map_operator_fields(&mut operator.clone(), &mut |space, number| {
         visit(space, number);
         number
@@ -243,6 +243,14 @@ pub fn map_val_type(ty: &mut ValType, map: &mut impl FnMut(IndexSpace, u32) -> u
     }
 }
 
+/// Calls `visit` with each reference in a value type.
+pub fn visit_val_type(mut ty: ValType, visit: &mut impl FnMut(IndexSpace, u32)) {
+    map_val_type(&mut ty, &mut |space, number| {
+        visit(space, number);
+        number
+    });
+}
+
 /// A function type with each reference rewritten.
 pub fn mapped_func_type(ty: &FuncType, map: &mut impl FnMut(IndexSpace, u32) -> u32) -> FuncType {
     let mut rewrite = |types: &[ValType]| {
@@ -310,17 +318,9 @@ impl Func {
             }
         }
         for block in self.blocks.values_mut() {
-            if let crate::func::Terminator::Invoke(invoke) = &mut block.terminator {
-                for handler in &mut invoke.handlers {
-                    match handler {
-                        Handler::Suspension { tag, .. }
-                        | Handler::Switch { tag }
-                        | Handler::Catch { tag, .. }
-                        | Handler::CatchRef { tag, .. } => {
-                            *tag = TagId::from_u32(map(IndexSpace::Tag, tag.as_u32()));
-                        }
-                        Handler::CatchAll { .. } | Handler::CatchAllRef { .. } => {}
-                    }
+            if let Terminator::Invoke(invoke) = &mut block.terminator {
+                for tag in invoke.handlers.iter_mut().filter_map(Handler::tag_mut) {
+                    *tag = TagId::from_u32(map(IndexSpace::Tag, tag.as_u32()));
                 }
             }
         }
@@ -333,16 +333,8 @@ impl Func {
             visit_operator(&self.operators[id], &mut |space, number| visit(space, number, uses));
         });
         for block in self.blocks.values() {
-            if let crate::func::Terminator::Invoke(invoke) = &block.terminator {
-                for handler in &invoke.handlers {
-                    match handler {
-                        Handler::Suspension { tag, .. }
-                        | Handler::Switch { tag }
-                        | Handler::Catch { tag, .. }
-                        | Handler::CatchRef { tag, .. } => visit(IndexSpace::Tag, tag.as_u32(), 1),
-                        Handler::CatchAll { .. } | Handler::CatchAllRef { .. } => {}
-                    }
-                }
+            if let Terminator::Invoke(invoke) = &block.terminator {
+                invoke.handlers.iter().filter_map(Handler::tag).for_each(|tag| visit(IndexSpace::Tag, tag.as_u32(), 1));
             }
         }
     }

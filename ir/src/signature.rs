@@ -420,19 +420,9 @@ fn vector_signature(opcode: Opcode, lane: ValType, name: &str) -> Option<Numeric
 
 /// As many operands and results as the operator has, all of one type.
 fn homogeneous(opcode: Opcode, ty: ValType) -> Option<NumericSignature> {
-    let (params, results) = ARITIES[opcode as usize]?;
-    Some(numeric(&vec![ty; params.into()], &vec![ty; results.into()]))
+    let (params, results) = opcode.fixed_arity()?;
+    Some(numeric(&vec![ty; params], &vec![ty; results]))
 }
-
-macro_rules! define_arities {
-    ($(@$proposal:ident $op:ident $({ $($arg:ident: $argty:ty),* })? => $visit:ident ($($ann:tt)*))*) => {
-        /// The arities that no immediate has a say in, by opcode.
-        const ARITIES: &[Option<(u8, u8)>] = &[$(define_arities!(@arity $($ann)*)),*];
-    };
-    (@arity arity $pops:literal -> $pushes:literal) => { Some(($pops, $pushes)) };
-    (@arity $($other:tt)*) => { None };
-}
-wasmparser::for_each_operator!(define_arities);
 
 #[cfg(test)]
 mod tests {

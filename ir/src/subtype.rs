@@ -61,6 +61,11 @@ impl<'a> Subtyping<'a> {
         self.canonical[ty.index()]
     }
 
+    /// [`Self::canonical`] of every type, by the number of its id.
+    pub fn into_canonical(self) -> Vec<TypeId> {
+        self.canonical
+    }
+
     /// Whether the two are the same type.
     pub fn same(&self, a: TypeId, b: TypeId) -> bool {
         self.canonical(a) == self.canonical(b)

@@ -7,11 +7,17 @@ use std::borrow::Cow;
 use std::path::Path;
 
 /// Reads a module in the binary or the text format, whichever the content says. Errors in text call the input `file_name`.
+///
+/// # Errors
+/// If the text cannot be assembled, and as [`parse_module`].
 pub fn read_module(bytes: &[u8], file_name: &str, options: &ParseOptions) -> Result<Module> {
     parse_module(to_binary(bytes, file_name)?, options)
 }
 
 /// The module in the binary format. Validity is not checked.
+///
+/// # Errors
+/// If the bytes are neither a binary nor text, or the text cannot be assembled: then the message shows the line.
 pub fn to_binary<'a>(bytes: &'a [u8], file_name: &str) -> Result<Cow<'a, [u8]>> {
     if bytes.starts_with(b"\0asm") {
         return Ok(Cow::Borrowed(bytes));
@@ -25,6 +31,9 @@ pub fn to_binary<'a>(bytes: &'a [u8], file_name: &str) -> Result<Cow<'a, [u8]>> 
 }
 
 /// A binary module in the text format.
+///
+/// # Errors
+/// If the binary is malformed.
 pub fn print_module(bytes: &[u8]) -> Result<String> {
     let mut text = String::new();
     wasmprinter::Config::new()

@@ -3,8 +3,8 @@
 //! grows with size, and whether programs print what they printed before.
 //!
 //! The corpus and the peers are found through `WASMFX_CORPUS`, `WASM_OPT` (Binaryen 132, may be `node …/wasm-opt`) and `WASM_OPT_NATIVE`, and
-//! programs are run by a `wasmfx-run` that was built before, in any profile; what is not there is left out, and said so. Binaryen 132 has no native build in the registries, so times are compared with 108, of whose time
-//! 132 needs [`TIME_OF_132_OVER_108`].
+//! programs are run by a `wasmfx-run` that was built before, in any profile; what is missing is left out, with a note. Binaryen 132 has no native
+//! build in the registries, so times are compared with 108, of whose time 132 needs [`TIME_OF_132_OVER_108`].
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

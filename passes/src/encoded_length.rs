@@ -31,7 +31,8 @@ pub fn func_type(ty: &FuncType) -> usize {
     1 + list(ty.params()) + list(ty.results())
 }
 
-/// The body that a function would be emitted as now; indices in it count as the numbers of the ids. What has no form in the binary format is endless.
+/// The body that a function would be emitted as now; indices in it count as the numbers of the ids. `usize::MAX` for what has no form in the binary
+/// format.
 pub fn body(func: &mut Func, module: &Module) -> usize {
     let emitted = emit(func, module);
     let encoded = emitted.encode(&func.operators, &mut RoundtripReencoder, |_| 0);

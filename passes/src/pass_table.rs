@@ -6,7 +6,7 @@ use crate::module;
 use crate::options::Options;
 use wasmfx_ir::{Func, Module};
 
-/// Whether a pass changed what it was given. A pass that changed nothing must say so: iteration stops on it.
+/// Whether a pass changed what it was given. A pass that changed nothing must say so, since that is what ends iteration.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Changed {

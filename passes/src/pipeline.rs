@@ -231,7 +231,7 @@ struct Left {
     quiet: Quiet,
 }
 
-/// A hash of what a function consists of. If a change goes unnoticed, a round is missed, and nothing else.
+/// A hash of what a function consists of. If a change goes unnoticed, a round is missed, and nothing worse.
 fn fingerprint(func: &Func) -> u64 {
     let mut hasher = FxHasher::default();
     for data in func.blocks.values() {
@@ -267,6 +267,85 @@ impl Quiet {
     }
 }
 
+/// The passes of a stage while they run on the functions of a module.
+struct FunctionStage<'a> {
+    passes: &'a [&'static Pass],
+    environment: ModuleEnvironment<'a>,
+    /// How long each pass took, on all threads.
+    nanoseconds: Vec<AtomicU64>,
+}
+
+impl FunctionStage<'_> {
+    /// Runs the passes on a function as often as `repetition` says. `left` is how an earlier stage left it. Returns whether it changed, and how it
+    /// is left.
+    fn repeat(
+        &self,
+        repetition: Repetition,
+        id: FunctionId,
+        func: &mut Func,
+        left: Option<&Left>,
+    ) -> Result<(Changed, Option<Left>)> {
+        match repetition {
+            Repetition::Once => Ok((self.run_all(id, func, &mut Quiet::default())?, None)),
+            Repetition::IfFirstChanges => {
+                let first = self.run_pass(0, id, func)?;
+                if first.is_yes() {
+                    for index in 1..self.passes.len() {
+                        let _ = self.run_pass(index, id, func)?;
+                    }
+                }
+                Ok((first, None))
+            }
+            Repetition::UntilAtRest(rounds) => {
+                let mut quiet = match left {
+                    Some(left) if left.fingerprint == fingerprint(func) => left.quiet.clone(),
+                    _ => Quiet::default(),
+                };
+                let mut changed = Changed::No;
+                for _ in 0..rounds {
+                    let round = self.run_all(id, func, &mut quiet)?;
+                    changed |= round;
+                    if !round.is_yes() {
+                        break;
+                    }
+                }
+                Ok((changed, Some(Left { fingerprint: fingerprint(func), quiet })))
+            }
+        }
+    }
+
+    /// Runs each pass that is not quiet once.
+    fn run_all(&self, id: FunctionId, func: &mut Func, quiet: &mut Quiet) -> Result<Changed> {
+        let mut changed = Changed::No;
+        for (index, pass) in self.passes.iter().enumerate() {
+            if !quiet.contains(pass) {
+                let pass_changed = self.run_pass(index, id, func)?;
+                quiet.ran(pass, pass_changed);
+                changed |= pass_changed;
+            }
+        }
+        Ok(changed)
+    }
+
+    fn run_pass(&self, index: usize, id: FunctionId, func: &mut Func) -> Result<Changed> {
+        let pass = self.passes[index];
+        let PassKind::Function(run) = pass.kind else { unreachable!("a function stage holds function passes") };
+        let start = Instant::now();
+        let changed = run(func, &self.environment);
+        let elapsed = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.nanoseconds[index].fetch_add(elapsed, Ordering::Relaxed);
+        if self.environment.options.verify_passes {
+            let module = self.environment.module();
+            verify_func(module, self.environment.subtyping, func).map_err(|error| {
+                let name = module.functions[id].name.as_deref();
+                broken_by(pass.name, error).in_function(id.as_u32(), name)
+            })?;
+        }
+        Ok(changed)
+    }
+}
+
+/// Runs a stage of function passes. `left` is how each function was left by the stage before, and then by this one.
 fn run_function_passes(
     module: &mut Module,
     passes: &[&'static Pass],
@@ -284,74 +363,21 @@ fn run_function_passes(
         }
     }
     let subtyping = Subtyping::new(&module.types);
-    let environment = ModuleEnvironment::new(module, &subtyping, options);
     progress.begin("function passes", bodies.len());
-    let nanoseconds: Vec<AtomicU64> = passes.iter().map(|_| AtomicU64::new(0)).collect();
-    let run_pass = |index: usize, id: FunctionId, func: &mut Func| -> Result<Changed> {
-        let pass = passes[index];
-        let PassKind::Function(run) = pass.kind else { unreachable!("a function stage holds function passes") };
-        let start = Instant::now();
-        let changed = run(func, &environment);
-        let elapsed = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        nanoseconds[index].fetch_add(elapsed, Ordering::Relaxed);
-        if options.verify_passes {
-            verify_func(module, &subtyping, func).map_err(|error| {
-                let name = module.functions[id].name.as_deref();
-                broken_by(pass.name, error).in_function(id.as_u32(), name)
-            })?;
-        }
-        Ok(changed)
+    let stage = FunctionStage {
+        passes,
+        environment: ModuleEnvironment::new(module, &subtyping, options),
+        nanoseconds: passes.iter().map(|_| AtomicU64::new(0)).collect(),
     };
-    let run_all = |id: FunctionId, func: &mut Func, quiet: &mut Quiet| -> Result<Changed> {
-        let mut changed = Changed::No;
-        for (index, pass) in passes.iter().enumerate() {
-            if !quiet.contains(pass) {
-                let pass_changed = run_pass(index, id, func)?;
-                quiet.ran(pass, pass_changed);
-                changed |= pass_changed;
-            }
-        }
-        Ok(changed)
-    };
-    let repeat = |id: FunctionId, func: &mut Func| -> Result<(Changed, Option<Left>)> {
-        match repetition {
-            Repetition::Once => Ok((run_all(id, func, &mut Quiet::default())?, None)),
-            Repetition::IfFirstChanges => {
-                let first = run_pass(0, id, func)?;
-                if first.is_yes() {
-                    for index in 1..passes.len() {
-                        let _ = run_pass(index, id, func)?;
-                    }
-                }
-                Ok((first, None))
-            }
-            Repetition::UntilAtRest(rounds) => {
-                let mut quiet = match &left[id] {
-                    Some(left) if left.fingerprint == fingerprint(func) => left.quiet.clone(),
-                    _ => Quiet::default(),
-                };
-                let mut changed = Changed::No;
-                for _ in 0..rounds {
-                    let round = run_all(id, func, &mut quiet)?;
-                    changed |= round;
-                    if !round.is_yes() {
-                        break;
-                    }
-                }
-                Ok((changed, Some(Left { fingerprint: fingerprint(func), quiet })))
-            }
-        }
-    };
-    // Whether each body changed, and how it was left.
     let outcomes: Vec<Result<(Changed, Option<Left>)>> = bodies
         .par_iter_mut()
         .map(|(id, func)| {
-            let outcome = repeat(*id, func);
+            let outcome = stage.repeat(repetition, *id, func, left[*id].as_ref());
             progress.advance();
             outcome
         })
         .collect();
-    for (pass, nanoseconds) in passes.iter().zip(nanoseconds) {
+    for (pass, nanoseconds) in passes.iter().zip(stage.nanoseconds) {
         *timings.passes.entry(pass.name).or_default() += Duration::from_nanos(nanoseconds.into_inner());
     }
     let mut changed = Changed::No;

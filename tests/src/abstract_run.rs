@@ -61,7 +61,7 @@ fn mix(a: u64, b: u64) -> u64 {
 
 /// Constants are not events, since the initial values of locals are constants that only SSA form has operators for.
 fn is_constant(operator: &Operator<'_>) -> bool {
-    Opcode::of(operator).is_const() || matches!(operator, Operator::RefNull { .. })
+    Opcode::of(operator).is_const()
 }
 
 fn default_value(ty: ValType) -> u64 {

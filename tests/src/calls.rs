@@ -1,9 +1,7 @@
 //! Calls written down as data: `name(1, 2.5) -> 3`, `name() -> trap unhandled tag`, `name() -> throws`.
 
 use anyhow::{Context, Result, anyhow, bail};
-use wasmtime::{
-    Engine, ExnRef, ExternRef, Instance, Linker, Module, RootScope, Store, ThrownException, Trap, Val, ValType,
-};
+use wasmtime::{Engine, ExnRef, Instance, Linker, Module, RootScope, Store, ThrownException, Trap, Val, ValType};
 
 /// A call of an export and what comes of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -173,10 +171,7 @@ fn show(value: &Val, scope: &mut RootScope<&mut Store<()>>) -> String {
             "null".to_string()
         }
         Val::FuncRef(Some(_)) => "func".to_string(),
-        Val::ExternRef(Some(reference)) => {
-            let _: wasmtime::Rooted<ExternRef> = *reference;
-            "extern".to_string()
-        }
+        Val::ExternRef(Some(_)) => "extern".to_string(),
         Val::AnyRef(Some(reference)) => {
             if let Ok(Some(value)) = reference.as_i31(&*scope) {
                 return format!("i31 {}", value.get_i32());

@@ -69,6 +69,9 @@ pub struct Measurement {
 }
 
 /// The body of a process that does a job, on wasmtime where it is to run something.
+///
+/// # Errors
+/// If the job cannot be read, the module cannot be compiled or lowered, or the result cannot be written. A run that fails is a measurement.
 pub fn do_job(job: &Path) -> Result<ExitCode> {
     let job = fs::read(job).with_context(|| format!("cannot read the job {}", job.display()))?;
     match serde_json::from_slice(&job).context("the job is not well-formed")? {

@@ -77,6 +77,9 @@ pub struct Arguments {
 }
 
 /// The whole program.
+///
+/// # Errors
+/// If the measurement cannot be carried out, or a report cannot be written. Wrong results are in the exit code.
 pub fn run(arguments: Arguments) -> Result<ExitCode> {
     if let Some(job) = &arguments.run_job {
         return do_job(job);

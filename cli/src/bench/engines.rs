@@ -11,6 +11,8 @@ use anyhow::{Context, Result, anyhow};
 
 use super::child::{Job, Measurement, RunJob, processor_times, resident_memory};
 
+/// The version of wasmtime that is linked into this program; wasmtime does not offer it as a constant.
+const WASMTIME_VERSION: &str = "48";
 /// The first version of Node.js whose V8 has the proposal's present instructions.
 const NODE_VERSION: u32 = 26;
 const NODE_RUNNER: &str = include_str!("node_runner.mjs");
@@ -47,7 +49,7 @@ pub struct Engine {
 /// What a run may use.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Processor time, of all threads; [`PATIENCE`] times as much on the clock on the wall, or just as much where the system does not tell the former.
+    /// Processor time, of all threads; [`PATIENCE`] times as much by the wall clock, or just as much where the system does not tell the former.
     pub time: Duration,
     /// Resident memory, where the system tells.
     pub memory: u64,
@@ -62,13 +64,15 @@ pub struct Ended {
 }
 
 impl Engine {
-    /// Finds an engine; the error says how to get it.
+    /// Finds an engine.
+    ///
+    /// # Errors
+    /// If it is not there: how to get it.
     pub fn find(name: &'static str, kind: EngineKind) -> Result<Engine> {
         match kind {
             EngineKind::Wasmtime => {
                 let program = std::env::current_exe().context("cannot find this program's own file")?;
-                // The version that is linked into this program; wasmtime does not offer it as a constant.
-                Ok(Engine { name, version: "wasmtime 48".to_string(), kind, program })
+                Ok(Engine { name, version: format!("wasmtime {WASMTIME_VERSION}"), kind, program })
             }
             EngineKind::Node => {
                 let (program, version) = find_node()?;
@@ -96,7 +100,10 @@ impl Engine {
         Ok(command)
     }
 
-    /// Runs a job in a process of its own; `job_file` is overwritten. Errors are about the process, not about the program in it.
+    /// Runs a job in a process of its own; `job_file` is overwritten.
+    ///
+    /// # Errors
+    /// If the process cannot be run. What goes wrong in the program that it runs is in [`Ended::measurement`].
     pub fn run(&self, job: &RunJob, job_file: &Path, limits: Limits) -> Result<Ended> {
         fs::write(job_file, serde_json::to_vec(&Job::Run(job.clone()))?)
             .with_context(|| format!("cannot write {}", job_file.display()))?;
@@ -218,6 +225,12 @@ pub(super) fn command_line(arguments: impl IntoIterator<Item = OsString>) -> Str
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_version_that_is_reported_is_the_one_that_is_linked() {
+        let lock = include_str!("../../../Cargo.lock");
+        assert!(lock.contains(&format!("name = \"wasmtime\"\nversion = \"{WASMTIME_VERSION}.")));
+    }
 
     #[test]
     fn the_reason_of_a_crash_is_found() {

@@ -92,6 +92,9 @@ impl Measured {
 }
 
 /// Carries the plan out. `notice` gets a line for everything that has to be left out.
+///
+/// # Errors
+/// If a process cannot be started, or files cannot be written. What fails or is missing is in the report.
 pub fn measure(plan: &Plan, notice: &mut dyn FnMut(&str)) -> Result<Report> {
     let directory = tempfile::tempdir().context("cannot make a temporary directory")?;
     let mut engines = Vec::new();

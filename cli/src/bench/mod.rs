@@ -20,6 +20,9 @@ use anyhow::Result;
 use report::Report;
 
 /// The report as JSON.
+///
+/// # Errors
+/// If a number cannot be written as JSON.
 pub fn to_json(report: &Report) -> Result<String> {
     Ok(serde_json::to_string_pretty(report)? + "\n")
 }
@@ -30,11 +33,17 @@ pub fn to_text(report: &Report) -> String {
 }
 
 /// The report as one page that needs nothing else.
+///
+/// # Errors
+/// If a figure cannot be drawn.
 pub fn to_html(report: &Report) -> Result<String> {
     page::render(report)
 }
 
 /// The report's main figure, as a picture that stands by itself.
+///
+/// # Errors
+/// If there is nothing to draw.
 pub fn to_svg(report: &Report) -> Result<String> {
     page::render_figure(report)
 }

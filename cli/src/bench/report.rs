@@ -26,7 +26,7 @@ pub enum Clock {
     /// What the thread that runs the program spends on a processor: other load on the machine hardly counts
     #[default]
     Processor,
-    /// From begin to end
+    /// From beginning to end
     Wall,
 }
 

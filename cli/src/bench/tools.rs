@@ -50,6 +50,9 @@ struct Tool {
 }
 
 /// Runs the tools by turns. `notice` gets a line for what has to be left out.
+///
+/// # Errors
+/// If a tool cannot be run.
 pub fn measure_tools(
     fixtures: &Path,
     repetitions: usize,

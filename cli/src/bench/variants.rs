@@ -71,6 +71,9 @@ impl Variant {
     }
 
     /// What becomes of a program's module.
+    ///
+    /// # Errors
+    /// If the module is invalid, or cannot be optimised or lowered.
     pub fn transform(&self, workload: &Workload, binary: &[u8]) -> Result<Vec<u8>> {
         match (self.build, self.frames) {
             // Binaryen has optimised it.
@@ -89,6 +92,9 @@ impl Variant {
     }
 
     /// Makes the module of `workload`, which must have one for this variant, and writes it into `directory`.
+    ///
+    /// # Errors
+    /// Which file is missing, or what went wrong.
     pub fn prepare(&self, workload: &Workload, fixtures: &Path, directory: &Path) -> Result<Prepared, NotPrepared> {
         let source = workload.module(fixtures, self.build).expect("only variants that a program has are prepared");
         if !source.exists() {

@@ -1,4 +1,4 @@
-//! How long a call takes: on the clock on the wall, and on the processor, where other programs' load does not count.
+//! How long a call takes: by the wall clock, and on the processor, where other programs' load does not count.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 /// What a call took.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CallTime {
-    /// From its begin to its end.
+    /// From its beginning to its end.
     pub wall: Duration,
     /// Of that, what the calling thread spent running, where the system tells.
     pub processor: Option<Duration>,

@@ -21,8 +21,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub use options::{Collector, CompileEffort, EngineOptions, WasmEngine};
 
-/// Compiles a valid module. The engine does not take everything that is valid, and its compiler has been seen to panic on what it
-/// does not know: that is an error like any other here.
+/// Compiles a valid module.
+///
+/// # Errors
+/// If the engine does not take the module, which may be valid nevertheless. Its compiler has been seen to panic on what it does not know; that is
+/// such an error too.
 pub fn compile(engine: &WasmEngine, binary: &[u8]) -> anyhow::Result<wasmtime::Module> {
     hush_the_compiler();
     // Nothing that the engine shares between modules is touched before a module is compiled as a whole.

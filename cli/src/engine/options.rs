@@ -123,6 +123,9 @@ impl EngineOptions {
     }
 
     /// Makes the engine.
+    ///
+    /// # Errors
+    /// If the engine does not take the options, as stack switching where it is not supported.
     pub fn build(&self) -> Result<WasmEngine> {
         if self.stack_switching && !STACK_SWITCHING_SUPPORTED {
             bail!(
@@ -225,7 +228,10 @@ impl WasmEngine {
         self.options.max_wasm_stack.saturating_add(HOST_STACK)
     }
 
-    /// Runs something on a thread with enough stack. An error means that no thread could be started.
+    /// Runs something on a thread with enough stack.
+    ///
+    /// # Errors
+    /// If no thread can be started.
     pub fn on_wasm_thread<R: Send>(&self, run: impl FnOnce() -> R + Send) -> Result<R> {
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().name("wasm".to_string()).stack_size(self.thread_stack());

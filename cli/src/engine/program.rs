@@ -113,6 +113,9 @@ impl spectest::Printer for Host {
 }
 
 /// Compiles a module and runs it to its end, see [`Program::run`].
+///
+/// # Errors
+/// As [`Program::compile`] and [`Program::run`].
 pub fn run(engine: &WasmEngine, binary: &[u8], run: &Run) -> Result<Completion> {
     Program::compile(engine, binary)?.run(run)
 }
@@ -126,6 +129,9 @@ pub struct Program<'b> {
 
 impl<'b> Program<'b> {
     /// Compiles a binary module.
+    ///
+    /// # Errors
+    /// If the module is invalid, or the engine does not take it.
     pub fn compile(engine: &WasmEngine, binary: &'b [u8]) -> Result<Self> {
         let module = compile(engine, binary).map_err(|error| {
             let is_switched_off =
@@ -141,8 +147,10 @@ impl<'b> Program<'b> {
         Ok(Program { engine: engine.clone(), module, binary })
     }
 
-    /// Runs it in a fresh instance, to its end. An error means that it could not be run at all; how the program itself ended is in
-    /// the completion.
+    /// Runs it in a fresh instance, to its end. How the program ended is in the completion.
+    ///
+    /// # Errors
+    /// If it cannot be run at all.
     pub fn run(&self, run: &Run) -> Result<Completion> {
         self.engine.on_wasm_thread(|| self.run_on_this_thread(run))?
     }

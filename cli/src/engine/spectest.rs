@@ -24,6 +24,9 @@ pub trait Printer {
 }
 
 /// Defines all of `spectest` in a linker.
+///
+/// # Errors
+/// If the engine cannot make an item.
 pub fn define<T: Printer + 'static>(linker: &mut Linker<T>, store: &mut Store<T>) -> Result<()> {
     define_functions(linker).map_err(engine_error)?;
     define_state(linker, store).map_err(engine_error)

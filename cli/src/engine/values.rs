@@ -13,6 +13,9 @@ pub struct HostNumber(pub u32);
 
 /// Reads a value of a given type. Numbers are written as in the text format: `-1`, `0xff`, `1.5e3`, `0x1.8p4`, `inf`,
 /// `nan:0x400000`; vectors with their shape: `i32x4 1 2 3 4`; references: `null`, and a number for what the host or i31 holds.
+///
+/// # Errors
+/// If the text is not a value of the type, or the type is one that text cannot express.
 pub fn parse_value<T: 'static>(store: &mut Store<T>, text: &str, ty: &ValType) -> Result<Val> {
     let number = |instruction: &str| {
         parse_constant(instruction, text).with_context(|| format!("'{text}' is not a value of type {ty}"))
@@ -138,6 +141,9 @@ pub fn refuse_impassable(name: &str, ty: &FuncType) -> Result<()> {
 }
 
 /// An `externref` that holds a number.
+///
+/// # Errors
+/// If there is no memory for it.
 pub fn host_reference(store: impl AsContextMut, number: u32) -> Result<Rooted<ExternRef>> {
     ExternRef::new(store, HostNumber(number)).map_err(super::engine_error)
 }

@@ -9,6 +9,9 @@ use wasmfx_passes::lower::{Report, Store};
 use crate::input_output::Output;
 
 /// Writes a report: JSON where the file's name says so, and else text.
+///
+/// # Errors
+/// If the file cannot be written.
 pub fn write_report(report: &Report, path: &Path) -> Result<()> {
     let text = if is_json(path) { json_report(report).to_string() + "\n" } else { text_report(report) };
     Output::from_argument(path).write(text.as_bytes())

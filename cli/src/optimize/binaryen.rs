@@ -1,5 +1,5 @@
-//! Names that Binaryen's users have in their fingers and that are called otherwise here: what has a counterpart is taken, and for the rest there is
-//! something to say instead of "unexpected argument".
+//! Names that Binaryen's users type by habit and that are called otherwise here: what has a counterpart is taken, and for the rest there is something
+//! better to say than "unexpected argument".
 
 /// What stands in for something of Binaryen's.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -10,7 +10,7 @@ enum Instead {
     Option(&'static str),
     /// It happens anyway, or allows what is not done.
     Always(&'static str),
-    /// An optimisation that there is not; without it the output is as right.
+    /// An optimisation that does not exist here; without it the output is just as right.
     LeftOut,
     /// There is nothing like it, and the output would be another one.
     Nothing,
@@ -175,7 +175,7 @@ pub fn names_of(pass: &'static str) -> impl Iterator<Item = &'static str> {
         .map(|&(name, _)| name)
 }
 
-/// The pass to leave out for a name of Binaryen's; inside of it nothing, where there is no such pass to run.
+/// The pass to leave out for a name of Binaryen's; `Some(None)` where no such pass would run.
 pub fn skipped(name: &str) -> Option<Option<&'static str>> {
     let at = NAMES.binary_search_by_key(&name, |(name, _)| name).ok()?;
     match NAMES[at].1 {
@@ -185,7 +185,7 @@ pub fn skipped(name: &str) -> Option<Option<&'static str>> {
     }
 }
 
-/// What makes no difference to whether the output is right, so that nothing is wrong with asking for it.
+/// Names that do not change whether the output is right, so that they may be asked for.
 pub fn harmless() -> impl Iterator<Item = &'static str> {
     let is_harmless = |instead: &Instead| matches!(instead, Instead::Always(_) | Instead::LeftOut);
     NAMES.iter().filter(move |(_, instead)| is_harmless(instead)).map(|&(name, _)| name)

@@ -114,6 +114,9 @@ pub struct Arguments {
 }
 
 /// Runs the program.
+///
+/// # Errors
+/// If the input is invalid, the output cannot be written, or a check that was asked for fails.
 pub fn run(arguments: Arguments) -> Result<ExitCode> {
     if arguments.list_passes {
         print(&list_passes())?;

@@ -22,6 +22,9 @@ pub struct Metrics {
 
 impl Metrics {
     /// Counts a binary module.
+    ///
+    /// # Errors
+    /// If the binary is malformed.
     pub fn of(bytes: &[u8]) -> Result<Self> {
         let mut metrics = Self { bytes: bytes.len() as u64, ..Self::default() };
         for payload in Parser::new(0).parse_all(bytes) {

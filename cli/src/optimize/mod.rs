@@ -22,6 +22,9 @@ pub fn optimizer_of(options: Options) -> Optimizer {
 }
 
 /// Optimises a binary module at a level, with names kept and nothing assumed.
+///
+/// # Errors
+/// As [`Optimizer::run`].
 pub fn optimize_binary(binary: &[u8], level: Level) -> Result<Vec<u8>> {
     Ok(optimizer_at(level).run(binary)?.bytes)
 }

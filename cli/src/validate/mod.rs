@@ -116,7 +116,10 @@ pub fn validate(binary: &[u8], features: WasmFeatures) -> Validation {
     Validation { errors, omitted }
 }
 
-/// An error that names the first thing that is wrong, if anything is.
+/// Validates a binary module, for callers that do not look at the single errors.
+///
+/// # Errors
+/// The first thing that is wrong, if anything is.
 pub fn check(binary: &[u8], features: WasmFeatures) -> Result<()> {
     refuse_component(binary)?;
     let validation = validate(binary, features);

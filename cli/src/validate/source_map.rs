@@ -29,7 +29,10 @@ struct FunctionSpans {
     instructions: Vec<usize>,
 }
 
-/// Assembles text, and maps the result. The error has a place in the text.
+/// Assembles text, and maps the result.
+///
+/// # Errors
+/// What is wrong with the text, with the place in it.
 pub fn assemble(text: &str) -> Result<(Vec<u8>, SourceMap), wast::Error> {
     let mut buffer = wast::parser::ParseBuffer::new(text)?;
     buffer.track_instr_spans(true);

@@ -1,5 +1,6 @@
 //! Predecessors, and the order in which blocks are visited.
 
+use super::lists::{EntityLists, ListLengths};
 use crate::entity::{Entity, SecondaryMap};
 use crate::func::{Block, Func};
 
@@ -10,10 +11,8 @@ pub struct ControlFlowGraph {
     reverse_postorder: Vec<Block>,
     /// The position of a block in `reverse_postorder`; `UNREACHABLE` for all others.
     position: SecondaryMap<Block, u32>,
-    /// Predecessors of all blocks, one entry an edge, those of a block adjacent.
-    predecessors: Vec<Block>,
-    /// Where a block's predecessors start; one entry more than there are blocks.
-    predecessors_start: Vec<u32>,
+    /// Predecessors of all blocks, one entry an edge.
+    predecessors: EntityLists<Block, Block>,
 }
 
 const UNREACHABLE: u32 = u32::MAX;
@@ -61,23 +60,15 @@ impl ControlFlowGraph {
             let edges = edges(block);
             &successors[edges.start as usize..edges.end as usize]
         };
-        let mut start = vec![0u32; block_count + 1];
+        let mut edge_counts = ListLengths::new(block_count);
         for &block in &reverse_postorder {
-            successors_of(block).iter().for_each(|successor| start[successor.index() + 1] += 1);
+            successors_of(block).iter().for_each(|&successor| edge_counts.count(successor));
         }
-        for index in 0..block_count {
-            start[index + 1] += start[index];
-        }
-        let mut next = start.clone();
-        let mut predecessors = vec![func.entry; start[block_count] as usize];
+        let mut predecessors = edge_counts.allocate(func.entry);
         for &block in &reverse_postorder {
-            for successor in successors_of(block) {
-                let slot = &mut next[successor.index()];
-                predecessors[*slot as usize] = block;
-                *slot += 1;
-            }
+            successors_of(block).iter().for_each(|&successor| predecessors.push(successor, block));
         }
-        Self { reverse_postorder, position, predecessors, predecessors_start: start }
+        Self { reverse_postorder, position, predecessors: predecessors.finish() }
     }
 
     /// Reachable blocks in reverse postorder: but for back edges, each block comes after its predecessors.
@@ -101,11 +92,7 @@ impl ControlFlowGraph {
     /// The reachable predecessors of a block, once for each edge.
     #[inline]
     pub fn predecessors(&self, block: Block) -> &[Block] {
-        match self.predecessors_start.get(block.index()..block.index() + 2) {
-            Some(&[start, end]) => &self.predecessors[start as usize..end as usize],
-            // Blocks that were added since have none.
-            _ => &[],
-        }
+        self.predecessors.of(block)
     }
 
     /// The only predecessor, if there is exactly one edge to the block.

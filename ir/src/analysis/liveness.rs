@@ -26,7 +26,7 @@ impl DefinitionBlocks {
         Self { of_results }
     }
 
-    /// The block that defines a value, if that can be reached (or the value is its parameter).
+    /// The block that defines a value: that of an instruction only if it can be reached, that of a parameter always.
     #[inline]
     pub fn of(&self, func: &Func, value: Value) -> Option<Block> {
         match func.definition(value) {

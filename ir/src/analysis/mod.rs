@@ -5,6 +5,7 @@
 mod components;
 mod control_flow;
 mod dominators;
+mod lists;
 mod liveness;
 mod loops;
 mod needed;

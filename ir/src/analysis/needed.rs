@@ -1,20 +1,17 @@
-//! What effects and exits of a function depend on.
+//! What the effects and exits of a function depend on.
 
 use super::ControlFlowGraph;
-use crate::entity::{Entity, SecondaryMap};
+use super::lists::{EntityLists, ListLengths};
+use crate::entity::SecondaryMap;
 use crate::func::{Block, Func, Inst, Terminator, Value, ValueDefinition};
 
 /// The arguments that edges give each block parameter, once for each edge.
 #[derive(Clone, Debug)]
-pub struct Incoming {
-    arguments: Vec<Value>,
-    start: Vec<u32>,
-}
+pub struct Incoming(EntityLists<Value, Value>);
 
 impl Incoming {
     /// Collects them.
     pub fn new(func: &Func, cfg: &ControlFlowGraph) -> Self {
-        let mut start = vec![0u32; func.value_count() + 1];
         let for_each = |visit: &mut dyn FnMut(Value, Value)| {
             for &block in cfg.reverse_postorder() {
                 func.blocks[block].terminator.for_each_block_call(|call| {
@@ -23,22 +20,16 @@ impl Incoming {
                 });
             }
         };
-        for_each(&mut |param, _| start[param.index() + 1] += 1);
-        for index in 0..func.value_count() {
-            start[index + 1] += start[index];
-        }
-        let mut next = start.clone();
-        let mut arguments = vec![Value::from_u32(0); start[func.value_count()] as usize];
-        for_each(&mut |param, argument| {
-            arguments[next[param.index()] as usize] = argument;
-            next[param.index()] += 1;
-        });
-        Self { arguments, start }
+        let mut lengths = ListLengths::new(func.value_count());
+        for_each(&mut |param, _| lengths.count(param));
+        let mut arguments = lengths.allocate(Value::from_u32(0));
+        for_each(&mut |param, argument| arguments.push(param, argument));
+        Self(arguments.finish())
     }
 
     /// The arguments of a parameter; none of any other value.
     pub fn of(&self, param: Value) -> &[Value] {
-        &self.arguments[self.start[param.index()] as usize..self.start[param.index() + 1] as usize]
+        self.0.of(param)
     }
 }
 
@@ -47,13 +38,13 @@ impl Incoming {
 pub struct Needed {
     /// Whether an instruction is needed.
     pub insts: SecondaryMap<Inst, bool>,
-    /// Whether a value is.
+    /// Whether a value is needed.
     pub values: SecondaryMap<Value, bool>,
 }
 
 impl Needed {
-    /// Marks what is needed, backwards from the exits of blocks and from the instructions of which `is_needed` says so. Cycles of parameters that
-    /// only feed each other are not. `incoming` are the function's.
+    /// Marks what is needed, going backwards from the exits of blocks and from the instructions that `is_needed` accepts. Parameters that only feed
+    /// each other in a cycle are not needed. `incoming` are the function's.
     pub fn new(func: &Func, cfg: &ControlFlowGraph, incoming: &Incoming, is_needed: impl FnMut(Inst) -> bool) -> Self {
         Self::with_choices(func, cfg, incoming, is_needed, |_| true)
     }

@@ -1,6 +1,7 @@
 //! Who uses a value.
 
-use crate::entity::{Entity, SecondaryMap};
+use super::lists::{EntityLists, ListLengths};
+use crate::entity::SecondaryMap;
 use crate::func::{Block, Func, Inst, Value};
 
 /// How often each value is used by instructions and terminators of the blocks (all blocks, or the reachable ones).
@@ -39,15 +40,11 @@ pub enum User {
 
 /// The users of every value, once for each use, in the order of the blocks that were given.
 #[derive(Clone, Debug)]
-pub struct Users {
-    users: Vec<User>,
-    start: Vec<u32>,
-}
+pub struct Users(EntityLists<Value, User>);
 
 impl Users {
     /// Lists the users in these blocks. An alias is used through what it stands for.
     pub fn new(func: &Func, blocks: &[Block]) -> Self {
-        let mut start = vec![0u32; func.value_count() + 1];
         let for_each_use = |visit: &mut dyn FnMut(Value, User)| {
             for &block in blocks {
                 let data = &func.blocks[block];
@@ -57,26 +54,17 @@ impl Users {
                 data.terminator.for_each_value(|value| visit(func.resolve(value), User::Terminator(block)));
             }
         };
-        for_each_use(&mut |value, _| start[value.index() + 1] += 1);
-        for index in 0..func.value_count() {
-            start[index + 1] += start[index];
-        }
-        let mut next = start.clone();
-        let mut users = vec![User::Terminator(func.entry); start[func.value_count()] as usize];
-        for_each_use(&mut |value, user| {
-            users[next[value.index()] as usize] = user;
-            next[value.index()] += 1;
-        });
-        Self { users, start }
+        let mut lengths = ListLengths::new(func.value_count());
+        for_each_use(&mut |value, _| lengths.count(value));
+        let mut users = lengths.allocate(User::Terminator(func.entry));
+        for_each_use(&mut |value, user| users.push(value, user));
+        Self(users.finish())
     }
 
     /// The users of a value, once for each use.
     #[inline]
     pub fn of(&self, value: Value) -> &[User] {
-        match self.start.get(value.index()..value.index() + 2) {
-            Some(&[start, end]) => &self.users[start as usize..end as usize],
-            _ => &[],
-        }
+        self.0.of(value)
     }
 }
 

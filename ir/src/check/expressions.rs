@@ -3,7 +3,7 @@
 use super::function::Facts;
 use crate::effects::Effects;
 use crate::entity::SecondaryMap;
-use crate::func::{Block, Func, OperatorId, Value};
+use crate::func::{Block, Func, Inst, OperatorId, Value};
 use crate::opcode::Opcode;
 use crate::operator::OperatorPool;
 use crate::print::OperatorText;
@@ -27,7 +27,7 @@ enum Node {
     Pure { operator: OperatorId, result: u16, operands: Operands },
 }
 
-/// Blocks that may be entered again, in which names of an expression are defined.
+/// The blocks that may be entered again and define a name in an expression.
 #[derive(Clone)]
 enum Blocks {
     Few(SmallVec<[Block; 2]>),
@@ -73,7 +73,7 @@ struct Properties {
     is_about_past: bool,
     /// Whether the function computes it by an instruction without effects.
     is_computed_by_function: bool,
-    /// Whether the function has it as a value of a type without null.
+    /// Whether the function has it as a value of a non-nullable type.
     is_non_null: bool,
 }
 
@@ -100,6 +100,21 @@ struct Read {
     result: Expression,
 }
 
+/// For each parameter that only one edge gives an argument to, that argument: the two are one expression.
+fn only_arguments(func: &Func, facts: &Facts) -> SecondaryMap<Value, Option<Value>> {
+    let mut argument_of = SecondaryMap::with_default_and_len(None, func.value_count());
+    for &block in facts.cfg.reverse_postorder() {
+        func.blocks[block].terminator.for_each_block_call(|call| {
+            if facts.cfg.single_predecessor(call.block).is_some() {
+                for (&param, &argument) in func.blocks[call.block].params.iter().zip(&call.args) {
+                    argument_of[param] = Some(argument);
+                }
+            }
+        });
+    }
+    argument_of
+}
+
 impl Expressions {
     pub(super) fn new(func: &Func, facts: &Facts) -> Self {
         let mut this = Self {
@@ -113,18 +128,7 @@ impl Expressions {
         for value in func.undefined_values() {
             this.of_value[value] = this.intern(Node::Name(value), Blocks::none(), false);
         }
-        // A parameter that only one edge gives an argument to is that argument.
-        let mut argument_of: SecondaryMap<Value, Option<Value>> =
-            SecondaryMap::with_default_and_len(None, func.value_count());
-        for &block in facts.cfg.reverse_postorder() {
-            func.blocks[block].terminator.for_each_block_call(|call| {
-                if facts.cfg.single_predecessor(call.block).is_some() {
-                    for (&param, &argument) in func.blocks[call.block].params.iter().zip(&call.args) {
-                        argument_of[param] = Some(argument);
-                    }
-                }
-            });
-        }
+        let argument_of = only_arguments(func, facts);
         let mut reads: Vec<Read> = Vec::new();
         for &block in facts.cfg.reverse_postorder() {
             for &param in &func.blocks[block].params {
@@ -140,16 +144,7 @@ impl Expressions {
                 let operator = func.operator_id(inst);
                 let operands: Operands = func.operands(inst).iter().map(|&value| this.of(func, value)).collect();
                 if effects.is_pure() {
-                    for (index, result) in func.inst_results(inst).enumerate() {
-                        let expression = this.pure(operator, index, &operands);
-                        this.properties[expression as usize].is_computed_by_function = true;
-                        this.define(func, result, expression);
-                        // Emission may compute the opposite to exchange the sides of a branch.
-                        if Opcode::of(func.operator(inst)).inverted_comparison().is_some() {
-                            let negation = this.negation(expression);
-                            this.properties[negation as usize].is_computed_by_function = true;
-                        }
-                    }
+                    this.define_pure(func, inst, &operands);
                     continue;
                 }
                 // Reading twice gives the same twice, if nothing was written in between: emission may exchange the two.
@@ -175,6 +170,20 @@ impl Expressions {
             }
         }
         this
+    }
+
+    /// Defines the results of a pure instruction.
+    fn define_pure(&mut self, func: &Func, inst: Inst, operands: &[Expression]) {
+        for (index, result) in func.inst_results(inst).enumerate() {
+            let expression = self.pure(func.operator_id(inst), index, operands);
+            self.properties[expression as usize].is_computed_by_function = true;
+            self.define(func, result, expression);
+            // Emission may compute the opposite to exchange the sides of a branch.
+            if Opcode::of(func.operator(inst)).inverted_comparison().is_some() {
+                let negation = self.negation(expression);
+                self.properties[negation as usize].is_computed_by_function = true;
+            }
+        }
     }
 
     fn name(&mut self, value: Value, block: Block, facts: &Facts) -> Expression {
@@ -338,7 +347,7 @@ impl Expressions {
         self.properties[expression as usize].is_about_past
     }
 
-    /// Whether the function has it as a value of a type without null.
+    /// Whether the function has it as a value of a non-nullable type.
     pub(super) fn is_non_null(&self, expression: Expression) -> bool {
         self.properties[expression as usize].is_non_null
     }
@@ -367,7 +376,7 @@ impl Expressions {
         }
     }
 
-    /// What decides whether the expression is zero, and whether it is zero when that is not.
+    /// The expression whose being zero decides whether this one is, and whether this one is zero exactly when that one is not.
     pub(super) fn truth(&self, mut expression: Expression) -> (Expression, bool) {
         let mut inverted = false;
         while let Node::Pure { operator, operands, .. } = &self.nodes[expression as usize] {

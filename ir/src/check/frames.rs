@@ -84,26 +84,11 @@ impl Frames {
                     continue;
                 }
                 _ => {
-                    let mut mark = |depth: u32, skip: usize| {
-                        let frame = open.len().checked_sub(1 + skip + depth as usize);
-                        if let Some(frame) = frame {
-                            this.frames[open[frame]].is_target = true;
-                            this.at[position] = open[frame];
-                        }
-                        frame.is_some()
-                    };
-                    let fine = match *item {
-                        CodeItem::Br(depth) | CodeItem::BrIf(depth) => mark(depth, 0),
-                        CodeItem::BrTable(number) => {
-                            body.branch_tables[number as usize].iter().all(|&depth| mark(depth, 0))
-                        }
-                        CodeItem::Labelled(number) => {
-                            body.labelled[number as usize].labels.iter().all(|&depth| mark(depth, 0))
-                        }
-                        _ => true,
-                    };
-                    if !fine {
-                        return Err((position, "a label is out of range".into()));
+                    for &label in labels_of(body, item) {
+                        let Some(target) = this.mark_target(&open, label) else {
+                            return Err((position, "a label is out of range".into()));
+                        };
+                        this.at[position] = target;
                     }
                     continue;
                 }
@@ -124,17 +109,23 @@ impl Frames {
             });
             this.at[position] = frame;
             if let CodeItem::TryTable(number) = *item {
+                // Labels of clauses are counted from outside.
                 for catch in &body.try_tables[number as usize].catches {
-                    // Labels of clauses are counted from outside.
-                    match open.len().checked_sub(1 + label_of(catch) as usize) {
-                        Some(index) => this.frames[open[index]].is_target = true,
-                        None => return Err((position, "the label of a clause is out of range".into())),
+                    if this.mark_target(&open, label_of(catch)).is_none() {
+                        return Err((position, "the label of a clause is out of range".into()));
                     }
                 }
             }
             open.push(frame);
         }
         if open.len() == 1 { Ok(this) } else { Err((body.code.len(), "a frame is not closed".into())) }
+    }
+
+    /// Marks the frame that a label means as one that something leads to, and returns it if there is such a frame. `open` has the frames around.
+    fn mark_target(&mut self, open: &[FrameId], label: u32) -> Option<FrameId> {
+        let target = open[open.len().checked_sub(1 + label as usize)?];
+        self.frames[target].is_target = true;
+        Some(target)
     }
 
     /// The frame that opens or closes at a position, or that a `br` or `br_if` there leads to.
@@ -148,6 +139,16 @@ impl Frames {
             frame = self.frames[frame].parent;
         }
         frame
+    }
+}
+
+/// The labels of a branch, or of an instruction that has some.
+fn labels_of<'a>(body: &'a EmittedBody, item: &'a CodeItem) -> &'a [u32] {
+    match item {
+        CodeItem::Br(label) | CodeItem::BrIf(label) => std::slice::from_ref(label),
+        CodeItem::BrTable(number) => &body.branch_tables[*number as usize],
+        CodeItem::Labelled(number) => &body.labelled[*number as usize].labels,
+        _ => &[],
     }
 }
 

@@ -111,7 +111,7 @@ pub(super) struct Function<'a> {
     pub func: &'a Func,
     pub facts: Facts,
     only_way: SecondaryMap<Block, OnlyWay>,
-    /// Whether a block's choice makes no difference only since different values are equal, which emission need not see.
+    /// Whether a block's branch makes no difference only because different values turn out equal, which emission need not have noticed.
     may_be_made: SecondaryMap<Block, bool>,
 }
 
@@ -121,9 +121,10 @@ impl<'a> Function<'a> {
         let may_be_made = SecondaryMap::with_default_and_len(false, func.blocks.len());
         let mut this = Self { func, facts, only_way, may_be_made };
         this.find_ways(expressions);
-        // What decides nothing is not needed, and so more makes no difference. Rarely more than once.
-        const MOST_ROUNDS: usize = 4;
-        let rounds = if choices_are_left_out { MOST_ROUNDS } else { 0 };
+        // The operand of a branch that decides nothing is not needed, so that further branches may turn out to decide nothing. One round is nearly
+        // always enough.
+        const MAX_ROUNDS: usize = 4;
+        let rounds = if choices_are_left_out { MAX_ROUNDS } else { 0 };
         for _ in 0..rounds {
             let facts = &this.facts;
             let must_execute = |inst: Inst| !facts.operator_effects[func.operator_id(inst)].is_removable_if_unused();
@@ -137,7 +138,7 @@ impl<'a> Function<'a> {
         this
     }
 
-    /// Finds where each block leads. Says whether that is news.
+    /// Finds where each block leads. Returns whether anything new was found.
     fn find_ways(&mut self, expressions: &Expressions) -> bool {
         let mut is_news = false;
         // What follows a block is known before the block, except around loops.
@@ -159,7 +160,7 @@ impl<'a> Function<'a> {
         const MAX_BLOCKS: usize = 64;
         let of = |value: &Value| expressions.of(self.func, *value);
         let mut way: Vec<(Block, SmallVec<[Expression; 4]>)> = vec![(call.block, call.args.iter().map(of).collect())];
-        // What names mean on the way that meant something else where it began; the last meaning counts.
+        // Parameters that were given arguments on the way, with these arguments; the last one given counts.
         let mut given: Vec<(Expression, Expression)> = Vec::new();
         while way.len() < MAX_BLOCKS {
             let (block, arguments) = way.last().expect("it begins somewhere");
@@ -187,8 +188,8 @@ impl<'a> Function<'a> {
         way
     }
 
-    /// Whether two edges come together, and give equal arguments there, before anything happens. What is given before they do is not in scope behind.
-    /// `computed` is set where arguments are equal that may be different values.
+    /// Whether two edges come together, and give equal arguments there, before anything happens. Parameters that are given arguments before they meet
+    /// are not in scope afterwards. `computed` is set where arguments are equal that may be different values.
     fn come_together(&self, a: &BlockCall, b: &BlockCall, expressions: &Expressions, computed: &mut bool) -> bool {
         if a == b {
             return true;
@@ -252,7 +253,7 @@ impl<'a> Function<'a> {
         }
     }
 
-    /// The condition of the block's choice that the function passes by itself, and the code may make nevertheless.
+    /// The condition of a branch that the function passes by itself, although the code may still make it.
     pub(super) fn passed_choice(&self, block: Block) -> Option<Value> {
         match self.func.blocks[block].terminator {
             Terminator::Branch { condition, .. } if self.may_be_made[block] => Some(condition),

@@ -10,13 +10,13 @@ use smallvec::SmallVec;
 
 /// How many combinations of what is known of operands are looked at.
 const MAX_COMBINATIONS: usize = 1024;
-/// How many instructions an operator is taken for at most.
+/// How many instructions one operator is tried as, at most.
 const MAX_CANDIDATES: usize = 8;
-/// How many ways to say what the function does not compute are kept.
+/// How many expressions are kept for a value that the function does not compute.
 const MAX_OTHERS: usize = 16;
 
 impl Simulation<'_> {
-    /// Executes an operator without labels. Says whether control goes on.
+    /// Executes an operator without labels. Returns whether control goes on.
     pub(super) fn operator(&mut self, thread: &mut Thread, operator: OperatorId) -> Checked<bool> {
         let passed_over = std::mem::take(&mut thread.passed_over);
         if self.try_pure(thread, operator) || self.try_instruction(thread, operator, passed_over)? {
@@ -54,7 +54,7 @@ impl Simulation<'_> {
         self.error(thread, format!("{name} of {operands} is no instruction that may come here; next is {next}"))
     }
 
-    /// Executes an operator as a pure one, if it is one or if the function computes the same as a pure one.
+    /// Executes an operator as a pure one, if it is pure or if the function computes the same expression.
     fn try_pure(&mut self, thread: &mut Thread, operator: OperatorId) -> bool {
         let Some((operands, results)) = Opcode::of(&self.function.func.operators[operator]).fixed_arity() else {
             return false;
@@ -113,14 +113,14 @@ impl Simulation<'_> {
     fn try_instruction(&mut self, thread: &mut Thread, operator: OperatorId, passed_over: usize) -> Checked<bool> {
         let mut before_passing = None;
         let found = self.find_instruction(thread, operator, passed_over, &mut before_passing)?;
-        // What was passed over in vain may come yet.
+        // Instructions that were passed over in vain may still come.
         if let (false, Some(before)) = (found, before_passing) {
             *thread = before;
         }
         Ok(found)
     }
 
-    /// Does it, and keeps the thread as it was before what nobody would miss was passed over.
+    /// Does that. `before_passing` gets the thread as it was before removable instructions were passed over.
     fn find_instruction(
         &mut self,
         thread: &mut Thread,
@@ -141,7 +141,7 @@ impl Simulation<'_> {
                 self.execute_instruction(thread, inst)?;
                 return Ok(true);
             }
-            // What nobody would miss may have been left out, though something seemed to need it.
+            // Removable instructions may have been left out although something seemed to need them.
             let is_done = self.function.rest(&thread.position).next().is_none();
             if is_done || !self.is_at_end(thread) {
                 return Ok(false);
@@ -173,7 +173,7 @@ impl Simulation<'_> {
                     unneeded.push(inst);
                 } else {
                     candidates.push(inst);
-                    // Others are alternatives only for things that are made anew each time.
+                    // Only things that are made anew each time have alternatives.
                     let is_fresh = facts.effects[inst].flags.intersects(EffectFlags::GENERATIVE);
                     if !is_fresh || candidates.len() == MAX_CANDIDATES {
                         return candidates;

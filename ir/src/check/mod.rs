@@ -22,8 +22,8 @@
 //!   the one that enters a loop with several entries: on a constant it leads one way, else both ways, and the function stands still.
 //! * a return, tail call, throw or resume must be the terminator, with equal operands, and with equal handlers in equal order.
 //!
-//! What may be anything ([`Func::undefined`]) is whatever a place holds, so where it meets something known, that is what is known. What a choice without
-//! difference looks at may be left out of the code or not; if a proof that waits for it fails, one that does not is tried.
+//! An undefined value ([`Func::undefined`]) equals whatever a place holds, so where one meets something known, that is what is known. The operand of
+//! a branch whose sides do the same may be left out of the code; if a proof that waits for it fails, one that does not wait is tried.
 //!
 //! States that meet at a label with the same position are intersected, until nothing changes (Rideau and Leroy, "Validating Register Allocation
 //! and Spilling", CC 2010, and regalloc2's checker do the same for machine code). Every path of the emitted code is covered; every
@@ -72,12 +72,15 @@ impl std::fmt::Display for CheckError {
 impl std::error::Error for CheckError {}
 
 /// Proves that `body` does what `func` says. `func` is the function as it is after emission (which interns operators in its pool).
+///
+/// # Errors
+/// Where a step of the code could not be shown to be one of the function. That need not be a mistake of emission: the proof is incomplete.
 pub fn check_emission(
     func: &Func,
     body: &EmittedBody,
     environment: &impl EffectsEnvironment,
 ) -> Result<(), CheckError> {
-    // What a choice without difference looks at may be left out or not: both are tried.
+    // The operand of a branch whose sides do the same may be left out of the code or not: both are tried.
     let Err(first_error) = check_with(func, body, environment, false) else { return Ok(()) };
     check_with(func, body, environment, true).map_err(|_| first_error)
 }
@@ -88,7 +91,7 @@ fn check_with(
     environment: &impl EffectsEnvironment,
     choices_are_left_out: bool,
 ) -> Result<(), CheckError> {
-    // Ways that emission's own labels tell apart are mixed at first; if that does not work, they are kept apart.
+    // States that emission's own labels would tell apart are merged at first; if the proof fails, they are kept apart.
     let mut selectors: Vec<u32> = Vec::new();
     let mut first_error = None;
     loop {

@@ -27,14 +27,14 @@ pub(super) struct Thread {
     origin: Option<usize>,
     /// Whether the function has moved since then.
     has_moved: bool,
-    /// How many of the instructions that the next operator may be are to be passed over, since taking them led nowhere.
+    /// How many of the instructions that the next operator may be are to be passed over, because taking it for them failed.
     pub passed_over: usize,
     /// The conditions of choices that the function passed by itself, since they make no difference, while the code may still make them. Known until
     /// the function moves along with the code, or a label.
     pub passed_choices: SmallVec<[Expression; 2]>,
 }
 
-/// A label, a position of the function that control may come there with, and what tells ways apart that must not be mixed.
+/// A label, a position that the function may be in when control arrives there, and what keeps apart states that must not be merged.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct LabelKey {
     frame: FrameId,
@@ -166,7 +166,8 @@ impl<'a> Simulation<'a> {
         self.check_progress()
     }
 
-    /// Executes a thread. Where an operator could have been one of several instructions and what follows fits none that was tried, the next one is.
+    /// Executes a thread. Where an operator could have been one of several instructions and what follows fits none of those tried so far, the next
+    /// one is tried.
     fn execute_or_try_again(&mut self, thread: Thread, threads: &mut Vec<Thread>) -> Checked<()> {
         self.choices.clear();
         let (forked, pushed) = (self.forked.len(), threads.len());
@@ -226,7 +227,7 @@ impl<'a> Simulation<'a> {
                     // Emission adds it where a value that cannot be null was kept in a local that can be.
                     let known = self.pop(&mut thread)?;
                     if !known.iter().any(|&expression| self.expressions.is_non_null(expression)) {
-                        return self.error(&thread, "ref.as_non_null of a value that is not known to be no null");
+                        return self.error(&thread, "ref.as_non_null of a value that is not known to be non-null");
                     }
                     thread.state.stack.push(known);
                 }
@@ -254,22 +255,8 @@ impl<'a> Simulation<'a> {
                     thread.frame = frame;
                 }
                 CodeItem::If(_) => {
-                    let condition = self.pop(&mut thread)?;
-                    let frame = self.frames.at(thread.at);
-                    self.enter_frame(&thread, frame)?;
-                    let (if_true, if_false) = self.branch(thread, &condition)?;
-                    if let Some(mut if_false) = if_false {
-                        match self.frames.frames[frame].or_else {
-                            Some(at) => {
-                                (if_false.at, if_false.frame) = (at + 1, frame);
-                                threads.push(if_false);
-                            }
-                            None => self.arrive(if_false, frame)?,
-                        }
-                    }
-                    let Some(if_true) = if_true else { return Ok(()) };
+                    let Some(if_true) = self.enter_if(thread, threads)? else { return Ok(()) };
                     thread = if_true;
-                    thread.frame = frame;
                 }
                 CodeItem::Else => {
                     // The arm before falls through to the end.
@@ -289,13 +276,7 @@ impl<'a> Simulation<'a> {
                     return self.arrive(thread, frame);
                 }
                 CodeItem::BrIf(_) => {
-                    let condition = self.pop(&mut thread)?;
-                    let frame = self.frames.at(thread.at);
-                    let (if_true, if_false) = self.branch(thread, &condition)?;
-                    if let Some(if_true) = if_true {
-                        self.arrive(if_true, frame)?;
-                    }
-                    let Some(if_false) = if_false else { return Ok(()) };
+                    let Some(if_false) = self.branch_if(thread)? else { return Ok(()) };
                     thread = if_false;
                 }
                 CodeItem::BrTable(number) => return self.branch_table(thread, number),
@@ -304,6 +285,38 @@ impl<'a> Simulation<'a> {
             }
             thread.at += 1;
         }
+    }
+
+    /// Enters an `if`. The side of a false condition goes to `threads`, or to the end of the `if`. Returns the side of a true one, if it may be taken.
+    fn enter_if(&mut self, mut thread: Thread, threads: &mut Vec<Thread>) -> Checked<Option<Thread>> {
+        let condition = self.pop(&mut thread)?;
+        let frame = self.frames.at(thread.at);
+        self.enter_frame(&thread, frame)?;
+        let (mut if_true, if_false) = self.branch(thread, &condition)?;
+        if let Some(mut if_false) = if_false {
+            match self.frames.frames[frame].or_else {
+                Some(at) => {
+                    (if_false.at, if_false.frame) = (at + 1, frame);
+                    threads.push(if_false);
+                }
+                None => self.arrive(if_false, frame)?,
+            }
+        }
+        if let Some(if_true) = &mut if_true {
+            if_true.frame = frame;
+        }
+        Ok(if_true)
+    }
+
+    /// Takes a `br_if`. Returns the side that goes straight on, if it may be taken.
+    fn branch_if(&mut self, mut thread: Thread) -> Checked<Option<Thread>> {
+        let condition = self.pop(&mut thread)?;
+        let frame = self.frames.at(thread.at);
+        let (if_true, if_false) = self.branch(thread, &condition)?;
+        if let Some(if_true) = if_true {
+            self.arrive(if_true, frame)?;
+        }
+        Ok(if_false)
     }
 
     pub(super) fn error<T>(&self, thread: &Thread, message: impl Into<String>) -> Checked<T> {
@@ -340,11 +353,11 @@ impl<'a> Simulation<'a> {
     /// What is known of the values on top of the stack, for a message.
     pub(super) fn describe(&self, thread: &Thread, count: usize) -> String {
         const DEPTH: u32 = 3;
-        const MOST: usize = 4;
+        const MAX_SHOWN: usize = 4;
         let start = thread.state.stack.len().saturating_sub(count);
         let describe = |known: &Known| {
             let texts: Vec<String> =
-                known.iter().take(MOST).map(|&expression| self.expressions.describe(expression, DEPTH)).collect();
+                known.iter().take(MAX_SHOWN).map(|&expression| self.expressions.describe(expression, DEPTH)).collect();
             if texts.is_empty() { "unknown".into() } else { texts.join(" = ") }
         };
         let texts: Vec<String> = thread.state.stack[start..].iter().map(describe).collect();

@@ -37,7 +37,7 @@ impl Locals {
         }
     }
 
-    /// Changes each set for which `change` has another one.
+    /// Replaces each set for which `change` returns another one.
     fn update(&mut self, mut change: impl FnMut(&Known) -> Option<Known>) {
         for chunk in &mut self.chunks {
             for index in 0..chunk.len() {
@@ -48,7 +48,7 @@ impl Locals {
         }
     }
 
-    /// Keeps what is known in both. Says whether that is less than before.
+    /// Keeps what is known in both. Returns whether that is less than before.
     fn intersect(&mut self, other: &Self, anything: &Undefined<'_>) -> bool {
         let mut shrunk = false;
         for (chunk, other) in self.chunks.iter_mut().zip(&other.chunks) {
@@ -131,7 +131,7 @@ impl State {
         self.stack.push(known);
     }
 
-    /// Keeps what is known in both states, whose stacks are equally high. Says whether that is less than before.
+    /// Keeps what is known in both states, whose stacks are equally high. Returns whether that is less than before.
     pub(super) fn intersect(&mut self, other: &Self) -> bool {
         let anything = Undefined { here: &self.undefined, there: &other.undefined };
         let mut shrunk = self.locals.intersect(&other.locals, &anything);
@@ -167,7 +167,8 @@ impl State {
         }
     }
 
-    /// The function enters a block: what the block defines gets its old meaning's name, and parameters get what was an argument.
+    /// The function enters a block: the old meanings of the names that the block defines are renamed, and what holds an argument now holds the
+    /// parameter too.
     pub(super) fn enter(
         &mut self,
         block: Block,
@@ -181,7 +182,7 @@ impl State {
         if !self.undefined.is_empty() {
             let given = arguments.iter().filter(|(argument, _)| self.is_undefined(*argument)).map(|&(_, param)| param);
             let mut undefined: SmallVec<[Expression; 4]> = given.collect();
-            // Of what had this name until now nothing is said.
+            // Nothing is known any more of what had this name until now.
             let stays = |expression: &Expression| !is_entered_again || !expressions.is_renamed(*expression, block);
             undefined.extend(self.undefined.iter().copied().filter(stays));
             undefined.sort_unstable();

@@ -11,7 +11,7 @@ use crate::opcode::Opcode;
 use wasmparser::{Catch, Handle, Operator};
 
 impl<'a> Simulation<'a> {
-    /// Whether nothing is left to do in the block but its end. What may be left out is left out.
+    /// Whether only the terminator is left to do in the block, but for instructions that may be left out.
     pub(super) fn is_at_end(&self, thread: &Thread) -> bool {
         !self.function.rest(&thread.position).any(|inst| self.function.facts.must_execute(inst))
     }
@@ -40,14 +40,15 @@ impl<'a> Simulation<'a> {
         condition: &Known,
     ) -> Checked<(Option<Thread>, Option<Thread>)> {
         let func = self.function.func;
-        // The function has a branch on a constant behind it. A parameter that was given the same constant is branched on as what it is kept in.
+        // The function has passed a branch on a literal constant already. (A branch on a parameter that was given the same constant reads the place
+        // where it is kept.)
         if let Some(holds) = self.literal_before(&thread) {
             return Ok(if holds { (Some(thread), None) } else { (None, Some(thread)) });
         }
         let decides = |&expression: &Expression| self.expressions.truth(expression).0;
         let passed = thread.passed_choices.iter().position(|passed| condition.iter().any(|it| decides(it) == *passed));
         if let Some(passed) = passed {
-            // The code makes a choice that the function has behind it. Unless this is a later one on the same condition.
+            // The code makes a choice that the function has passed, unless this is a later one on the same condition.
             let mut later = thread.clone();
             later.passed_choices.clear();
             later.state.stack.push(condition.clone());
@@ -87,7 +88,7 @@ impl<'a> Simulation<'a> {
         }
     }
 
-    /// Whether the constant that the code has just made is not zero, if it was one.
+    /// Whether the constant that the code has just pushed is not zero, if it has just pushed one.
     fn literal_before(&self, thread: &Thread) -> Option<bool> {
         let mut at = thread.at.checked_sub(1)?;
         let is_inverted = matches!(self.body.code[at], CodeItem::I32Eqz);
@@ -196,7 +197,7 @@ impl<'a> Simulation<'a> {
     }
 
     /// The code does not make the choice that the block ends with: emission found that it makes no difference. So what follows must be right on all
-    /// ways. The thread takes one of them; says whether there is one.
+    /// ways. The thread takes one of them; returns whether there is one.
     pub(super) fn take_all_edges(&mut self, thread: &mut Thread) -> bool {
         let edges = self.choices_at_end(thread);
         if !self.is_at_end(thread) || edges.is_empty() || edges.len() > self.forks {
@@ -248,7 +249,7 @@ impl<'a> Simulation<'a> {
         Ok(())
     }
 
-    /// `br_on_*` and `resume*`. Says whether control goes on.
+    /// `br_on_*` and `resume*`. Returns whether control goes on.
     pub(super) fn labelled(&mut self, thread: &mut Thread, number: u32) -> Checked<bool> {
         let func = self.function.func;
         let labelled = &self.body.labelled[number as usize];

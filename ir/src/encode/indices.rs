@@ -131,6 +131,9 @@ fn assign<K: Entity, V>(
 
 impl Indices {
     /// Gives every item of a module that is not removed its index.
+    ///
+    /// # Errors
+    /// An internal error if the import entries do not name exactly the imported items, each once.
     pub fn assign(module: &Module, order: &Order) -> Result<Self> {
         let mut types = IndexSpace::new(module.types.definitions.len());
         let all_groups = || (0..module.types.groups.len()).collect();

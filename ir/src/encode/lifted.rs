@@ -14,7 +14,7 @@ use rustc_hash::FxHashMap;
 use std::borrow::Cow;
 use wasmparser::{CompositeInnerType, FuncType, SubType, WasmFeatures};
 
-/// The function types that block types can be said with: those of the module, then those that had to be added.
+/// The function types that block types can refer to: those of the module, then those that had to be added.
 pub(super) struct BlockTypes {
     indices: FxHashMap<EmittedBlockType, u32>,
     added: Vec<EmittedBlockType>,
@@ -86,9 +86,9 @@ pub(super) struct Context<'a> {
     pub(super) identity: bool,
     /// What the output may use.
     pub(super) features: WasmFeatures,
-    /// The functions of which the bytes that they were lifted from must not be written instead.
+    /// The functions whose original bytes must not be written.
     pub(super) without_originals: &'a SecondaryMap<FunctionId, bool>,
-    /// Whether they are written in any case where labels have names.
+    /// Whether original bytes are written wherever labels have names, even if they are longer.
     pub(super) keep_label_names: bool,
     /// Whether emitted bodies are proved.
     pub(super) verify_emission: bool,

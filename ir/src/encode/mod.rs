@@ -54,11 +54,18 @@ pub struct EncodeOptions {
 }
 
 /// Writes a module in the binary format.
+///
+/// # Errors
+/// As [`encode_module_with`].
 pub fn encode_module(module: &Module) -> Result<Vec<u8>> {
     encode_module_with(module, &EncodeOptions::default(), &Sequential)
 }
 
 /// Writes a module in the binary format.
+///
+/// # Errors
+/// An error of the input, with the function, if one of its bodies was invalid when it was read. An internal error if something refers to an item that
+/// was removed, if the output is invalid, or if [`EncodeOptions::verify_emission`] is on and a body cannot be proved.
 pub fn encode_module_with(module: &Module, options: &EncodeOptions, executor: &impl Executor) -> Result<Vec<u8>> {
     let indices = Indices::assign(module, &options.order)?;
     let features = options.features.unwrap_or(module.features);
@@ -77,7 +84,7 @@ pub fn encode_module_with(module: &Module, options: &EncodeOptions, executor: &i
         let (bodies, block_types) = encode_bodies(context, executor)?;
         let bytes = sections::write(module, &indices, &block_types, &bodies)?;
         let Err(invalid) = validate(&bytes, features, executor) else { return Ok(bytes) };
-        // Old bytes may hold dead code that writes a global which nothing wrote any more once the code was gone, for instance.
+        // Original bytes may hold dead code that writes a global which became immutable once that code was gone, for instance.
         let imports = indices.functions.order().len() - bodies.len();
         let at = |index: &u32| *index as usize - imports;
         let old: Vec<usize> = invalid.functions.iter().map(at).filter(|&at| bodies[at].is_original).collect();

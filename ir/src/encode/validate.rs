@@ -23,6 +23,9 @@ impl From<wasmparser::Error> for Invalid {
 }
 
 /// Validates a whole binary module. Of several invalid functions the first is reported.
+///
+/// # Errors
+/// What is wrong with the module.
 pub fn validate(bytes: &[u8], features: WasmFeatures, executor: &impl Executor) -> Result<(), Invalid> {
     let mut validator = Validator::new_with_features(features);
     let mut parser = Parser::new(0);
@@ -50,6 +53,9 @@ fn validate_body(func: FuncToValidate<ValidatorResources>, body: &FunctionBody<'
 }
 
 /// Validates the body of a function that was not lifted, in the module that it came from.
+///
+/// # Errors
+/// What is wrong with the body, with the offset in its source.
 pub fn validate_lazy(body: &LazyBody) -> wasmparser::Result<()> {
     let resources = body.source.resources.clone();
     let ty = resources.type_index_of_function(body.index).expect("a source has the functions that its bodies name");

@@ -18,8 +18,9 @@ use crate::operator;
 use std::ops::Range;
 use std::sync::Arc;
 use wasmparser::{
-    CustomSectionReader, Encoding, ExternalKind, FuncToValidate, FunctionBody, Imports, Parser, Payload, TableInit,
-    TypeRef, ValidPayload, Validator, ValidatorResources, WasmFeatures,
+    CustomSectionReader, DataSectionReader, Encoding, ExportSectionReader, ExternalKind, FuncToValidate, FunctionBody,
+    ImportSectionReader, Imports, Parser, Payload, TableInit, TypeRef, TypeSectionReader, ValidPayload, Validator,
+    ValidatorResources, WasmFeatures,
 };
 
 /// What to accept.
@@ -36,6 +37,9 @@ impl Default for ParseOptions {
 }
 
 /// Reads a module in the binary format.
+///
+/// # Errors
+/// If the bytes are malformed, a component, or invalid at the module level, or use a feature that is not accepted. Bodies are not looked into.
 pub fn parse_module(bytes: impl Into<Arc<[u8]>>, options: &ParseOptions) -> Result<Module> {
     let bytes = bytes.into();
     let mut reader = ModuleReader {
@@ -91,33 +95,8 @@ impl ModuleReader {
         }
         let module = &mut self.module;
         match payload {
-            Payload::TypeSection(section) => {
-                for group in section {
-                    let group = group?;
-                    let start = module.types.definitions.next_key().as_u32();
-                    let explicit = group.is_explicit_rec_group();
-                    for sub_type in group.into_types() {
-                        module.types.definitions.push(TypeDefinition { sub_type, name: None, field_names: Vec::new() });
-                    }
-                    let range = start..module.types.definitions.next_key().as_u32();
-                    module.types.groups.push(RecursionGroup { range, explicit });
-                }
-            }
-            Payload::ImportSection(section) => {
-                for imports in section {
-                    let imports = imports?;
-                    module.has_compact_imports |= !matches!(imports, Imports::Single(..));
-                    for import in imports {
-                        let (_, import) = import?;
-                        let item = add_import(module, import.ty);
-                        module.imports.push(Import {
-                            module: import.module.to_owned(),
-                            name: import.name.to_owned(),
-                            item,
-                        });
-                    }
-                }
-            }
+            Payload::TypeSection(section) => add_types(module, section)?,
+            Payload::ImportSection(section) => add_imports(module, section)?,
             Payload::FunctionSection(section) => {
                 for ty in section {
                     // The code section brings the body; that there is one for each function the validator has checked at the end.
@@ -151,21 +130,7 @@ impl ModuleReader {
                     module.globals.push(Global { ty: global.ty, origin: Origin::Definition, init, name: None });
                 }
             }
-            Payload::ExportSection(section) => {
-                for export in section {
-                    let export = export?;
-                    let item = match export.kind {
-                        ExternalKind::Func | ExternalKind::FuncExact => {
-                            Item::Function(FunctionId::from_u32(export.index))
-                        }
-                        ExternalKind::Table => Item::Table(TableId::from_u32(export.index)),
-                        ExternalKind::Memory => Item::Memory(MemoryId::from_u32(export.index)),
-                        ExternalKind::Global => Item::Global(GlobalId::from_u32(export.index)),
-                        ExternalKind::Tag => Item::Tag(TagId::from_u32(export.index)),
-                    };
-                    module.exports.push(Export { name: export.name.to_owned(), item });
-                }
-            }
+            Payload::ExportSection(section) => add_exports(module, section)?,
             Payload::StartSection { func, .. } => module.start = Some(FunctionId::from_u32(func)),
             Payload::ElementSection(section) => {
                 for element in section {
@@ -173,23 +138,26 @@ impl ModuleReader {
                 }
             }
             Payload::DataCountSection { .. } => module.has_data_count = true,
-            Payload::DataSection(section) => {
-                for segment in section {
-                    let segment = segment?;
-                    let active = match segment.kind {
-                        wasmparser::DataKind::Passive => None,
-                        wasmparser::DataKind::Active { memory_index, offset_expr } => {
-                            Some((MemoryId::from_u32(memory_index), constant_expression(&offset_expr)?))
-                        }
-                    };
-                    let end = segment.range.end as usize;
-                    let bytes = Bytes::new(self.bytes.clone(), end - segment.data.len()..end);
-                    module.data.push(DataSegment { active, bytes, name: None, removed: false });
-                }
-            }
+            Payload::DataSection(section) => self.add_data(section)?,
             Payload::CustomSection(section) => self.custom_section(&section),
             // What is left is headers, the code section's start, and what exists in components only.
             _ => {}
+        }
+        Ok(())
+    }
+
+    fn add_data(&mut self, section: DataSectionReader<'_>) -> Result<()> {
+        for segment in section {
+            let segment = segment?;
+            let active = match segment.kind {
+                wasmparser::DataKind::Passive => None,
+                wasmparser::DataKind::Active { memory_index, offset_expr } => {
+                    Some((MemoryId::from_u32(memory_index), constant_expression(&offset_expr)?))
+                }
+            };
+            let end = segment.range.end as usize;
+            let bytes = Bytes::new(self.bytes.clone(), end - segment.data.len()..end);
+            self.module.data.push(DataSegment { active, bytes, name: None, removed: false });
         }
         Ok(())
     }
@@ -271,6 +239,48 @@ fn place_of(payload: &Payload<'_>) -> Option<SectionPlace> {
         Payload::DataSection(_) => SectionPlace::Data,
         _ => return None,
     })
+}
+
+fn add_types(module: &mut Module, section: TypeSectionReader<'_>) -> Result<()> {
+    for group in section {
+        let group = group?;
+        let start = module.types.definitions.next_key().as_u32();
+        let explicit = group.is_explicit_rec_group();
+        for sub_type in group.into_types() {
+            module.types.definitions.push(TypeDefinition { sub_type, name: None, field_names: Vec::new() });
+        }
+        let range = start..module.types.definitions.next_key().as_u32();
+        module.types.groups.push(RecursionGroup { range, explicit });
+    }
+    Ok(())
+}
+
+fn add_imports(module: &mut Module, section: ImportSectionReader<'_>) -> Result<()> {
+    for imports in section {
+        let imports = imports?;
+        module.has_compact_imports |= !matches!(imports, Imports::Single(..));
+        for import in imports {
+            let (_, import) = import?;
+            let item = add_import(module, import.ty);
+            module.imports.push(Import { module: import.module.to_owned(), name: import.name.to_owned(), item });
+        }
+    }
+    Ok(())
+}
+
+fn add_exports(module: &mut Module, section: ExportSectionReader<'_>) -> Result<()> {
+    for export in section {
+        let export = export?;
+        let item = match export.kind {
+            ExternalKind::Func | ExternalKind::FuncExact => Item::Function(FunctionId::from_u32(export.index)),
+            ExternalKind::Table => Item::Table(TableId::from_u32(export.index)),
+            ExternalKind::Memory => Item::Memory(MemoryId::from_u32(export.index)),
+            ExternalKind::Global => Item::Global(GlobalId::from_u32(export.index)),
+            ExternalKind::Tag => Item::Tag(TagId::from_u32(export.index)),
+        };
+        module.exports.push(Export { name: export.name.to_owned(), item });
+    }
+    Ok(())
 }
 
 fn add_import(module: &mut Module, ty: TypeRef) -> Item {

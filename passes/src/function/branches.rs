@@ -8,7 +8,7 @@ use crate::environment::{CastOutcome, ModuleEnvironment};
 use crate::function::simplify::Constant;
 use crate::pass_table::Changed;
 use wasmfx_ir::analysis::UseCounts;
-use wasmfx_ir::func::{BlockCall, Handler, Invoke, Terminator};
+use wasmfx_ir::func::{BlockCall, Handler, Invoke, OperatorId, Terminator};
 use wasmfx_ir::module::{Origin, TagId};
 use wasmfx_ir::wasmparser::{Operator, RefType, ValType};
 use wasmfx_ir::{Block, Func, Value};
@@ -129,78 +129,16 @@ fn integer(func: &Func, value: Value) -> Option<i64> {
     func.defining_operator(value).and_then(Constant::of).and_then(Constant::integer)
 }
 
+/// What the terminator of a block can be said as in a simpler way, if it can.
 fn simpler_terminator(func: &Func, block: Block, environment: &ModuleEnvironment<'_>) -> Option<Terminator> {
     match &func.blocks[block].terminator {
         Terminator::Branch { condition, then_target, else_target, likely } => {
-            if then_target == else_target {
-                return Some(Terminator::Jump(then_target.clone()));
-            }
-            if let Some(condition) = integer(func, *condition) {
-                return Some(Terminator::Jump(if condition != 0 { then_target } else { else_target }.clone()));
-            }
-            let inst = func.defining_inst(*condition)?;
-            let operands = func.operands(inst);
-            match func.operator(inst) {
-                Operator::I32Eqz => Some(Terminator::Branch {
-                    condition: operands[0],
-                    then_target: else_target.clone(),
-                    else_target: then_target.clone(),
-                    likely: likely.map(|likely| !likely),
-                }),
-                Operator::I32Ne if integer(func, operands[1]) == Some(0) => Some(Terminator::Branch {
-                    condition: operands[0],
-                    then_target: then_target.clone(),
-                    else_target: else_target.clone(),
-                    likely: *likely,
-                }),
-                _ => None,
-            }
+            simpler_branch(func, *condition, then_target, else_target, *likely)
         }
-        Terminator::Switch { index, targets, default } => {
-            if let Some(index) = integer(func, *index) {
-                let target = usize::try_from(index as u32).ok().and_then(|index| targets.get(index));
-                return Some(Terminator::Jump(target.unwrap_or(default).clone()));
-            }
-            let needed = targets.iter().rposition(|target| target != default).map_or(0, |last| last + 1);
-            match needed {
-                0 => Some(Terminator::Jump(default.clone())),
-                1 => Some(Terminator::Branch {
-                    condition: *index,
-                    then_target: default.clone(),
-                    else_target: targets[0].clone(),
-                    likely: None,
-                }),
-                _ if needed < targets.len() => Some(Terminator::Switch {
-                    index: *index,
-                    targets: targets[..needed].to_vec(),
-                    default: default.clone(),
-                }),
-                _ => None,
-            }
-        }
+        Terminator::Switch { index, targets, default } => simpler_switch(func, *index, targets, default),
         Terminator::BranchOnReference { operator, reference, taken, not_taken } => {
-            let ValType::Ref(ty) = func.value_type(*reference) else { return None };
-            let is_null = matches!(func.defining_operator(*reference), Some(Operator::RefNull { .. }));
-            match (&func.operators[*operator], ty.is_nullable(), is_null) {
-                // The block's parameter is the reference with a type that is not nullable, which this one's is already.
-                (Operator::BrOnNull { .. }, false, _) => {
-                    Some(Terminator::Jump(BlockCall::with_args(*not_taken, [*reference])))
-                }
-                (Operator::BrOnNull { .. }, true, true) => Some(Terminator::Jump(BlockCall::new(*taken))),
-                (Operator::BrOnNonNull { .. }, false, _) => {
-                    Some(Terminator::Jump(BlockCall::with_args(*taken, [*reference])))
-                }
-                (Operator::BrOnNonNull { .. }, true, true) => Some(Terminator::Jump(BlockCall::new(*not_taken))),
-                (&Operator::BrOnCast { to_ref_type: to, .. }, ..) => {
-                    let block = if outcome_of_cast(ty, to, environment)? { *taken } else { *not_taken };
-                    Some(Terminator::Jump(BlockCall::with_args(block, [*reference])))
-                }
-                (&Operator::BrOnCastFail { to_ref_type: to, .. }, ..) => {
-                    let block = if outcome_of_cast(ty, to, environment)? { *not_taken } else { *taken };
-                    Some(Terminator::Jump(BlockCall::with_args(block, [*reference])))
-                }
-                _ => None,
-            }
+            let call = known_reference_branch(func, *operator, *reference, *taken, *not_taken, environment)?;
+            Some(Terminator::Jump(call))
         }
         Terminator::Invoke(invoke) => match func.operators[invoke.operator] {
             Operator::Throw { tag_index } => {
@@ -213,6 +151,88 @@ fn simpler_terminator(func: &Func, block: Block, environment: &ModuleEnvironment
         | Terminator::Jump(_)
         | Terminator::Return(_)
         | Terminator::TailCall { .. } => None,
+    }
+}
+
+fn simpler_branch(
+    func: &Func,
+    condition: Value,
+    then_target: &BlockCall,
+    else_target: &BlockCall,
+    likely: Option<bool>,
+) -> Option<Terminator> {
+    if then_target == else_target {
+        return Some(Terminator::Jump(then_target.clone()));
+    }
+    if let Some(condition) = integer(func, condition) {
+        return Some(Terminator::Jump(if condition != 0 { then_target } else { else_target }.clone()));
+    }
+    let inst = func.defining_inst(condition)?;
+    let operands = func.operands(inst);
+    match func.operator(inst) {
+        Operator::I32Eqz => Some(Terminator::Branch {
+            condition: operands[0],
+            then_target: else_target.clone(),
+            else_target: then_target.clone(),
+            likely: likely.map(|likely| !likely),
+        }),
+        Operator::I32Ne if integer(func, operands[1]) == Some(0) => Some(Terminator::Branch {
+            condition: operands[0],
+            then_target: then_target.clone(),
+            else_target: else_target.clone(),
+            likely,
+        }),
+        _ => None,
+    }
+}
+
+fn simpler_switch(func: &Func, index: Value, targets: &[BlockCall], default: &BlockCall) -> Option<Terminator> {
+    if let Some(index) = integer(func, index) {
+        let target = usize::try_from(index as u32).ok().and_then(|index| targets.get(index));
+        return Some(Terminator::Jump(target.unwrap_or(default).clone()));
+    }
+    let needed = targets.iter().rposition(|target| target != default).map_or(0, |last| last + 1);
+    match needed {
+        0 => Some(Terminator::Jump(default.clone())),
+        1 => Some(Terminator::Branch {
+            condition: index,
+            then_target: default.clone(),
+            else_target: targets[0].clone(),
+            likely: None,
+        }),
+        _ if needed < targets.len() => {
+            Some(Terminator::Switch { index, targets: targets[..needed].to_vec(), default: default.clone() })
+        }
+        _ => None,
+    }
+}
+
+/// Where a branch on a reference leads, if that is known.
+fn known_reference_branch(
+    func: &Func,
+    operator: OperatorId,
+    reference: Value,
+    taken: Block,
+    not_taken: Block,
+    environment: &ModuleEnvironment<'_>,
+) -> Option<BlockCall> {
+    let ValType::Ref(ty) = func.value_type(reference) else { return None };
+    let is_null = matches!(func.defining_operator(reference), Some(Operator::RefNull { .. }));
+    match (&func.operators[operator], ty.is_nullable(), is_null) {
+        // The block's parameter is the reference with a type that is not nullable, which this one's is already.
+        (Operator::BrOnNull { .. }, false, _) => Some(BlockCall::with_args(not_taken, [reference])),
+        (Operator::BrOnNull { .. }, true, true) => Some(BlockCall::new(taken)),
+        (Operator::BrOnNonNull { .. }, false, _) => Some(BlockCall::with_args(taken, [reference])),
+        (Operator::BrOnNonNull { .. }, true, true) => Some(BlockCall::new(not_taken)),
+        (&Operator::BrOnCast { to_ref_type: to, .. }, ..) => {
+            let block = if outcome_of_cast(ty, to, environment)? { taken } else { not_taken };
+            Some(BlockCall::with_args(block, [reference]))
+        }
+        (&Operator::BrOnCastFail { to_ref_type: to, .. }, ..) => {
+            let block = if outcome_of_cast(ty, to, environment)? { not_taken } else { taken };
+            Some(BlockCall::with_args(block, [reference]))
+        }
+        _ => None,
     }
 }
 

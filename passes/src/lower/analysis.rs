@@ -206,7 +206,7 @@ impl Reached {
     }
 }
 
-/// The functions, from last to first and from first to last by turns: long chains of calls mostly go one way.
+/// All functions, alternately from last to first and from first to last: long chains of calls mostly go one way.
 fn in_turn(module: &Module, forwards: &mut bool) -> Vec<FunctionId> {
     let mut functions: Vec<FunctionId> = module.functions.keys().collect();
     if !std::mem::replace(forwards, !*forwards) {
@@ -328,7 +328,7 @@ impl Analysis {
         self.callees.shape_of_function[function]
     }
 
-    /// Whether what may escape something that is called is so.
+    /// Whether `is_so` holds for what may escape a callee.
     fn any_escapes(&self, callee: Callee, is_so: impl Fn(&Escapes) -> bool) -> bool {
         match callee {
             Callee::Direct(function) => is_so(&self.escapes[function]),
@@ -483,7 +483,7 @@ impl Analysis {
         for &function in &self.imports_from_modules {
             self.escapes[function].insert(FOREIGN);
         }
-        // Rounds over all functions until nothing changes: call graphs are shallow in rounds, and a round is one look at each call.
+        // Rounds over all functions until nothing changes: few are needed, and each looks at every call once.
         let mut changed = true;
         let mut forwards = false;
         while changed {

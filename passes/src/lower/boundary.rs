@@ -302,11 +302,8 @@ impl Lowering<'_> {
         barrier: Option<FunctionId>,
         boundary: Boundary,
     ) -> Func {
-        let ty = self.module.functions[function].ty;
-        let params = self.lowered_types(&self.original_params(ty));
-        let results = self.lowered_types(&self.original_results(ty));
-        let mut func = Func::new(ty, &params, &results);
-        let args = func.blocks[func.entry].params.clone();
+        let mut func = self.lowered_func(function);
+        let (args, results) = (func.blocks[func.entry].params.clone(), func.results.clone());
         let b = &mut Builder::new(&mut func);
         let call = |b: &mut Builder<'_>, function: FunctionId, tail: bool| {
             let function_index = function.as_u32();

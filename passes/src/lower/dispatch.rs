@@ -49,8 +49,9 @@ impl Order {
 /// How many loops around one another get a dispatching block each. Each of them has an edge for every entry into the loops inside it, which is
 /// quadratic; emission finds one block for all that is deeper.
 const MAX_DEPTH: usize = 6;
-/// Where each of many edges would carry the values of as many entries, emission finds the block as well.
-const MOST_ARGUMENTS: usize = 1 << 22;
+/// The most arguments that the edges to a dispatching block may have, all together. Beyond that the loop is left to emission, which finds such a
+/// block as well.
+const MAX_ARGUMENTS: usize = 1 << 22;
 
 /// Makes loops with several entries dispatch at their headers, and adds the definitions that this makes.
 ///
@@ -95,7 +96,7 @@ pub(super) fn dispatch_at_headers(
             {
                 return undefining;
             }
-            if region.arguments(func) > MOST_ARGUMENTS {
+            if region.arguments(func) > MAX_ARGUMENTS {
                 return undefining;
             }
             let header_position = order.0[region.entries[0]];

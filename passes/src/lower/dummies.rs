@@ -8,8 +8,9 @@ use indexmap::IndexSet;
 use wasmfx_ir::func::{Func, Terminator};
 use wasmfx_ir::module::{ConstExpr, FunctionId, Global, Origin, TypeId};
 use wasmfx_ir::operator::default_operator;
+use wasmfx_ir::subtype::type_id;
 use wasmfx_ir::wasmparser::{
-    AbstractHeapType, CompositeInnerType, GlobalType, HeapType, Operator, RefType, StorageType, ValType,
+    AbstractHeapType, CompositeInnerType, GlobalType, HeapType, Operator, StorageType, ValType,
 };
 
 impl Lowering<'_> {
@@ -19,11 +20,12 @@ impl Lowering<'_> {
         // Types whose values are being made; each needs one of the type above it.
         let mut stack = IndexSet::from([ty]);
         while let Some(&top) = stack.last() {
-            if self.dummies.contains_key(&top) {
+            if self.generated.dummies.contains_key(&top) {
                 stack.pop();
                 continue;
             }
-            let missing = self.fields_without_zero(top).into_iter().find(|field| !self.dummies.contains_key(field));
+            let missing =
+                self.fields_without_zero(top).into_iter().find(|field| !self.generated.dummies.contains_key(field));
             match missing {
                 Some(field) => {
                     if !stack.insert(field) {
@@ -38,11 +40,11 @@ impl Lowering<'_> {
                         init: Some(ConstExpr { operators }),
                         name: Some("wasmfx.dummy".to_owned()),
                     });
-                    self.dummies.insert(top, global.as_u32());
+                    self.generated.dummies.insert(top, global.as_u32());
                 }
             }
         }
-        Ok(self.dummies[&ty])
+        Ok(self.generated.dummies[&ty])
     }
 
     /// The types of the fields of a struct that have no zero.
@@ -73,7 +75,7 @@ impl Lowering<'_> {
                 CompositeInnerType::Struct(fields) => {
                     let value = |field: StorageType| match field {
                         StorageType::Val(ty) => default_operator(ty)
-                            .unwrap_or_else(|| Operator::GlobalGet { global_index: self.dummies[&ty] }),
+                            .unwrap_or_else(|| Operator::GlobalGet { global_index: self.generated.dummies[&ty] }),
                         StorageType::I8 | StorageType::I16 => Operator::I32Const { value: 0 },
                     };
                     let mut operators: Vec<Operator<'static>> =
@@ -126,8 +128,7 @@ impl Lowering<'_> {
 /// The type definition that a reference names.
 fn concrete_type(ty: ValType) -> Option<TypeId> {
     let ValType::Ref(reference) = ty else { return None };
-    let index = RefType::type_index(&reference)?;
-    Some(TypeId::from_u32(index.as_module_index().expect("types in the IR refer to each other by number")))
+    Some(type_id(reference.type_index()?.unpack()))
 }
 
 fn no_value(ty: ValType) -> Error {

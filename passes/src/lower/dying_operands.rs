@@ -22,7 +22,7 @@ pub(super) fn compute_before_suspensions(
     let dies = |func: &Func, value: Value| {
         uses.get(value) == 1 && !func.defining_operator(value).is_some_and(|operator| Opcode::of(operator).is_const())
     };
-    // In front of which instruction of its block a result is there; what comes from elsewhere is there in front of the first.
+    // In front of which position of its block a result is available; what comes from elsewhere is available in front of the first.
     let mut there: SecondaryMap<Value, usize> = SecondaryMap::with_default_and_len(0, func.value_count());
     for block in func.blocks.keys() {
         let insts = &func.blocks[block].insts;

@@ -12,12 +12,12 @@ use super::split::{Point, Treatment, is_rematerialised, split};
 use super::ssa::{Definition, repair};
 use super::store::FrameField;
 use super::suspension::SavedFrame;
-use super::thunks::MOST_HELPER_VALUES;
+use super::thunks::MAX_HELPER_VALUES;
 use super::{Error, Lowering};
 use crate::inline_body::call_of_tail_call;
 use indexmap::IndexMap;
 use rustc_hash::{FxHashMap, FxHashSet};
-use wasmfx_ir::analysis::Liveness;
+use wasmfx_ir::analysis::{ControlFlowGraph, Liveness};
 use wasmfx_ir::emit::local_assignment;
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::{Block, BlockCall, Func, Handler, Inst, Terminator, Value, ValueVec};
@@ -66,7 +66,7 @@ pub(super) struct Copy<'c> {
 /// first.
 const MANY_POINTS: usize = 5;
 
-/// How many entries of a table are larger than a comparison and a branch.
+/// From how many entries on a table is larger than a comparison and a branch.
 const ENTRIES_OF_A_COMPARISON: usize = 8;
 
 /// A resumable copy: the function, and its slots in the table of resume functions.
@@ -465,7 +465,7 @@ impl Lowering<'_> {
         definitions
     }
 
-    /// Leads on from a block to the target that a frame says, counted from a slot.
+    /// Ends a block by leading on to the target that a frame's resume function stands for, counted from `first_slot`.
     pub(super) fn switch_between(&self, b: &mut Builder<'_>, frame: Value, first_slot: u32, mut targets: Vec<Block>) {
         // Where each run of equal targets ends.
         let mut runs: Vec<(usize, Block)> = Vec::new();
@@ -632,55 +632,12 @@ impl Lowering<'_> {
     }
 
     fn expand_call(&mut self, copy: &mut Copy<'_>, point: &Point) -> Result<(), Error> {
-        let types: Vec<ValType> =
-            copy.func.blocks[point.normal].params.iter().map(|&param| copy.func.value_type(param)).collect();
-        let b = &mut Builder::at(&mut copy.func, point.block);
         if !point.suspends {
-            let depth = self.store.items.depth;
-            let callee = callee(&point.operator).expect("a call has a callee");
-            let outer = self.analysis.may_ask_for_start(callee).then(|| b.global(depth, ValType::I32));
-            let mut catches = point.catches.clone();
-            if let Some(outer) = outer {
-                let zero = b.i32(0);
-                b.set_global(depth, zero);
-                catches = b.setting_global(&catches, depth, outer);
-                let catches_all =
-                    |catch: &Handler| matches!(catch, Handler::CatchAll { .. } | Handler::CatchAllRef { .. });
-                // Whoever catches what passes here does not know that the depth was another one.
-                let passes = self.store.items.exception.is_some() && !catches.iter().any(catches_all);
-                if passes && self.analysis.is_inside(copy.function) {
-                    let passing = b.new_block(&[exception_type(false)]);
-                    let call = b.block;
-                    b.switch_to(passing);
-                    let exception = b.block_params(passing)[0];
-                    b.set_global(depth, outer);
-                    b.invoke(Operator::ThrowRef, &[exception], None, &[]);
-                    b.switch_to(call);
-                    catches.push(Handler::CatchAllRef { block: passing });
-                }
-            }
-            catches = self.catches_from_inside(b, catches);
-            let may_suspend = self.analysis.may_suspend(callee);
-            // A trap may have come in the middle of unwinding. Here nothing is being unwound.
-            let zero = b.i32(0);
-            b.set_global(self.store.items.unwinding, zero);
-            let results = b.call(point.operator.clone(), &point.args, &types, &catches);
-            if let Some(outer) = outer {
-                b.set_global(depth, outer);
-            }
-            if may_suspend {
-                let status = b.global(self.store.items.unwinding, ValType::I32);
-                let (unhandled, returned) = b.fork(status);
-                b.switch_to(unhandled);
-                // Who called the host that called this may go on.
-                let zero = b.i32(0);
-                b.set_global(self.store.items.unwinding, zero);
-                b.end(Terminator::Unreachable);
-                b.switch_to(returned);
-            }
-            b.jump(point.normal, &results);
+            self.expand_ending_call(copy, point);
             return Ok(());
         }
+        let types = result_types(&copy.func, point);
+        let b = &mut Builder::at(&mut copy.func, point.block);
         let mut catches = point.catches.clone();
         if !catches.is_empty() && callee(&point.operator).is_some_and(|callee| self.analysis.may_ask_for_start(callee))
         {
@@ -703,7 +660,7 @@ impl Lowering<'_> {
         b.switch_to(unwind);
         if let Flavour::Resumed(frame) = copy.flavour {
             let saved = &copy.layout.points[point.index];
-            if copy.saves_out_of_line && !point.tail && saved.len() <= MOST_HELPER_VALUES {
+            if copy.saves_out_of_line && !point.tail && saved.len() <= MAX_HELPER_VALUES {
                 let helper = self.save_again_helper(copy.layout, saved)?;
                 let b = &mut Builder::at(&mut copy.func, unwind);
                 let mut args = vec![frame, self.store.resume_function(b, point.first_slot)];
@@ -717,15 +674,85 @@ impl Lowering<'_> {
         }
         self.save_and_leave(copy, point, unwind, status, SavedFrame::Next)
     }
+    /// Expands a call at which unwinding ends.
+    fn expand_ending_call(&self, copy: &mut Copy<'_>, point: &Point) {
+        let types = result_types(&copy.func, point);
+        let b = &mut Builder::at(&mut copy.func, point.block);
+        let depth = self.store.items.depth;
+        let callee = callee(&point.operator).expect("a call has a callee");
+        let outer = self.analysis.may_ask_for_start(callee).then(|| b.global(depth, ValType::I32));
+        let mut catches = point.catches.clone();
+        if let Some(outer) = outer {
+            let zero = b.i32(0);
+            b.set_global(depth, zero);
+            catches = self.restoring_depth(copy.function, b, outer, &catches);
+        }
+        catches = self.catches_from_inside(b, catches);
+        let may_suspend = self.analysis.may_suspend(callee);
+        // A trap may have come in the middle of unwinding. Here nothing is being unwound.
+        let zero = b.i32(0);
+        b.set_global(self.store.items.unwinding, zero);
+        let results = b.call(point.operator.clone(), &point.args, &types, &catches);
+        if let Some(outer) = outer {
+            b.set_global(depth, outer);
+        }
+        if may_suspend {
+            let status = b.global(self.store.items.unwinding, ValType::I32);
+            let (unhandled, returned) = b.fork(status);
+            b.switch_to(unhandled);
+            // Who called the host that called this may go on.
+            let zero = b.i32(0);
+            b.set_global(self.store.items.unwinding, zero);
+            b.end(Terminator::Unreachable);
+            b.switch_to(returned);
+        }
+        b.jump(point.normal, &results);
+    }
+
+    /// These handlers of a call from which on the depth is counted anew, with the depth set back to `outer` where they catch an exception. Where one
+    /// could pass them and be caught further out, another handler sets it back and throws again.
+    fn restoring_depth(
+        &self,
+        function: FunctionId,
+        b: &mut Builder<'_>,
+        outer: Value,
+        catches: &[Handler],
+    ) -> Vec<Handler> {
+        let depth = self.store.items.depth;
+        let mut catches = b.setting_global(catches, depth, outer);
+        let catches_all = |catch: &Handler| matches!(catch, Handler::CatchAll { .. } | Handler::CatchAllRef { .. });
+        // Whoever catches it further out does not know that the depth was another one.
+        let passes = self.store.items.exception.is_some() && !catches.iter().any(catches_all);
+        if passes && self.analysis.is_inside(function) {
+            let passing = b.new_block(&[exception_type(false)]);
+            let call = b.block;
+            b.switch_to(passing);
+            let exception = b.block_params(passing)[0];
+            b.set_global(depth, outer);
+            b.invoke(Operator::ThrowRef, &[exception], None, &[]);
+            b.switch_to(call);
+            catches.push(Handler::CatchAllRef { block: passing });
+        }
+        catches
+    }
+}
+
+/// The types of the values that execution goes on with behind a point.
+fn result_types(func: &Func, point: &Point) -> Vec<ValType> {
+    func.blocks[point.normal].params.iter().map(|&param| func.value_type(param)).collect()
 }
 
 /// Leaves a body tidy: no aliases, nothing in blocks that cannot be reached.
 pub(super) fn finish(func: &mut Func) {
     func.resolve_aliases();
-    let cfg = wasmfx_ir::analysis::ControlFlowGraph::new(func);
-    for block in func.blocks.keys() {
+    let cfg = ControlFlowGraph::new(func);
+    empty_unreachable_blocks(func, &cfg);
+}
+
+/// Takes instructions and edges out of blocks that cannot be reached.
+pub(super) fn empty_unreachable_blocks(func: &mut Func, cfg: &ControlFlowGraph) {
+    for (block, data) in func.blocks.iter_mut() {
         if !cfg.is_reachable(block) {
-            let data = &mut func.blocks[block];
             data.insts.clear();
             data.terminator = Terminator::Unreachable;
         }

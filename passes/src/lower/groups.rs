@@ -1,9 +1,9 @@
 //! Points of a function of one copy that save and load together.
 //!
-//! Each value that lives across a point gets a *place*, as a register allocator would colour it: values that live across one point have different ones,
-//! and values of one local of the source mostly share one, since they are never alive together. Points of a group save the same places in one piece of
-//! code, and those of one loop load them in one. What nothing is in where a point is left is saved undefined. So a point costs a branch, the
-//! number by which it is entered again, and the entry.
+//! Each value that lives across a point gets a *place*, as a register allocator would colour it: values that live across one point have different
+//! ones, and values of one local of the source mostly share one, since they are never alive together. Points of a group save the same places in one
+//! piece of code, and those of one loop load them in one. A place that holds nothing at a point is saved undefined there. So a point costs a branch,
+//! the number by which it is entered again, and the entry.
 
 use super::layout::slot_type;
 use super::split::Point;
@@ -29,7 +29,7 @@ pub(super) enum Sharing {
     Always,
 }
 
-/// How many values, counted for each point that saves them, are more than two copies are worth.
+/// From how many values on, counted for each point that saves them, two copies cost more than they bring.
 const MUCH_SAVED: usize = 400;
 
 /// Two copies are enormous from so many values on, counted for each point that loads them and for each of the loops that it is in, which they are led
@@ -41,13 +41,13 @@ const ENORMOUS: usize = 20_000;
 const CROWD: usize = 100;
 
 /// How many values may be loaded for each instruction of a function with a crowded loop: with more, next to nothing of its copies would be the function.
-const MOST_LOADED: usize = 4;
+const MAX_LOADED: usize = 4;
 
 /// How many groups a point is compared with: the latest ones.
-const MOST_COMPARED: usize = 200;
+const MAX_COMPARED: usize = 200;
 
-/// How many values all points may save together for places to be looked for.
-const MOST_SAVED: usize = 1 << 24;
+/// How many values all points together may save for places to be assigned at all.
+const MAX_SAVED: usize = 1 << 24;
 
 /// The number of a place.
 type PlaceId = u32;
@@ -102,7 +102,8 @@ impl Places {
     }
 }
 
-/// Has values that emission would keep in one local come from one local of the source: then it does so, and what is loaded again goes there too.
+/// Says of values that emission would keep in one local that they come from one local of the source: then it does keep them in one, and what is
+/// loaded again goes there too.
 pub(super) fn name_locals(func: &mut Func, locals: &SecondaryMap<Value, Option<u32>>) {
     let first = func.source_local_count();
     for value in (0..func.value_count()).map(Value::from_index) {
@@ -134,6 +135,22 @@ struct Group {
 /// What the points of a group save: the types of the slots, in order.
 pub(super) type GroupSlots = FxHashMap<usize, Vec<ValType>>;
 
+/// Finds the innermost loop of each point. Returns how many values all points load, where one in a loop counts once for each loop around it, and
+/// whether one of the loops is crowded.
+fn find_homes(func: &Func, cfg: &ControlFlowGraph, points: &mut [Point]) -> (usize, bool) {
+    let dominators = DominatorTree::new(func, cfg);
+    let loops = LoopForest::new(func, cfg, &dominators);
+    let mut crowd: FxHashMap<usize, usize> = FxHashMap::default();
+    let mut loaded = 0;
+    for point in points {
+        point.home = loops.innermost(point.block);
+        point.home.into_iter().for_each(|home| *crowd.entry(home).or_default() += 1);
+        loaded += point.saved.len() * loops.depth(point.block).max(1) as usize;
+    }
+    let instructions: usize = cfg.reverse_postorder().iter().map(|&block| func.blocks[block].insts.len()).sum();
+    (loaded, loaded < MAX_LOADED * instructions && crowd.values().any(|&points| points >= CROWD))
+}
+
 /// Puts points into groups, and says in which of its group's slots each has which value. [`None`] if points do not share.
 pub(super) fn group_points(
     func: &Func,
@@ -143,20 +160,10 @@ pub(super) fn group_points(
     locals: &SecondaryMap<Value, Option<u32>>,
 ) -> Option<GroupSlots> {
     let saved: usize = points.iter().map(|point| point.saved.len()).sum();
-    if sharing == Sharing::Never || saved > MOST_SAVED {
+    if sharing == Sharing::Never || saved > MAX_SAVED {
         return None;
     }
-    let dominators = DominatorTree::new(func, cfg);
-    let loops = LoopForest::new(func, cfg, &dominators);
-    let mut crowd: FxHashMap<usize, usize> = FxHashMap::default();
-    let mut loaded = 0;
-    for point in points.iter_mut() {
-        point.home = loops.innermost(point.block);
-        point.home.into_iter().for_each(|home| *crowd.entry(home).or_default() += 1);
-        loaded += point.saved.len() * loops.depth(point.block).max(1) as usize;
-    }
-    let instructions: usize = cfg.reverse_postorder().iter().map(|&block| func.blocks[block].insts.len()).sum();
-    let is_crowded = loaded < MOST_LOADED * instructions && crowd.values().any(|&points| points >= CROWD);
+    let (loaded, is_crowded) = find_homes(func, cfg, points);
     let is_wanted = match sharing {
         Sharing::Never | Sharing::IfEnormous => false,
         Sharing::IfMuchIsSaved => saved >= MUCH_SAVED && !is_crowded,
@@ -179,7 +186,7 @@ pub(super) fn group_points(
         let added = |group: &Group| own.iter().filter(|place| !group.places.contains(place)).count();
         let best = (0..groups.len())
             .rev()
-            .take(MOST_COMPARED)
+            .take(MAX_COMPARED)
             .filter(|&at| groups[at].frame == frame && groups[at].references == references)
             .map(|at| (added(&groups[at]), at))
             .filter(|&(added, at)| groups[at].places.len() + added <= groups[at].most.min(most_for(own.len())))
@@ -217,7 +224,7 @@ pub(super) fn group_points(
     Some(slots)
 }
 
-/// How many places a point that needs so many may be made to save: what is saved for nothing takes time.
+/// How many places a point that needs `own` of them may be made to save: what is saved for nothing takes time.
 fn most_for(own: usize) -> usize {
     own * 2 + 16
 }

@@ -6,7 +6,6 @@
 //! that it takes no stack space: nothing that was set is looked at there. (One inside does take some.)
 
 use super::builder::Builder;
-use super::runtime::exception_type;
 use super::shared::{RUNTIME_MODULE, is_import_of};
 use super::{Error, Lowering, Options, Runtime};
 use rustc_hash::FxHashMap;
@@ -85,17 +84,11 @@ impl Lowering<'_> {
 
     /// Calls an import, and sets the runtime's globals to what they were: nothing was being unwound.
     fn guard(&mut self, function: FunctionId, to: FunctionId) -> Func {
-        let ty = self.module.functions[function].ty;
-        let params = self.lowered_types(&self.original_params(ty));
-        let results = self.lowered_types(&self.original_results(ty));
-        let mut func = Func::new(ty, &params, &results);
-        let args = func.blocks[func.entry].params.clone();
+        let mut func = self.lowered_func(function);
+        let (args, results) = (func.blocks[func.entry].params.clone(), func.results.clone());
         let b = &mut Builder::new(&mut func);
         let depth = self.store.items.markers.then(|| b.global(self.store.items.depth, ValType::I32));
-        let catches = match self.store.items.exception {
-            Some(_) => vec![Handler::CatchAllRef { block: b.new_block(&[exception_type(false)]) }],
-            None => Vec::new(),
-        };
+        let catches = self.store.catch_all(b);
         let values = b.call(Operator::Call { function_index: to.as_u32() }, &args, &results, &catches);
         self.back_from_host(b, depth);
         b.ret(&values);

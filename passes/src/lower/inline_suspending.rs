@@ -19,17 +19,17 @@ use wasmfx_ir::module::{Body, FunctionId, Module, Origin};
 use wasmfx_ir::wasmparser::Operator;
 
 /// A body of at most this many instructions is inlined.
-const MOST_INSTRUCTIONS: usize = 24;
+const MAX_INSTRUCTIONS: usize = 24;
 
 /// How many points a caller may get by one callee that it calls in several places: each saves all that is alive around the call, and unlike calls
 /// points of suspension share no code.
-const MOST_ADDED_POINTS: usize = 24;
+const MAX_ADDED_POINTS: usize = 24;
 
 /// How many instructions that may be where size comes first.
-const MOST_ADDED_INSTRUCTIONS: usize = 48;
+const MAX_ADDED_INSTRUCTIONS: usize = 48;
 
 /// Where a function is called once inside of continuations, caller and callee together have at most so many instructions.
-const MOST_OF_BOTH: usize = 600;
+const MAX_OF_BOTH: usize = 600;
 
 /// Inlines small functions; returns whether anything changed, and the module must be scanned again. What was promised never to suspend stays
 /// without instructions that do.
@@ -91,8 +91,8 @@ fn worthwhile(
             let suspends = matches!(func.operators[operator], Operator::Suspend { .. } | Operator::Switch { .. });
             points += if suspends { uses as usize } else { 0 };
         });
-        let is_small_enough = calls * points <= MOST_ADDED_POINTS
-            && !(size_first && calls * instructions(func) > MOST_ADDED_INSTRUCTIONS);
+        let is_small_enough =
+            calls * points <= MAX_ADDED_POINTS && !(size_first && calls * instructions(func) > MAX_ADDED_INSTRUCTIONS);
         calls == 1 || is_small_enough
     };
     small.iter().copied().filter(is_worthwhile).collect()
@@ -136,7 +136,7 @@ pub(super) fn inline_called_once_inside(
             continue;
         };
         let has_tail_call = callee.blocks.values().any(|block| matches!(block.terminator, Terminator::TailCall { .. }));
-        let is_small = instructions(callee) + instructions(func) <= MOST_OF_BOTH;
+        let is_small = instructions(callee) + instructions(func) <= MAX_OF_BOTH;
         if !has_tail_call && is_small && inline_into(module, caller, &FxHashSet::from_iter([id])) {
             changed.insert(caller);
         }
@@ -151,7 +151,7 @@ pub(super) fn instructions(func: &Func) -> usize {
 
 /// Whether a body is straight enough to be copied: small, and without calls that would have to be looked at again.
 fn is_small(func: &Func) -> bool {
-    calls_nothing(func) && instructions(func) <= MOST_INSTRUCTIONS
+    calls_nothing(func) && instructions(func) <= MAX_INSTRUCTIONS
 }
 
 /// Whether nothing is called in a body.

@@ -15,10 +15,10 @@ use wasmfx_ir::module::{Body, FunctionId};
 use wasmfx_ir::wasmparser::Operator;
 
 /// With more candidates than this, every site goes through the table: each guess costs bytes and a test.
-const MOST_GUESSES: usize = 2;
+const MAX_GUESSES: usize = 2;
 
 /// A resumable copy of at most this many instructions takes the place of the direct call of it: a generator's step costs less than a call.
-const MOST_INLINED: usize = 40;
+const MAX_INLINED: usize = 40;
 
 fn suspends_itself(operator: &Operator<'_>) -> bool {
     matches!(operator, Operator::Suspend { .. } | Operator::Switch { .. })
@@ -43,10 +43,10 @@ impl Lowering<'_> {
                 found.push(resumable);
             }
         }
-        if found.len() > MOST_GUESSES {
+        if found.len() > MAX_GUESSES {
             found.clear();
-        } else if found.len() < MOST_GUESSES
-            && let [&first_slot] = self.entries.values().collect::<Vec<_>>()[..]
+        } else if found.len() < MAX_GUESSES
+            && let [&first_slot] = self.generated.entries.values().collect::<Vec<_>>()[..]
         {
             // All continuations begin alike.
             found.push(Resumable { copy: self.resume_slots[first_slot as usize], first_slot, slots: ENTRY_SLOTS });
@@ -60,7 +60,7 @@ impl Lowering<'_> {
             return;
         }
         let is_small = |copy: &FunctionId| match &self.module.functions[*copy].body {
-            Body::Lifted(func) => calls_nothing(func) && instructions(func) <= MOST_INLINED,
+            Body::Lifted(func) => calls_nothing(func) && instructions(func) <= MAX_INLINED,
             _ => false,
         };
         let small: FxHashSet<FunctionId> = self.innermost.iter().map(|likely| likely.copy).filter(is_small).collect();

@@ -10,10 +10,11 @@ use indexmap::IndexMap;
 use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
 use wasmfx_ir::func::{Func, Value};
+use wasmfx_ir::signature::concrete;
 use wasmfx_ir::wasmparser::{Operator, ValType};
 
 /// Of wasm's implementation limits.
-const MOST_STRUCT_FIELDS: usize = 10_000;
+const MAX_STRUCT_FIELDS: usize = 10_000;
 
 /// A place in a frame: the type it holds (references nullable), and a byte offset (memory store) or field number (gc store).
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
@@ -174,9 +175,9 @@ impl Lowering<'_> {
     /// Refuses frames that are too large for their store.
     pub(super) fn check_frame(&self, layout: &Layout) -> Result<(), Error> {
         let fields = layout.fields.len() + GcStore::header_fields(layout.marker) as usize;
-        if matches!(self.store.kind, Kind::Gc(_)) && fields > MOST_STRUCT_FIELDS {
+        if matches!(self.store.kind, Kind::Gc(_)) && fields > MAX_STRUCT_FIELDS {
             return Err(Error::input(format!(
-                "{} values are live where it may suspend, and a GC struct has {MOST_STRUCT_FIELDS} fields at most",
+                "{} values are live where it may suspend, and a GC struct has {MAX_STRUCT_FIELDS} fields at most",
                 layout.fields.len()
             ))
             .with_help("keep frames in linear memory: `--frames memory`"));
@@ -253,10 +254,7 @@ impl Lowering<'_> {
     pub(super) fn frame_type_of(&self, layout: &Layout) -> ValType {
         match self.store.kind {
             Kind::Memory(_) => ValType::I32,
-            Kind::Gc(_) => {
-                let heap = super::values::concrete_heap(wasmfx_ir::module::TypeId::from_u32(layout.struct_type));
-                ValType::Ref(wasmparser::RefType::new(false, heap).expect("type numbers are representable"))
-            }
+            Kind::Gc(_) => concrete(false, layout.struct_type),
         }
     }
 

@@ -13,7 +13,9 @@
 //! | [`analysis`] | which functions may suspend, and on which tags |
 //! | [`promises`] | which calls the user says never suspend |
 //! | [`choice`] | the store that `auto` is |
+//! | [`setup`] | the runtime's items in the module, and what else is added to it |
 //! | [`types`], [`translate`], [`tables`] | continuation references become what the store has for them |
+//! | [`builder`] | appending instructions, for everything below |
 //! | [`store`], [`runtime`] | frames and stacks, and the functions that drive them |
 //! | [`values`] | how values travel between frames |
 //! | [`dying_operands`] | what is computed before a suspension lest its operands be saved |
@@ -30,6 +32,7 @@
 //! | [`boundary`] | references to functions that the host gets, and calls |
 //! | [`host_calls`] | functions of the host, which may call back |
 //! | [`thunks`] | how continuations begin, bound arguments, entries from the host |
+//! | [`report`] | what was done, why, and what it costs |
 
 mod analysis;
 mod boundary;
@@ -75,12 +78,14 @@ use function::Resumable;
 use indexmap::IndexMap;
 use promises::Promises;
 use rustc_hash::{FxHashMap, FxHashSet};
-use scan::Mentions;
+use scan::{Mentions, Summary};
 use tables::{EmulatedTable, TableFunction};
 use thunks::{NewFrameKey, ReferenceTable, SaveKey, SlotsKey};
 use values::Values;
 use wasmfx_ir::entity::SecondaryMap;
-use wasmfx_ir::module::{ConstExpr, ElementItems, FunctionId, Item, Module, TableId, TagId, TypeId, Types};
+use wasmfx_ir::module::{
+    ConstExpr, ElementItems, Function, FunctionId, Item, Module, Origin, TableId, TagId, TypeId, Types,
+};
 use wasmfx_ir::wasmparser::{Operator, ValType};
 
 /// How many slots of the table of resume functions the bodies may need at most where frames name them by 16 bits; the rest is the runtime's.
@@ -183,38 +188,64 @@ struct Lowering<'m> {
     drives_out_of_line: FxHashSet<FunctionId>,
     /// The resumable copies that resume sites call directly.
     innermost: Vec<Resumable>,
-    matchers: IndexMap<Vec<(u32, bool)>, FunctionId>,
     /// The slot of the frame that hands on what it gets.
     identity_number: u32,
     /// In a shared runtime: the global with the number of each tag.
     tag_numbers: SecondaryMap<TagId, Option<u32>>,
+    /// In a shared runtime: the function that numbers a new tag.
     new_tag: Option<u32>,
     /// Groups of imported tags that may be the same.
     equal_tags: Vec<Vec<TagId>>,
     /// Active segments of continuations for tables that are emulated: the table, the offset, the length.
     active_segments: Vec<(TableId, ConstExpr, u32)>,
+    generated: Generated,
+    boundary: Option<boundary::Boundary>,
+    report: Report,
+}
+
+/// What the lowering has added to the module and uses again, by what it was made for. Numbers are those of items or resume slots.
+#[derive(Default)]
+struct Generated {
+    /// Function types, by parameters and results.
     function_types: FxHashMap<(Vec<ValType>, Vec<ValType>), TypeId>,
+    /// Struct types of frames, by whether they are markers and by their slots.
     frame_structs: FxHashMap<(bool, Vec<ValType>), u32>,
+    /// First slots of the thunks that begin continuations, by function type and, if it is known, function.
     entries: FxHashMap<(TypeId, Option<FunctionId>), u32>,
-    binds: FxHashMap<(TypeId, TypeId), u32>,
-    new_of_reference: FxHashMap<TypeId, u32>,
+    /// The function that makes a continuation that begins at a resume slot.
     new_continuation_function: Option<u32>,
+    /// Functions that make a continuation of a function reference, by function type.
+    new_of_reference: FxHashMap<TypeId, u32>,
+    /// Functions that bind arguments, by the continuation types before and after.
+    binds: FxHashMap<(TypeId, TypeId), u32>,
+    /// The function that traps for a null continuation.
     as_non_null_function: Option<u32>,
+    /// Functions that save values into a new frame.
     save_helpers: FxHashMap<SaveKey, u32>,
+    /// Functions that make a frame.
     new_frame_helpers: FxHashMap<NewFrameKey, u32>,
+    /// Functions that save values into a frame that there is.
     save_again_helpers: FxHashMap<SlotsKey, u32>,
+    /// Functions that load what a frame holds.
     load_helpers: FxHashMap<SlotsKey, u32>,
     /// The ends of entering functions of one copy again, by types of results, frame size and type.
     leaving_helpers: FxHashMap<(Vec<ValType>, u32, u32), u32>,
+    /// Functions that find the clause that handles a suspension, by the clauses' tags and whether they are for switches. Markers hold their positions.
+    matchers: IndexMap<Vec<(u32, bool)>, FunctionId>,
+    /// What the host calls instead of functions that may suspend.
     host_entries: FxHashMap<FunctionId, FunctionId>,
+    /// Tables that keep references of frames, by the references' type.
     reference_tables: FxHashMap<ValType, ReferenceTable>,
+    /// What tables of continuations have become.
     emulated_tables: FxHashMap<TableId, EmulatedTable>,
+    /// Functions that do what an instruction did to a table of continuations.
     table_functions: FxHashMap<(TableId, TableFunction), u32>,
+    /// Globals with the lengths of element segments of continuations.
     segment_lengths: FxHashMap<u32, u32>,
+    /// Functions that fill arrays from such segments, by array type, segment, and whether the array is new.
     array_functions: FxHashMap<(TypeId, u32, bool), u32>,
+    /// Globals with values of types that have no zero.
     dummies: FxHashMap<ValType, u32>,
-    boundary: Option<boundary::Boundary>,
-    report: Report,
 }
 
 /// Lowers a module in place. Its output validates with stack switching switched off.
@@ -260,20 +291,7 @@ pub fn lower_module(module: &mut Module, options: &Options) -> Result<Report, Er
         summaries = scan(module, &mentions)?;
         analysis = Analysis::new(module, &summaries, foreign, promises, shared);
     }
-    let touched: Vec<FunctionId> = module
-        .functions
-        .iter()
-        .filter(|(id, function)| {
-            let summary = &summaries[*id];
-            function.origin() == wasmfx_ir::module::Origin::Definition
-                && (summary.mentions_continuations
-                    || !summary.suspends.is_empty()
-                    || !summary.switches.is_empty()
-                    || !analysis.escapes[*id].is_empty()
-                    || summary.calls.iter().any(|&callee| analysis.may_unwind(callee)))
-        })
-        .map(|(id, _)| id)
-        .collect();
+    let touched = touched_functions(module, &summaries, &analysis);
     let slot_bound: usize = touched.iter().map(|&id| summaries[id].slot_bound).sum();
     let used = match analysis.crossing && !shared {
         true => Some(wasmfx_ir::features::used(module, &crate::parallel::Parallel)?),
@@ -307,6 +325,24 @@ pub fn lower_module(module: &mut Module, options: &Options) -> Result<Report, Er
     lowering.finish_module()?;
     lowering.inline_innermost();
     Ok(std::mem::take(&mut lowering.report))
+}
+
+/// The functions whose bodies do not stay as they are.
+fn touched_functions(
+    module: &Module,
+    summaries: &SecondaryMap<FunctionId, Summary>,
+    analysis: &Analysis,
+) -> Vec<FunctionId> {
+    let is_touched = |id: FunctionId, function: &Function| {
+        let summary = &summaries[id];
+        function.origin() == Origin::Definition
+            && (summary.mentions_continuations
+                || !summary.suspends.is_empty()
+                || !summary.switches.is_empty()
+                || !analysis.escapes[id].is_empty()
+                || summary.calls.iter().any(|&callee| analysis.may_unwind(callee)))
+    };
+    module.functions.iter().filter(|&(id, function)| is_touched(id, function)).map(|(id, _)| id).collect()
 }
 
 impl Lowering<'_> {

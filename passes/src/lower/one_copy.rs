@@ -18,7 +18,7 @@ use super::scan::{Callee, Summary};
 use super::split::Point;
 use super::ssa::{Definition, repair};
 use super::store::FrameField;
-use super::thunks::MOST_HELPER_VALUES;
+use super::thunks::MAX_HELPER_VALUES;
 use super::{Copies, Error, Lowering};
 use rustc_hash::{FxHashMap, FxHashSet};
 use wasmfx_ir::entity::SecondaryMap;
@@ -27,7 +27,7 @@ use wasmfx_ir::module::FunctionId;
 use wasmfx_ir::operator::default_operator;
 use wasmfx_ir::wasmparser::{Operator, ValType};
 
-/// From how many loads on another function does them, whose results they are.
+/// From how many loads on a helper function does them, and returns the values.
 const MANY_LOADS: usize = 3;
 
 /// What the flag of unwinding is while a function is entered again: any status.
@@ -81,7 +81,7 @@ impl Lowering<'_> {
     fn can_be_entered_again(&self, function: FunctionId) -> bool {
         let params = self.lowered_types(&self.original_params(self.module.functions[function].ty));
         let results = self.original_results(self.module.functions[function].ty);
-        results.len() <= MOST_HELPER_VALUES && params.into_iter().all(|ty| default_operator(ty).is_some())
+        results.len() <= MAX_HELPER_VALUES && params.into_iter().all(|ty| default_operator(ty).is_some())
     }
 
     /// Gives a fast copy the entries of a resumable one.
@@ -103,7 +103,7 @@ impl Lowering<'_> {
         copy.func.entry = entry;
         let store = self.store;
         let b = &mut Builder::at(&mut copy.func, entry);
-        // Taken before it is known whether it is a frame: so it is known wherever something is loaded.
+        // Read before it is known to be a frame, so that it is in scope wherever something is loaded.
         let frame = b.global(store.items.last, store.kind.frame_type());
         let unwinding = b.global(store.items.unwinding, ValType::I32);
         let again = b.new_block(&[]);
@@ -157,7 +157,7 @@ impl Lowering<'_> {
         };
         slots.sort_unstable_by_key(|slot| order[slot]);
         slots.dedup();
-        let values = if slots.len() < MANY_LOADS || slots.len() > MOST_HELPER_VALUES {
+        let values = if slots.len() < MANY_LOADS || slots.len() > MAX_HELPER_VALUES {
             let b = &mut Builder::at(&mut copy.func, block);
             slots.iter().map(|&slot| self.load(b, copy.layout, frame, slot, slot.ty)).collect()
         } else {
@@ -249,7 +249,7 @@ impl Lowering<'_> {
     /// `(results…, frame) -> status`: what is done when a function that was entered again with a frame has returned.
     fn leaving(&mut self, original_results: &[ValType], layout: &Layout) -> Result<u32, Error> {
         let key = (original_results.to_vec(), layout.bytes, layout.struct_type);
-        if let Some(&function) = self.leaving_helpers.get(&key) {
+        if let Some(&function) = self.generated.leaving_helpers.get(&key) {
             return Ok(function);
         }
         let store = self.store;
@@ -273,8 +273,9 @@ impl Lowering<'_> {
         self.values.write(self.module, &self.original_types, b, original_results, values, false)?;
         let zero = b.i32(0);
         b.ret(&[zero]);
-        let function = self.add_function(func, format!("wasmfx.leave.{}", self.leaving_helpers.len())).as_u32();
-        self.leaving_helpers.insert(key, function);
+        let function =
+            self.add_function(func, format!("wasmfx.leave.{}", self.generated.leaving_helpers.len())).as_u32();
+        self.generated.leaving_helpers.insert(key, function);
         Ok(function)
     }
 }

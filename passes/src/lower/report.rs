@@ -65,8 +65,8 @@ fn function_name(module: &Module, function: FunctionId) -> String {
 
 /// Not all of very many names: each function may have as many as the module has tags.
 fn listed(mut names: impl Iterator<Item = String>) -> Vec<String> {
-    const MOST: usize = 100;
-    let mut list: Vec<String> = names.by_ref().take(MOST).collect();
+    const MAX_LISTED: usize = 100;
+    let mut list: Vec<String> = names.by_ref().take(MAX_LISTED).collect();
     list.extend(names.next().map(|_| "…".to_string()));
     list
 }

@@ -115,6 +115,8 @@ impl Lowering<'_> {
         self.suspend_here(copy, point, block, status, SavedFrame::Marker { mask, matcher })
     }
 
+    /// Runs the continuation until it returns or a clause takes its suspension. `depth` is how many resume sites are around this one, where that is
+    /// counted.
     fn drive_here(
         &mut self,
         copy: &mut Copy<'_>,
@@ -124,7 +126,6 @@ impl Lowering<'_> {
         depth: Option<Value>,
     ) -> Result<(), Error> {
         let store = self.store;
-        let frame_type = store.kind.frame_type();
         let b = &mut Builder::at(&mut copy.func, block);
         let catches = match depth {
             Some(depth) => b.setting_global(&point.catches, store.items.depth, depth),
@@ -161,37 +162,16 @@ impl Lowering<'_> {
         for clause in &point.clauses {
             at = self.try_clause(copy, clause, at, status, running, run, depth)?;
         }
-        let b = &mut Builder::at(&mut copy.func, at);
         if store.items.markers {
+            let b = &mut Builder::at(&mut copy.func, at);
             let zero = b.i32(0);
             let is_special = b.i32_op(Operator::I32LtS, &[status, zero]);
             let (special, unhandled) = b.fork(is_special);
             b.switch_to(special);
-            if let Some(depth) = depth {
-                let deeper = b.add(depth, 1);
-                b.set_global(store.items.depth, deeper);
-            }
-            let null = store.null(b, frame_type);
-            // With a test of its own, so that the loop through here is entered at `check` only.
-            let after = b.new_block(&[ValType::I32]);
-            self.call_driver(b, &Site { after, ..site }, null, status);
-            b.switch_to(after);
-            let status = b.block_params(after)[0];
-            b.branch(status, check, &[status], done, &[]);
-            b.switch_to(unhandled);
+            self.drive_special(b, site, status, depth);
+            at = unhandled;
         }
-        // A site that is only suspended to be started from further out never forwards.
-        let site = ResumeSite::of_handlers(&point.clauses);
-        if !self.analysis.site_escapes(copy.function, &site, false).is_empty() {
-            store.call(b, store.items.forward, &[stack], &[]);
-            let (mask, matcher) = self.prompt(b, &point.clauses);
-            let special = b.i32(SPECIAL);
-            let status = b.i32_op(Operator::I32Or, &[status, special]);
-            let block = b.block;
-            self.suspend_here(copy, point, block, status, SavedFrame::Marker { mask, matcher })?;
-        } else {
-            b.end(Terminator::Unreachable);
-        }
+        self.forward(copy, point, at, stack, status)?;
 
         let b = &mut Builder::at(&mut copy.func, done);
         if let Some(depth) = depth {
@@ -201,6 +181,47 @@ impl Lowering<'_> {
         let values = self.values.read(self.module, &self.original_types, b, &types, false)?;
         b.jump(point.normal, &values);
         Ok(())
+    }
+
+    /// Lets the driver deal with what only it can: the status says what that is.
+    fn drive_special(&self, b: &mut Builder<'_>, site: Site<'_>, status: Value, depth: Option<Value>) {
+        let store = self.store;
+        if let Some(depth) = depth {
+            let deeper = b.add(depth, 1);
+            b.set_global(store.items.depth, deeper);
+        }
+        let null = store.null(b, store.kind.frame_type());
+        // With a test of its own, so that the loop through here is entered at `check` only.
+        let after = b.new_block(&[ValType::I32]);
+        self.call_driver(b, &Site { after, ..site }, null, status);
+        b.switch_to(after);
+        let status = b.block_params(after)[0];
+        b.branch(status, site.check, &[status], site.done, &[]);
+    }
+
+    /// No clause takes the suspension: it goes on to the sites around, where it can.
+    fn forward(
+        &mut self,
+        copy: &mut Copy<'_>,
+        point: &Point,
+        block: Block,
+        stack: Value,
+        status: Value,
+    ) -> Result<(), Error> {
+        let b = &mut Builder::at(&mut copy.func, block);
+        // A site that is only suspended to be started from further out never forwards.
+        let site = ResumeSite::of_handlers(&point.clauses);
+        if self.analysis.site_escapes(copy.function, &site, false).is_empty() {
+            b.end(Terminator::Unreachable);
+            return Ok(());
+        }
+        let store = self.store;
+        store.call(b, store.items.forward, &[stack], &[]);
+        let (mask, matcher) = self.prompt(b, &point.clauses);
+        let special = b.i32(SPECIAL);
+        let status = b.i32_op(Operator::I32Or, &[status, special]);
+        let block = b.block;
+        self.suspend_here(copy, point, block, status, SavedFrame::Marker { mask, matcher })
     }
 
     /// Calls the driver with a frame to run, or with the status of a suspension that is recorded in the stack.
@@ -231,10 +252,7 @@ impl Lowering<'_> {
         }
         let frame = store.stack_field(b, stack, StackField::Head);
         let next = store.frame_field(b, frame, FrameField::Next);
-        let catches = match store.items.exception {
-            Some(_) => vec![Handler::CatchAllRef { block: b.new_block(&[exception_type(false)]) }],
-            None => Vec::new(),
-        };
+        let catches = store.catch_all(b);
         let status = self.run_innermost(b, frame, &catches);
         let (suspended, returned) = b.fork(status);
         b.switch_to(returned);

@@ -22,15 +22,15 @@ fn is_in_mask(b: &mut Builder<'_>, mask: Value, status: Value) -> Value {
     b.i32_op(Operator::I32And, &[shifted, one])
 }
 
-/// The exception handler of a driver, whose landing block gets the exception.
-fn catch_all(b: &mut Builder<'_>, store: &Store) -> Vec<Handler> {
-    match store.items.exception {
-        Some(_) => vec![Handler::CatchAllRef { block: b.new_block(&[exception_type(false)]) }],
-        None => Vec::new(),
-    }
-}
-
 impl Store {
+    /// A handler of all exceptions, where they cross continuations; its new landing block gets the exception.
+    pub(super) fn catch_all(&self, b: &mut Builder<'_>) -> Vec<Handler> {
+        match self.items.exception {
+            Some(_) => vec![Handler::CatchAllRef { block: b.new_block(&[exception_type(false)]) }],
+            None => Vec::new(),
+        }
+    }
+
     /// Puts another stack (with at least one frame) in front of `marker`, which then is the stack's first marker behind those of the other.
     /// Returns the innermost frame.
     fn splice(&self, b: &mut Builder<'_>, stack: Value, other: Value, marker: Value) -> Value {
@@ -81,8 +81,7 @@ impl Store {
     /// with a suspension that is already recorded in the stack. Returns 0 when the stack is empty (and recycled), or the status of a suspension that
     /// no marker in the stack handles. An exception that no frame catches leaves the driver.
     pub(super) fn build_drive(&self, ty: TypeId, passed: u32) -> Func {
-        let (frame_type, marker_type, stack_type) =
-            (self.kind.frame_type(), self.kind.marker_type(), self.kind.stack_type());
+        let (frame_type, stack_type) = (self.kind.frame_type(), self.kind.stack_type());
         let mut func = Func::new(ty, &[stack_type, frame_type, ValType::I32], &[ValType::I32]);
         let b = &mut Builder::new(&mut func);
         let [stack, frame, status] = b.params()[..] else { unreachable!("drive has three parameters") };
@@ -90,7 +89,20 @@ impl Store {
         let suspended = b.new_block(&[ValType::I32]);
         b.branch(status, suspended, &[status], run, &[frame]);
 
-        // Run a frame, or find that there is none.
+        self.build_run(b, stack, run, suspended);
+        b.switch_to(suspended);
+        let status = b.block_params(suspended)[0];
+        if self.items.markers {
+            let search = self.build_special(b, stack, status, run);
+            self.build_search(b, stack, search, run, passed);
+        } else {
+            b.ret(&[status]);
+        }
+        func
+    }
+
+    /// The part of the driver that runs a frame, or finds that there is none.
+    fn build_run(&self, b: &mut Builder<'_>, stack: Value, run: Block, suspended: Block) {
         b.switch_to(run);
         let frame = b.block_params(run)[0];
         let done = self.is_null(b, frame);
@@ -109,13 +121,33 @@ impl Store {
             });
         }
         let next = self.frame_field(b, frame, FrameField::Next);
-        let catches = catch_all(b, self);
+        let catches = self.catch_all(b);
         let status = self.run_frame(b, frame, &catches);
         let record = b.new_block(&[]);
         b.branch(status, record, &[], run, &[next]);
-
-        // It was suspended: the new frames, or the frame itself, are linked to those behind it already.
         b.switch_to(record);
+        self.record_suspension(b, stack, frame, next, status, suspended);
+        // Exceptions go on into the next frame.
+        if let (Some(exception_global), Some(Handler::CatchAllRef { block })) = (self.items.exception, catches.first())
+        {
+            b.switch_to(*block);
+            let exception = b.block_params(*block)[0];
+            self.raise_in_next(b, stack, frame, next, exception, exception_global);
+            b.jump(run, &[next]);
+        }
+    }
+
+    /// A frame was suspended: the new frames, or the frame itself, are linked to those behind it already.
+    fn record_suspension(
+        &self,
+        b: &mut Builder<'_>,
+        stack: Value,
+        frame: Value,
+        next: Value,
+        status: Value,
+        suspended: Block,
+    ) {
+        let frame_type = self.kind.frame_type();
         let linked = b.new_block(&[frame_type, frame_type, ValType::I32]);
         let (in_place, appended) = self.fork_in_place(b, status);
         b.switch_to(in_place);
@@ -141,23 +173,12 @@ impl Store {
             b.when(is_marker, |b| self.set_marker_field(b, first, MarkerField::InnerTail, last));
         }
         b.jump(suspended, &[status]);
+    }
 
-        // Exceptions go on into the next frame.
-        if let (Some(exception_global), Some(Handler::CatchAllRef { block })) = (self.items.exception, catches.first())
-        {
-            b.switch_to(*block);
-            let exception = b.block_params(*block)[0];
-            self.raise_in_next(b, stack, frame, next, exception, exception_global);
-            b.jump(run, &[next]);
-        }
-
-        // A suspension: first what only the driver can deal with.
-        b.switch_to(suspended);
-        let status = b.block_params(suspended)[0];
-        if !self.items.markers {
-            b.ret(&[status]);
-            return func;
-        }
+    /// The part of the driver that takes in new markers, and starts the pending continuation where a status asks for that. Returns the block in which
+    /// markers are searched, whose parameter is the status.
+    fn build_special(&self, b: &mut Builder<'_>, stack: Value, status: Value, run: Block) -> Block {
+        let (marker_type, stack_type) = (self.kind.marker_type(), self.kind.stack_type());
         let search = b.new_block(&[ValType::I32]);
         let zero = b.i32(0);
         let is_special = b.i32_op(Operator::I32LtS, &[status, zero]);
@@ -196,9 +217,7 @@ impl Store {
         let pending = b.global(self.items.pending, stack_type);
         let head = self.splice(b, stack, pending, new_first);
         b.jump(run, &[head]);
-
-        self.build_search(b, stack, search, run, passed);
-        func
+        search
     }
 
     /// The part of the driver that looks for a marker that handles a status.
@@ -287,7 +306,8 @@ impl Store {
         self.set_frame_field(b, frame, FrameField::Function, function);
     }
 
-    /// An exception came out of a frame: it leaves an empty stack, and is else what the next frame is entered with.
+    /// An exception came out of a frame: if that was the last frame of the stack, the exception leaves the driver; otherwise the next frame is
+    /// entered to raise it.
     fn raise_in_next(
         &self,
         b: &mut Builder<'_>,

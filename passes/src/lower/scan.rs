@@ -6,9 +6,10 @@ use wasmfx_ir::Module;
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::{Handler, Terminator};
 use wasmfx_ir::module::{Body, FunctionId, GlobalId, LazyBody, TableId, TagId, TypeId};
-use wasmfx_ir::references::{IndexSpace, map_operator};
+use wasmfx_ir::references::{IndexSpace, map_operator, map_val_type, visit_operator};
+use wasmfx_ir::signature::cont_function;
 use wasmfx_ir::wasmparser::{
-    CompositeInnerType, Handle, HeapType, Operator, RefType, ResumeTable, StorageType, ValType,
+    self, AbstractHeapType, CompositeInnerType, Handle, HeapType, Operator, RefType, ResumeTable, StorageType, ValType,
 };
 
 /// What a call calls.
@@ -73,7 +74,7 @@ pub(super) struct Mentions {
 pub(super) fn is_continuation_heap_type(module: &Module, heap: HeapType) -> bool {
     match heap {
         HeapType::Abstract { ty, .. } => {
-            matches!(ty, wasmparser::AbstractHeapType::Cont | wasmparser::AbstractHeapType::NoCont)
+            matches!(ty, AbstractHeapType::Cont | AbstractHeapType::NoCont)
         }
         HeapType::Concrete(index) | HeapType::Exact(index) => index.as_module_index().is_some_and(|index| {
             let definition = module.types.definitions.get(TypeId::from_u32(index));
@@ -139,7 +140,7 @@ impl Mentions {
             _ => false,
         };
         let mut found = heap;
-        map_operator(&mut operator.clone(), &mut |space, number| {
+        visit_operator(operator, &mut |space, number| {
             found |= match space {
                 IndexSpace::Type => {
                     let ty = TypeId::from_u32(number);
@@ -152,7 +153,6 @@ impl Mentions {
                 IndexSpace::Element => self.elements.contains(&number),
                 IndexSpace::Memory | IndexSpace::Data => false,
             };
-            number
         });
         found
     }
@@ -198,7 +198,7 @@ impl Summary {
         for local in reader.get_locals_reader()? {
             let (_, mut ty) = local?;
             if let Some(renumbering) = &body.renumbering {
-                wasmfx_ir::references::map_val_type(&mut ty, &mut |space, number| renumbering.map(space, number));
+                map_val_type(&mut ty, &mut |space, number| renumbering.map(space, number));
             }
             summary.mentions_continuations |= is_continuation(module, ty);
         }
@@ -305,12 +305,8 @@ impl ResumeSite {
 
 /// The function type of a continuation type.
 pub(super) fn continuation_function(module: &Module, ty: TypeId) -> TypeId {
-    match &module.types.definitions[ty].sub_type.composite_type.inner {
-        CompositeInnerType::Cont(cont) => {
-            TypeId::from_u32(cont.0.as_module_index().expect("types in the IR refer to each other by number"))
-        }
-        _ => panic!("{ty} is not a continuation type, which validation has excluded"),
-    }
+    cont_function(module, ty.as_u32())
+        .unwrap_or_else(|| panic!("{ty} is not a continuation type, which validation has excluded"))
 }
 
 /// The summaries of all functions; imports have the empty one.

@@ -9,10 +9,9 @@ use super::shared::RUNTIME_MODULE;
 use super::store::{GcStore, Items, Kind, MemoryStore, Store, cells};
 use super::types::Translation;
 use super::values::{Class, Values, concrete_heap};
-use super::{Error, Lowering, Options, Report, Runtime};
+use super::{Error, Generated, Lowering, Options, Report, Runtime};
 use crate::target_features;
-use indexmap::IndexMap;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 use wasmfx_ir::entity::{Entity, SecondaryMap};
 use wasmfx_ir::func::{Func, Value};
 use wasmfx_ir::module::{
@@ -21,6 +20,7 @@ use wasmfx_ir::module::{
     TagId, TypeDefinition, TypeId,
 };
 use wasmfx_ir::operator::default_operator;
+use wasmfx_ir::signature::concrete;
 use wasmfx_ir::wasmparser::{
     CompositeInnerType, CompositeType, FieldType, FuncType, GlobalType, MemoryType, Operator, PackedIndex, RefType,
     StorageType, StructType, SubType, TableType, ValType, WasmFeatures,
@@ -58,11 +58,6 @@ pub(super) fn add_struct(
 ) -> u32 {
     let fields: Box<[FieldType]> = fields.into_iter().map(mutable).collect();
     add_type(module, CompositeInnerType::Struct(StructType { fields }), is_final, supertype, name)
-}
-
-fn reference(nullable: bool, index: u32) -> ValType {
-    let heap = concrete_heap(TypeId::from_u32(index));
-    ValType::Ref(RefType::new(nullable, heap).expect("types are below wasm's limit"))
 }
 
 fn add_global(module: &mut Module, ty: ValType, mutable: bool, init: Operator<'static>, name: &str) -> u32 {
@@ -206,58 +201,41 @@ fn make_null_stale(module: &mut Module, memory: MemoryId) {
 fn gc_store(module: &mut Module, shared: bool) -> GcStore {
     module.features.insert(WasmFeatures::GC);
     let next = u32::try_from(module.types.definitions.len()).expect("types are numbered by u32");
-    let frame = add_struct(module, vec![reference(true, next), ValType::I32], false, None, "wasmfx.frame");
+    let frame = add_struct(module, vec![concrete(true, next), ValType::I32], false, None, "wasmfx.frame");
     let fields = vec![
-        reference(true, frame),
+        concrete(true, frame),
         ValType::I32,
-        reference(true, frame + 1),
+        concrete(true, frame + 1),
         ValType::I32,
         ValType::I32,
-        reference(true, frame),
+        concrete(true, frame),
     ];
     let marker = add_struct(module, fields, false, Some(frame), "wasmfx.marker");
-    let ends = [frame, frame, marker, marker].map(|end| reference(true, end));
+    let ends = [frame, frame, marker, marker].map(|end| concrete(true, end));
     let fields = ends.into_iter().chain([ValType::I32]).collect();
     let stack = add_struct(module, fields, true, None, "wasmfx.stack");
-    let continuation = add_struct(module, vec![reference(true, stack)], true, None, "wasmfx.continuation");
+    let continuation = add_struct(module, vec![concrete(true, stack)], true, None, "wasmfx.continuation");
     let init = Operator::StructNewDefault { struct_type_index: marker };
     let sentinel = if shared {
-        import_global(module, reference(true, marker), false, "wasmfx.sentinel")
+        import_global(module, concrete(true, marker), false, "wasmfx.sentinel")
     } else {
-        add_global(module, reference(true, marker), false, init, "wasmfx.sentinel")
+        add_global(module, concrete(true, marker), false, init, "wasmfx.sentinel")
     };
     GcStore { frame, marker, stack, continuation, sentinel }
 }
 
-/// Adds the runtime to a module, and translates everything outside bodies.
-pub(super) fn set_up<'m>(
-    module: &'m mut Module,
-    options: &Options,
-    mentions: Mentions,
-    analysis: Analysis,
-    wide: bool,
-) -> Result<Lowering<'m>, Error> {
-    let original_types = module.types.clone();
-    let mut original_tag_types = SecondaryMap::with_default_and_len(TypeId::from_u32(0), module.tags.len());
-    for (id, tag) in module.tags.iter() {
-        original_tag_types[id] = tag.ty;
+/// Gives the module's types their lowered forms.
+fn translate_types(module: &mut Module, store: super::Store) {
+    let original = Module { types: module.types.clone(), ..Module::default() };
+    let translation = Translation { module: &original, store };
+    for (definition, original) in module.types.definitions.values_mut().zip(original.types.definitions.values()) {
+        definition.sub_type = translation.definition(&original.sub_type);
     }
-    let original_elements: Vec<ElementItems> = module.elements.values().map(|segment| segment.items.clone()).collect();
+}
 
-    let shared = options.runtime == Runtime::Shared;
-    let kind = match options.store {
-        super::Store::Memory | super::Store::Auto => {
-            Kind::Memory(memory_store(module, options, wide, analysis.markers)?)
-        }
-        super::Store::Gc => Kind::Gc(gc_store(module, shared)),
-    };
-    let translation = Translation { module: &module.clone_types(), store: options.store };
-    let lowered: Vec<SubType> =
-        module.types.definitions.values().map(|definition| translation.definition(&definition.sub_type)).collect();
-    for (definition, sub_type) in module.types.definitions.values_mut().zip(lowered) {
-        definition.sub_type = sub_type;
-    }
-
+/// Adds the runtime's types, tables and globals; its functions are still to be added. The second result is the global where the driver leaves the
+/// continuation that it captured.
+fn add_items(module: &mut Module, shared: bool, kind: Kind, analysis: &Analysis) -> (Items, u32) {
     let i32 = ValType::I32;
     let (frame, marker, stack) = (kind.frame_type(), kind.marker_type(), kind.stack_type());
     let resume_type = add_function_type(module, &[frame], &[i32], "wasmfx.resume");
@@ -296,26 +274,29 @@ pub(super) fn set_up<'m>(
         items.exception = Some(runtime_global(module, shared, ty, "wasmfx.exception"));
     }
     let ty = kind.continuation_type(true);
-    let continuation = runtime_global(module, shared, ty, "wasmfx.continuation");
-    let mut values = Values::new(&original_types, kind, shared);
-    values.provide(Class::Continuation, 0, GlobalId::from_u32(continuation));
+    (items, runtime_global(module, shared, ty, "wasmfx.continuation"))
+}
 
+/// Adds the runtime's functions.
+fn add_functions(module: &mut Module, shared: bool, store: &mut Store, continuation: u32) {
+    let i32 = ValType::I32;
+    let (frame, stack) = (store.kind.frame_type(), store.kind.stack_type());
     let drive_type = add_function_type(module, &[stack, frame, i32], &[i32], "wasmfx.drive");
-    let thrown_type = items
+    let thrown_type = store
+        .items
         .exception
         .map(|_| add_function_type(module, &[stack, frame, frame, exception_type(true)], &[i32], "wasmfx.thrown"));
     let forward_type = add_function_type(module, &[stack], &[], "wasmfx.forward");
     let identity_type = add_function_type(module, &[i32], &[], "wasmfx.identity");
-    items.drive = runtime_function(module, shared, drive_type, "wasmfx.drive");
-    items.forward = runtime_function(module, shared, forward_type, "wasmfx.forward");
-    items.identity = runtime_function(module, shared, identity_type, "wasmfx.identity");
-    let mut store = Store { kind, items };
+    store.items.drive = runtime_function(module, shared, drive_type, "wasmfx.drive");
+    store.items.forward = runtime_function(module, shared, forward_type, "wasmfx.forward");
+    store.items.identity = runtime_function(module, shared, identity_type, "wasmfx.identity");
     let define = |module: &mut Module, function: u32, func: Func| {
         if !shared {
             module.functions[FunctionId::from_u32(function)].body = Body::Lifted(Box::new(func));
         }
     };
-    if let Kind::Memory(m) = kind {
+    if let Kind::Memory(m) = store.kind {
         let allocate_type = add_function_type(module, &[i32], &[i32], "wasmfx.allocate");
         let record_type = add_function_type(module, &[], &[i32], "wasmfx.allocate_record");
         let retire_type = add_function_type(module, &[i32], &[ValType::I64], "wasmfx.retire");
@@ -335,11 +316,41 @@ pub(super) fn set_up<'m>(
     if let (Some(thrown_type), Some(exception)) = (thrown_type, store.items.exception) {
         define(module, store.items.thrown, store.build_thrown(TypeId::from_u32(thrown_type), exception));
     }
+}
 
+/// Adds the runtime to a module, and translates everything outside bodies.
+pub(super) fn set_up<'m>(
+    module: &'m mut Module,
+    options: &Options,
+    mentions: Mentions,
+    analysis: Analysis,
+    wide: bool,
+) -> Result<Lowering<'m>, Error> {
+    let original_types = module.types.clone();
+    let mut original_tag_types = SecondaryMap::with_default_and_len(TypeId::from_u32(0), module.tags.len());
+    for (id, tag) in module.tags.iter() {
+        original_tag_types[id] = tag.ty;
+    }
+    let original_elements: Vec<ElementItems> = module.elements.values().map(|segment| segment.items.clone()).collect();
+
+    let shared = options.runtime == Runtime::Shared;
+    let kind = match options.store {
+        super::Store::Memory | super::Store::Auto => {
+            Kind::Memory(memory_store(module, options, wide, analysis.markers)?)
+        }
+        super::Store::Gc => Kind::Gc(gc_store(module, shared)),
+    };
+    translate_types(module, options.store);
+    let (items, continuation) = add_items(module, shared, kind, &analysis);
+    let mut values = Values::new(&original_types, kind, shared);
+    values.provide(Class::Continuation, 0, GlobalId::from_u32(continuation));
+
+    let mut store = Store { kind, items };
+    add_functions(module, shared, &mut store, continuation);
     if shared {
         let zero = || Operator::I32Const { value: 0 };
-        store.items.resume_base = Some(add_global(module, i32, true, zero(), "wasmfx.resume.base"));
-        store.items.matcher_base = Some(add_global(module, i32, true, zero(), "wasmfx.clauses.base"));
+        store.items.resume_base = Some(add_global(module, ValType::I32, true, zero(), "wasmfx.resume.base"));
+        store.items.matcher_base = Some(add_global(module, ValType::I32, true, zero(), "wasmfx.clauses.base"));
     }
     let mut lowering = Lowering {
         tag_numbers: SecondaryMap::new(),
@@ -359,27 +370,8 @@ pub(super) fn set_up<'m>(
         resume_slots: Vec::new(),
         drives_out_of_line: FxHashSet::default(),
         innermost: Vec::new(),
-        matchers: IndexMap::new(),
         identity_number: 0,
-        function_types: FxHashMap::default(),
-        frame_structs: FxHashMap::default(),
-        entries: FxHashMap::default(),
-        binds: FxHashMap::default(),
-        new_of_reference: FxHashMap::default(),
-        new_continuation_function: None,
-        as_non_null_function: None,
-        save_helpers: FxHashMap::default(),
-        save_again_helpers: FxHashMap::default(),
-        load_helpers: FxHashMap::default(),
-        leaving_helpers: FxHashMap::default(),
-        new_frame_helpers: FxHashMap::default(),
-        host_entries: FxHashMap::default(),
-        reference_tables: FxHashMap::default(),
-        emulated_tables: FxHashMap::default(),
-        table_functions: FxHashMap::default(),
-        segment_lengths: FxHashMap::default(),
-        array_functions: FxHashMap::default(),
-        dummies: FxHashMap::default(),
+        generated: Generated::default(),
         boundary: None,
         report: Report::default(),
     };
@@ -390,17 +382,6 @@ pub(super) fn set_up<'m>(
     }
     lowering.translate_items()?;
     Ok(lowering)
-}
-
-/// Types of a module, for translating its own types.
-trait CloneTypes {
-    fn clone_types(&self) -> Module;
-}
-
-impl CloneTypes for Module {
-    fn clone_types(&self) -> Module {
-        Module { types: self.types.clone(), ..Module::default() }
-    }
 }
 
 impl Lowering<'_> {
@@ -501,12 +482,12 @@ impl Lowering<'_> {
     /// The function type with these (lowered) parameters and results.
     pub(super) fn function_type(&mut self, params: &[ValType], results: &[ValType]) -> TypeId {
         let key = (params.to_vec(), results.to_vec());
-        if let Some(&ty) = self.function_types.get(&key) {
+        if let Some(&ty) = self.generated.function_types.get(&key) {
             return ty;
         }
         let ty = TypeId::from_u32(add_function_type(self.module, params, results, "wasmfx.function"));
         self.module.types.definitions[ty].name = None;
-        self.function_types.insert(key, ty);
+        self.generated.function_types.insert(key, ty);
         ty
     }
 
@@ -514,18 +495,18 @@ impl Lowering<'_> {
     pub(super) fn frame_struct(&mut self, is_marker: bool, fields: &[ValType]) -> u32 {
         let Kind::Gc(gc) = self.store.kind else { unreachable!("only the gc store has frame types") };
         let key = (is_marker, fields.to_vec());
-        if let Some(&ty) = self.frame_structs.get(&key) {
+        if let Some(&ty) = self.generated.frame_structs.get(&key) {
             return ty;
         }
-        let mut all = vec![reference(true, gc.frame), ValType::I32];
+        let mut all = vec![concrete(true, gc.frame), ValType::I32];
         if is_marker {
-            all.extend([reference(true, gc.marker), ValType::I32, ValType::I32, reference(true, gc.frame)]);
+            all.extend([concrete(true, gc.marker), ValType::I32, ValType::I32, concrete(true, gc.frame)]);
         }
         all.extend_from_slice(fields);
         let supertype = if is_marker { gc.marker } else { gc.frame };
         let ty = add_struct(self.module, all, true, Some(supertype), "wasmfx.slots");
         self.module.types.definitions[TypeId::from_u32(ty)].name = None;
-        self.frame_structs.insert(key, ty);
+        self.generated.frame_structs.insert(key, ty);
         ty
     }
 
@@ -643,7 +624,7 @@ impl Lowering<'_> {
         if !self.store.kind.can_name(slots.len()) {
             return Err(Error::internal(format!("lowering: frames cannot name {} resume functions", slots.len())));
         }
-        let matchers: Vec<FunctionId> = self.matchers.values().copied().collect();
+        let matchers: Vec<FunctionId> = self.generated.matchers.values().copied().collect();
         let resume = (self.store.items.resume_table, self.store.items.resume_type);
         let clauses = (self.store.items.matcher_table, self.store.items.matcher_type);
         match (self.store.items.resume_base, self.store.items.matcher_base) {

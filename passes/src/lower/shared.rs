@@ -204,7 +204,7 @@ impl Lowering<'_> {
     pub(super) fn add_shared_start(&mut self, parts: &[TablePart<'_>]) -> Result<(), Error> {
         let mut exports = Vec::new();
         let behind_entry: FxHashMap<FunctionId, FunctionId> =
-            self.host_entries.iter().map(|(&fast, &entry)| (entry, fast)).collect();
+            self.generated.host_entries.iter().map(|(&fast, &entry)| (entry, fast)).collect();
         for export in &self.module.exports {
             match export.item {
                 Item::Function(function) => {

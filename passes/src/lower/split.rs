@@ -2,6 +2,7 @@
 
 use super::dispatch::Order;
 use super::groups::{GroupSlots, Sharing, group_points, name_locals};
+use super::is_resume;
 use wasmfx_ir::analysis::{ControlFlowGraph, Liveness};
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::{Block, Func, Handler, Invoke, Terminator, Value};
@@ -64,6 +65,35 @@ pub(super) fn split(
     treatment: &mut dyn FnMut(&Operator<'static>, &[Handler]) -> Treatment,
 ) -> (Vec<Point>, Liveness, Order, Option<GroupSlots>) {
     func.resolve_aliases();
+    let mut points = cut(func, treatment);
+    let cfg = ControlFlowGraph::new(func);
+    let liveness = Liveness::new(func, &cfg);
+    points.retain(|point| cfg.is_reachable(point.block));
+    for (index, point) in points.iter_mut().enumerate() {
+        point.index = index;
+        point.group = index;
+        point.tail = point.suspends
+            && point.clauses.is_empty()
+            && point.catches.is_empty()
+            && returns(func, point.normal)
+            && !is_resume(&point.operator);
+        if point.needs_frame() {
+            point.saved = saved_values(func, &liveness, point);
+        }
+    }
+    let groups = group_points(func, &cfg, &mut points, sharing, locals);
+    if groups.is_some() {
+        name_locals(func, locals);
+    }
+    for point in &points {
+        func.blocks[point.block].terminator = Terminator::Missing;
+    }
+    let order = Order::new(func, &cfg);
+    (points, liveness, order, groups)
+}
+
+/// Makes every instruction that does not stay as it is the end of its block.
+fn cut(func: &mut Func, treatment: &mut dyn FnMut(&Operator<'static>, &[Handler]) -> Treatment) -> Vec<Point> {
     let mut points = Vec::new();
     let mut index = 0;
     // Blocks are added while cutting: what is cut off is looked at in its turn.
@@ -102,40 +132,18 @@ pub(super) fn split(
         let normal = invoke.normal.expect("an instruction that may suspend has a way to go on");
         points.push(new_point(block, operator, invoke.args.to_vec(), normal, &invoke.handlers, suspends));
     }
-    let cfg = ControlFlowGraph::new(func);
-    let liveness = Liveness::new(func, &cfg);
-    points.retain(|point| cfg.is_reachable(point.block));
-    for (index, point) in points.iter_mut().enumerate() {
-        point.index = index;
-        point.group = index;
-        point.tail =
-            point.suspends && point.clauses.is_empty() && point.catches.is_empty() && returns(func, point.normal);
-        if matches!(
-            point.operator,
-            Operator::Resume { .. } | Operator::ResumeThrow { .. } | Operator::ResumeThrowRef { .. }
-        ) {
-            point.tail = false;
-        }
-        if !point.needs_frame() {
-            continue;
-        }
-        let landings = point.clauses.iter().chain(&point.catches).filter_map(Handler::block);
-        let mut saved: Vec<Value> =
-            std::iter::once(point.normal).chain(landings).flat_map(|block| liveness.live_in(block)).copied().collect();
-        saved.sort_unstable();
-        saved.dedup();
-        saved.retain(|&value| !is_rematerialised(func, value));
-        point.saved = saved;
-    }
-    let groups = group_points(func, &cfg, &mut points, sharing, locals);
-    if groups.is_some() {
-        name_locals(func, locals);
-    }
-    for point in &points {
-        func.blocks[point.block].terminator = Terminator::Missing;
-    }
-    let order = Order::new(func, &cfg);
-    (points, liveness, order, groups)
+    points
+}
+
+/// What a frame of a point holds: the values that are live wherever it goes on, but for those that are computed again.
+fn saved_values(func: &Func, liveness: &Liveness, point: &Point) -> Vec<Value> {
+    let landings = point.clauses.iter().chain(&point.catches).filter_map(Handler::block);
+    let mut saved: Vec<Value> =
+        std::iter::once(point.normal).chain(landings).flat_map(|block| liveness.live_in(block)).copied().collect();
+    saved.sort_unstable();
+    saved.dedup();
+    saved.retain(|&value| !is_rematerialised(func, value));
+    saved
 }
 
 fn new_point(
@@ -192,8 +200,8 @@ pub(super) fn is_rematerialised(func: &Func, value: Value) -> bool {
     )
 }
 
-/// Whether the block does nothing but return its parameters, if by way of other blocks, or nothing at all. Values that are given up stay where the
-/// next frame does not look for them; references are not left there, since that would keep alive what they refer to.
+/// Whether the block does nothing but return its parameters, perhaps by way of other blocks, or return nothing at all. Values that are dropped stay
+/// where the next frame does not look for them; references are not left there, since that would keep alive what they refer to.
 fn returns(func: &Func, block: Block) -> bool {
     let mut at = block;
     let mut values = func.blocks[block].params.clone();

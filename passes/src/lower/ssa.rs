@@ -3,12 +3,13 @@
 //! In a resumable copy a value that was saved is defined where it always was and where it is loaded again. Block parameters are put where several
 //! definitions meet (as in Cytron et al. 1991, pruned by liveness), and each use is led to the definition that reaches it.
 
+use super::function::empty_unreachable_blocks;
 use rustc_hash::FxHashMap;
 use std::collections::BinaryHeap;
 use wasmfx_ir::analysis::{ControlFlowGraph, DefinitionBlocks, DominatorTree, uses_elsewhere};
 use wasmfx_ir::bits::{BitSet, bits};
 use wasmfx_ir::entity::{Entity, SecondaryMap};
-use wasmfx_ir::func::{Block, Func, Terminator, Value, ValueDefinition};
+use wasmfx_ir::func::{Block, Func, Value, ValueDefinition};
 use wasmfx_ir::operator::default_operator;
 use wasmfx_ir::wasmparser::ValType;
 
@@ -27,13 +28,7 @@ pub(super) struct Definition {
 /// `undefining` blocks on.
 pub(super) fn repair(func: &mut Func, definitions: &[Definition], undefining: &[Block]) {
     let cfg = ControlFlowGraph::new(func);
-    for block in func.blocks.keys() {
-        if !cfg.is_reachable(block) {
-            let data = &mut func.blocks[block];
-            data.insts.clear();
-            data.terminator = Terminator::Unreachable;
-        }
-    }
+    empty_unreachable_blocks(func, &cfg);
     let dominators = DominatorTree::new(func, &cfg);
     let mut children: SecondaryMap<Block, Vec<Block>> =
         SecondaryMap::with_default_and_len(Vec::new(), func.blocks.len());

@@ -19,6 +19,7 @@
 use super::builder::{Builder, memory_argument};
 use wasmfx_ir::func::{Handler, Value};
 use wasmfx_ir::operator::default_operator;
+use wasmfx_ir::signature::concrete;
 use wasmfx_ir::wasmparser::{AbstractHeapType, HeapType, Operator, RefType, UnpackedIndex, ValType};
 
 /// The slot of a resumption point that raises the pending exception, relative to the point's first slot; there only where exceptions cross
@@ -157,11 +158,6 @@ pub(super) struct Running {
 pub(super) struct Store {
     pub(super) kind: Kind,
     pub(super) items: Items,
-}
-
-fn concrete(nullable: bool, index: u32) -> ValType {
-    let heap = HeapType::Concrete(UnpackedIndex::Module(index));
-    ValType::Ref(RefType::new(nullable, heap).expect("type numbers are below wasm's limit on types"))
 }
 
 fn abstract_type(nullable: bool, ty: AbstractHeapType) -> ValType {
@@ -585,7 +581,7 @@ impl Store {
             |b| {
                 let bytes = b.i32(bytes);
                 let frame = self.call(b, self.items.allocate, &[bytes], &[ValType::I32])[0];
-                // Who recycles a frame without knowing its function's layout is led by an exception.
+                // Only where an exception leaves a frame is the frame recycled without knowledge of its function's layout.
                 if self.items.exception.is_some() {
                     let class = b.i32(class);
                     m.store_class(b, frame, class);

@@ -27,8 +27,8 @@ pub(super) struct EmulatedTable {
     /// Where its elements are.
     base: u32,
     size: u32,
-    /// How many elements have memory: all of them, or none as long as nothing but null was in the table that the module begins with. The global of
-    /// the size, where the elements that the table begins with have memory from the start.
+    /// How many elements have memory: all of them, or none as long as the table has held nothing but null since the start. The same global as `size`
+    /// where the elements that the table begins with have memory from the start.
     ready: u32,
     /// For how many elements there is room.
     capacity: u32,
@@ -40,22 +40,22 @@ pub(super) struct EmulatedTable {
 const STATIC_END: u32 = 32 << 10;
 
 /// No engine lets a table grow beyond this; growing further fails as it does there.
-const MOST_ELEMENTS: u64 = 10_000_000;
+const MAX_ELEMENTS: u64 = 10_000_000;
 
 impl Lowering<'_> {
     fn emulated_table(&mut self, table: TableId) -> Result<EmulatedTable, Error> {
-        if let Some(&emulated) = self.emulated_tables.get(&table) {
+        if let Some(&emulated) = self.generated.emulated_tables.get(&table) {
             return Ok(emulated);
         }
         let definition = &self.module.tables[table];
         let name = definition.name.clone().unwrap_or_else(|| table.to_string());
-        let initial = u32::try_from(definition.ty.initial).ok().filter(|&size| u64::from(size) <= MOST_ELEMENTS);
+        let initial = u32::try_from(definition.ty.initial).ok().filter(|&size| u64::from(size) <= MAX_ELEMENTS);
         let Some(initial) = initial else {
             return Err(Error::input(format!(
-                "the table of continuations `{name}` is larger than {MOST_ELEMENTS} elements"
+                "the table of continuations `{name}` is larger than {MAX_ELEMENTS} elements"
             )));
         };
-        let maximum = definition.ty.maximum.unwrap_or(MOST_ELEMENTS).min(MOST_ELEMENTS) as u32;
+        let maximum = definition.ty.maximum.unwrap_or(MAX_ELEMENTS).min(MAX_ELEMENTS) as u32;
         let index64 = definition.ty.table64;
         let elements = self.static_elements(initial);
         let base = self.add_i32_global_with(format!("wasmfx.table.{name}"), elements.unwrap_or(0));
@@ -67,7 +67,7 @@ impl Lowering<'_> {
             None => self.add_i32_global(format!("wasmfx.table.{name}.ready")),
         };
         let emulated = EmulatedTable { base, size, ready, capacity, maximum, index64 };
-        self.emulated_tables.insert(table, emulated);
+        self.generated.emulated_tables.insert(table, emulated);
         Ok(emulated)
     }
 
@@ -124,7 +124,7 @@ impl Lowering<'_> {
         if !self.mentions.elements.contains(&segment) {
             return None;
         }
-        if let Some(&global) = self.segment_lengths.get(&segment) {
+        if let Some(&global) = self.generated.segment_lengths.get(&segment) {
             return Some(global);
         }
         let items = &self.original_elements[segment as usize];
@@ -136,20 +136,57 @@ impl Lowering<'_> {
         };
         let length = u32::try_from(length).expect("segments are shorter than 2^32");
         let global = self.add_i32_global_with(format!("wasmfx.segment.{segment}.length"), length);
-        self.segment_lengths.insert(segment, global);
+        self.generated.segment_lengths.insert(segment, global);
         Some(global)
     }
 
     /// The function that does what a table instruction did; for one element, where not all may have memory yet.
     pub(super) fn table_function(&mut self, table: TableId, what: TableFunction) -> Result<u32, Error> {
-        if let Some(&function) = self.table_functions.get(&(table, what)) {
+        if let Some(&function) = self.generated.table_functions.get(&(table, what)) {
             return Ok(function);
         }
         let t = self.emulated_table(table)?;
         let Kind::Memory(m) = self.store.kind else { unreachable!("only the memory store emulates tables") };
+        let (params, results) = self.table_signature(t, what)?;
+        let ty = self.function_type(&params, &results);
+        let mut func = Func::new(ty, &params, &results);
+        let args = func.blocks[func.entry].params.clone();
+        let b = &mut Builder::new(&mut func);
+        match what {
+            TableFunction::Get => self.build_table_get(b, m, t, &args),
+            TableFunction::Set => self.build_table_set(b, m, t, &args),
+            TableFunction::Size => {
+                let size = b.global(t.size, ValType::I32);
+                let size = widen(b, size, t.index64);
+                b.ret(&[size]);
+            }
+            TableFunction::Grow => self.build_table_grow(b, m, t, &args),
+            TableFunction::Fill => self.build_table_fill(b, m, t, &args),
+            TableFunction::Copy(source) => {
+                let source = self.emulated_table(source)?;
+                self.build_table_copy(b, m, t, source, &args);
+            }
+            TableFunction::Init(segment) => {
+                self.check_segment(segment)?;
+                let length = self.segment_length(segment).expect("the segment holds continuations");
+                self.build_table_init(b, m, t, length, &args);
+            }
+        }
+        let function =
+            self.add_function(func, format!("wasmfx.table.{table}.{}", self.generated.table_functions.len())).as_u32();
+        self.generated.table_functions.insert((table, what), function);
+        Ok(function)
+    }
+
+    /// The lowered parameters and results of a table instruction.
+    fn table_signature(
+        &mut self,
+        t: EmulatedTable,
+        what: TableFunction,
+    ) -> Result<(Vec<ValType>, Vec<ValType>), Error> {
         let index = if t.index64 { ValType::I64 } else { ValType::I32 };
         let handle = ValType::I64;
-        let (params, results) = match what {
+        Ok(match what {
             TableFunction::Get => (vec![index], vec![handle]),
             TableFunction::Set => (vec![index, handle], vec![]),
             TableFunction::Size => (vec![], vec![index]),
@@ -162,104 +199,101 @@ impl Lowering<'_> {
                 (vec![index, other, length], vec![])
             }
             TableFunction::Init(_) => (vec![index, ValType::I32, ValType::I32], vec![]),
-        };
-        let ty = self.function_type(&params, &results);
-        let mut func = Func::new(ty, &params, &results);
-        let args = func.blocks[func.entry].params.clone();
-        let b = &mut Builder::new(&mut func);
-        match what {
-            TableFunction::Get => {
-                let index = narrow(b, args[0]);
-                let ready = b.global(t.ready, ValType::I32);
-                let outside = b.i32_op(Operator::I32GeU, &[index, ready]);
-                let (outside, inside) = b.fork(outside);
-                b.switch_to(inside);
-                let base = b.global(t.base, ValType::I32);
-                let address = element(b, base, index);
-                let value = b.value(Operator::I64Load { memarg: memory_argument(m.memory, 0, 3) }, &[address], handle);
-                b.ret(&[value]);
-                b.switch_to(outside);
-                self.check_index(b, t, index);
-                let null = b.i64(0);
-                b.ret(&[null]);
-            }
-            TableFunction::Set => {
-                let index = narrow(b, args[0]);
-                let ready = b.global(t.ready, ValType::I32);
-                let outside = b.i32_op(Operator::I32GeU, &[index, ready]);
-                b.when(outside, |b| {
-                    self.check_index(b, t, index);
-                    self.ensure_room(b, m, t);
-                });
-                let base = b.global(t.base, ValType::I32);
-                let address = element(b, base, index);
-                b.run(Operator::I64Store { memarg: memory_argument(m.memory, 0, 3) }, &[address, args[1]]);
-                b.ret(&[]);
-            }
-            TableFunction::Size => {
-                let size = b.global(t.size, ValType::I32);
-                let size = widen(b, size, t.index64);
-                b.ret(&[size]);
-            }
-            TableFunction::Grow => {
-                let more = narrow(b, args[1]);
-                let old = b.global(t.size, ValType::I32);
-                let most = b.i32(t.maximum);
-                let left = b.i32_op(Operator::I32Sub, &[most, old]);
-                let too_much = b.i32_op(Operator::I32GtU, &[more, left]);
-                let (refuse, grow) = b.fork(too_much);
-                b.switch_to(refuse);
-                let minus_one = b.i32(u32::MAX);
-                let minus_one = widen(b, minus_one, t.index64);
-                b.ret(&[minus_one]);
-                b.switch_to(grow);
-                // Where there is no memory for it, the table has not grown.
-                let size = b.i32_op(Operator::I32Add, &[old, more]);
-                self.ensure_room_for(b, m, t, size);
-                b.set_global(t.size, size);
-                let base = b.global(t.base, ValType::I32);
-                fill_loop(b, m, base, old, args[0], more);
-                let old = widen(b, old, t.index64);
-                b.ret(&[old]);
-            }
-            TableFunction::Fill => {
-                let (index, count) = (narrow(b, args[0]), narrow(b, args[2]));
-                self.check_range(b, t.size, index, count);
-                self.ensure_room(b, m, t);
-                let base = b.global(t.base, ValType::I32);
-                fill_loop(b, m, base, index, args[1], count);
-                b.ret(&[]);
-            }
-            TableFunction::Copy(source) => {
-                let s = self.emulated_table(source)?;
-                let (to, from, count) = (narrow(b, args[0]), narrow(b, args[1]), narrow(b, args[2]));
-                self.check_range(b, s.size, from, count);
-                self.check_range(b, t.size, to, count);
-                self.ensure_room(b, m, t);
-                self.ensure_room(b, m, s);
-                let (target, source) = (b.global(t.base, ValType::I32), b.global(s.base, ValType::I32));
-                let (target, source) = (element(b, target, to), element(b, source, from));
-                let three = b.i32(3);
-                let bytes = b.i32_op(Operator::I32Shl, &[count, three]);
-                b.run(Operator::MemoryCopy { dst_mem: m.memory, src_mem: m.memory }, &[target, source, bytes]);
-                b.ret(&[]);
-            }
-            TableFunction::Init(segment) => {
-                self.check_segment(segment)?;
-                let length = self.segment_length(segment).expect("the segment holds continuations");
-                let (index, from, count) = (narrow(b, args[0]), args[1], args[2]);
-                self.check_range(b, length, from, count);
-                self.check_range(b, t.size, index, count);
-                self.ensure_room(b, m, t);
-                let base = b.global(t.base, ValType::I32);
-                let null = b.i64(0);
-                fill_loop(b, m, base, index, null, count);
-                b.ret(&[]);
-            }
-        }
-        let function = self.add_function(func, format!("wasmfx.table.{table}.{}", self.table_functions.len())).as_u32();
-        self.table_functions.insert((table, what), function);
-        Ok(function)
+        })
+    }
+
+    fn build_table_get(&self, b: &mut Builder<'_>, m: MemoryStore, t: EmulatedTable, args: &[Value]) {
+        let index = narrow(b, args[0]);
+        let ready = b.global(t.ready, ValType::I32);
+        let outside = b.i32_op(Operator::I32GeU, &[index, ready]);
+        let (outside, inside) = b.fork(outside);
+        b.switch_to(inside);
+        let base = b.global(t.base, ValType::I32);
+        let address = element(b, base, index);
+        let value = b.value(Operator::I64Load { memarg: memory_argument(m.memory, 0, 3) }, &[address], ValType::I64);
+        b.ret(&[value]);
+        b.switch_to(outside);
+        self.check_index(b, t, index);
+        let null = b.i64(0);
+        b.ret(&[null]);
+    }
+
+    fn build_table_set(&self, b: &mut Builder<'_>, m: MemoryStore, t: EmulatedTable, args: &[Value]) {
+        let index = narrow(b, args[0]);
+        let ready = b.global(t.ready, ValType::I32);
+        let outside = b.i32_op(Operator::I32GeU, &[index, ready]);
+        b.when(outside, |b| {
+            self.check_index(b, t, index);
+            self.ensure_room(b, m, t);
+        });
+        let base = b.global(t.base, ValType::I32);
+        let address = element(b, base, index);
+        b.run(Operator::I64Store { memarg: memory_argument(m.memory, 0, 3) }, &[address, args[1]]);
+        b.ret(&[]);
+    }
+
+    fn build_table_grow(&self, b: &mut Builder<'_>, m: MemoryStore, t: EmulatedTable, args: &[Value]) {
+        let more = narrow(b, args[1]);
+        let old = b.global(t.size, ValType::I32);
+        let most = b.i32(t.maximum);
+        let left = b.i32_op(Operator::I32Sub, &[most, old]);
+        let too_much = b.i32_op(Operator::I32GtU, &[more, left]);
+        let (refuse, grow) = b.fork(too_much);
+        b.switch_to(refuse);
+        let minus_one = b.i32(u32::MAX);
+        let minus_one = widen(b, minus_one, t.index64);
+        b.ret(&[minus_one]);
+        b.switch_to(grow);
+        // Where there is no memory for it, the table has not grown.
+        let size = b.i32_op(Operator::I32Add, &[old, more]);
+        self.ensure_room_for(b, m, t, size);
+        b.set_global(t.size, size);
+        let base = b.global(t.base, ValType::I32);
+        fill_loop(b, m, base, old, args[0], more);
+        let old = widen(b, old, t.index64);
+        b.ret(&[old]);
+    }
+
+    fn build_table_fill(&self, b: &mut Builder<'_>, m: MemoryStore, t: EmulatedTable, args: &[Value]) {
+        let (index, count) = (narrow(b, args[0]), narrow(b, args[2]));
+        self.check_range(b, t.size, index, count);
+        self.ensure_room(b, m, t);
+        let base = b.global(t.base, ValType::I32);
+        fill_loop(b, m, base, index, args[1], count);
+        b.ret(&[]);
+    }
+
+    fn build_table_copy(
+        &self,
+        b: &mut Builder<'_>,
+        m: MemoryStore,
+        t: EmulatedTable,
+        s: EmulatedTable,
+        args: &[Value],
+    ) {
+        let (to, from, count) = (narrow(b, args[0]), narrow(b, args[1]), narrow(b, args[2]));
+        self.check_range(b, s.size, from, count);
+        self.check_range(b, t.size, to, count);
+        self.ensure_room(b, m, t);
+        self.ensure_room(b, m, s);
+        let (target, source) = (b.global(t.base, ValType::I32), b.global(s.base, ValType::I32));
+        let (target, source) = (element(b, target, to), element(b, source, from));
+        let three = b.i32(3);
+        let bytes = b.i32_op(Operator::I32Shl, &[count, three]);
+        b.run(Operator::MemoryCopy { dst_mem: m.memory, src_mem: m.memory }, &[target, source, bytes]);
+        b.ret(&[]);
+    }
+
+    /// `length` is the global with the length of the segment, which holds nothing but null.
+    fn build_table_init(&self, b: &mut Builder<'_>, m: MemoryStore, t: EmulatedTable, length: u32, args: &[Value]) {
+        let (index, from, count) = (narrow(b, args[0]), args[1], args[2]);
+        self.check_range(b, length, from, count);
+        self.check_range(b, t.size, index, count);
+        self.ensure_room(b, m, t);
+        let base = b.global(t.base, ValType::I32);
+        let null = b.i64(0);
+        fill_loop(b, m, base, index, null, count);
+        b.ret(&[]);
     }
 
     /// Whether a (translated or original) constant continuation is null. A constant can only be null or an immutable global, which is null too
@@ -282,7 +316,7 @@ impl Lowering<'_> {
 
     /// The function that does what `array.new_elem` or `array.init_elem` did with a segment of continuations.
     pub(super) fn array_function(&mut self, array: TypeId, segment: u32, new: bool) -> Result<u32, Error> {
-        if let Some(&function) = self.array_functions.get(&(array, segment, new)) {
+        if let Some(&function) = self.generated.array_functions.get(&(array, segment, new)) {
             return Ok(function);
         }
         self.check_segment(segment)?;
@@ -314,7 +348,7 @@ impl Lowering<'_> {
             "init"
         };
         let function = self.add_function(func, format!("wasmfx.array.{name}.{array}.{segment}")).as_u32();
-        self.array_functions.insert((array, segment, new), function);
+        self.generated.array_functions.insert((array, segment, new), function);
         Ok(function)
     }
 

@@ -30,9 +30,9 @@ pub(super) fn tags_of_suspensions(module: &Module, summaries: &SecondaryMap<Func
 }
 
 /// How often imported tags of one type are compared at most: each with all before it, in one function.
-const MOST_COMPARISONS: usize = 125_000;
+const MAX_COMPARISONS: usize = 125_000;
 
-/// What equal tags have in common: as many parameters and results of each kind, references being of no kind.
+/// What equal tags have in common: the kinds of their parameters and results. All references are of one kind, `None`.
 #[derive(PartialEq, Eq, Hash)]
 struct Kinds {
     params: Vec<Option<ValType>>,
@@ -60,9 +60,9 @@ impl Lowering<'_> {
         }
         let groups: Vec<Vec<TagId>> = by_kinds.into_values().filter(|group| group.len() > 1).collect();
         let comparisons: usize = groups.iter().map(|group| group.len() * (group.len() - 1) / 2).sum();
-        if let (true, Some(largest)) = (comparisons > MOST_COMPARISONS, groups.iter().map(Vec::len).max()) {
+        if let (true, Some(largest)) = (comparisons > MAX_COMPARISONS, groups.iter().map(Vec::len).max()) {
             return Err(Error::input(format!(
-                "too many imported tags of one type (up to {largest}) may be the same tag: {comparisons} comparisons would tell them apart, and {MOST_COMPARISONS} at most can be made",
+                "too many imported tags of one type (up to {largest}) may be the same tag: {comparisons} comparisons would tell them apart, and {MAX_COMPARISONS} at most can be made",
             ))
             .with_help("merge the module with those that define the tags first (wasmfx-merge)"));
         }

@@ -3,15 +3,15 @@
 use super::builder::Builder;
 use super::layout::{Layout, Slot, slot_type};
 use super::scan::Callee;
-use super::store::{FrameField, Kind, StackField, THROW_ENTRY};
+use super::store::{FrameField, Kind, MemoryStore, StackField, THROW_ENTRY};
 use super::suspension::SavedFrame;
 use super::{Error, Lowering};
 use wasmfx_ir::func::{Func, Terminator, Value};
 use wasmfx_ir::module::{FunctionId, TypeId};
-use wasmfx_ir::wasmparser::{Operator, ValType};
+use wasmfx_ir::wasmparser::{Operator, RefType, ValType};
 
 /// The parameters and results of functions are limited to 1,000, of which helpers need a few for themselves.
-pub(super) const MOST_HELPER_VALUES: usize = 990;
+pub(super) const MAX_HELPER_VALUES: usize = 990;
 /// The slots of a frame that begins a continuation: call the function, or throw.
 pub(super) const ENTRY_SLOTS: u32 = 2;
 
@@ -24,13 +24,25 @@ pub(super) struct ReferenceTable {
     pub(super) take: u32,
 }
 
+/// The items of such a table.
+struct ReferenceItems {
+    element: RefType,
+    table: u32,
+    /// The global with the number of free entries.
+    count: u32,
+    /// The global with the address of the list of their numbers.
+    base: u32,
+    /// What the names of all of these begin with.
+    name: String,
+}
+
 /// What a save helper is for: the layout's size (or struct type), which frame it makes, whether another function does that, and the slots.
 pub(super) type SaveKey = (u32, u32, SavedFrame<()>, bool, Vec<Slot>);
 
 /// What functions that make frames differ by: the layout's size (or struct type), and which frame it is.
 pub(super) type NewFrameKey = (u32, u32, SavedFrame<()>);
 
-/// What is said of a new frame.
+/// The parameters of functions that make frames: the resume function, and what a marker has besides.
 fn new_frame_params(kind: SavedFrame<()>) -> Vec<ValType> {
     match kind {
         SavedFrame::First | SavedFrame::Next => vec![ValType::I32],
@@ -95,11 +107,11 @@ impl Lowering<'_> {
 
     /// The slot of the thunk that begins a continuation of this function type with a known function.
     pub(super) fn entry_of_function(&mut self, function: FunctionId, signature: TypeId) -> Result<u32, Error> {
-        if let Some(&number) = self.entries.get(&(signature, Some(function))) {
+        if let Some(&number) = self.generated.entries.get(&(signature, Some(function))) {
             return Ok(number);
         }
         let number = self.reserve_resume_slots(ENTRY_SLOTS);
-        self.entries.insert((signature, Some(function)), number);
+        self.generated.entries.insert((signature, Some(function)), number);
         let mut func = self.resume_func();
         let frame = func.blocks[func.entry].params[0];
         let b = &mut Builder::new(&mut func);
@@ -118,11 +130,11 @@ impl Lowering<'_> {
 
     /// The slot of the thunk that begins a continuation of this function type with a function that is only known at run time.
     fn entry_of_reference(&mut self, signature: TypeId) -> Result<u32, Error> {
-        if let Some(&number) = self.entries.get(&(signature, None)) {
+        if let Some(&number) = self.generated.entries.get(&(signature, None)) {
             return Ok(number);
         }
         let number = self.reserve_resume_slots(ENTRY_SLOTS);
-        self.entries.insert((signature, None), number);
+        self.generated.entries.insert((signature, None), number);
         let reference_type = super::values::nullable(super::values::concrete_heap(signature));
         let (layout, slots) = self.entry_layout(reference_type);
         let mut func = self.resume_func();
@@ -154,7 +166,7 @@ impl Lowering<'_> {
 
     /// `new_entry(resume function) -> continuation`
     pub(super) fn new_continuation(&mut self) -> u32 {
-        if let Some(function) = self.new_continuation_function {
+        if let Some(function) = self.generated.new_continuation_function {
             return function;
         }
         let ty = self.function_type(&[ValType::I32], &[self.store.kind.continuation_type(false)]);
@@ -165,13 +177,13 @@ impl Lowering<'_> {
         let continuation = self.store.capture(b, running);
         b.ret(&[continuation]);
         let function = self.add_function(func, "wasmfx.new".to_owned()).as_u32();
-        self.new_continuation_function = Some(function);
+        self.generated.new_continuation_function = Some(function);
         function
     }
 
     /// `(reference) -> continuation`, which traps for null.
     pub(super) fn new_continuation_of_reference(&mut self, signature: TypeId) -> Result<u32, Error> {
-        if let Some(&function) = self.new_of_reference.get(&signature) {
+        if let Some(&function) = self.generated.new_of_reference.get(&signature) {
             return Ok(function);
         }
         let number = self.entry_of_reference(signature)?;
@@ -203,21 +215,21 @@ impl Lowering<'_> {
         let continuation = self.store.capture(b, running);
         b.ret(&[continuation]);
         let function = self.add_function(func, format!("wasmfx.new.{}", signature.as_u32())).as_u32();
-        self.new_of_reference.insert(signature, function);
+        self.generated.new_of_reference.insert(signature, function);
         Ok(function)
     }
 
     /// `(arguments…, continuation) -> continuation`: binds the first arguments of a continuation type.
     pub(super) fn bind(&mut self, from: TypeId, to: TypeId) -> Result<u32, Error> {
-        if let Some(&function) = self.binds.get(&(from, to)) {
+        if let Some(&function) = self.generated.binds.get(&(from, to)) {
             return Ok(function);
         }
         let all = self.original_params(self.original_continuation(from));
         let rest = self.original_params(self.original_continuation(to));
         let bound: Vec<ValType> = all[..all.len() - rest.len()].to_vec();
-        if bound.len() > MOST_HELPER_VALUES {
+        if bound.len() > MAX_HELPER_VALUES {
             return Err(Error::input(format!(
-                "`cont.bind` binds {} arguments at once, and the lowering takes {MOST_HELPER_VALUES} at most",
+                "`cont.bind` binds {} arguments at once, and the lowering takes {MAX_HELPER_VALUES} at most",
                 bound.len()
             ))
             .with_help("bind them in two steps"));
@@ -248,7 +260,7 @@ impl Lowering<'_> {
         let continuation = self.store.capture(b, running);
         b.ret(&[continuation]);
         let function = self.add_function(func, format!("wasmfx.bind.{}.{}", from.as_u32(), to.as_u32())).as_u32();
-        self.binds.insert((from, to), function);
+        self.generated.binds.insert((from, to), function);
 
         let mut func = self.resume_func();
         let frame = func.blocks[func.entry].params[0];
@@ -287,7 +299,7 @@ impl Lowering<'_> {
     ) -> Result<u32, Error> {
         let slots: Vec<Slot> = values.iter().map(|&(_, slot)| slot).collect();
         let key: SaveKey = (layout.bytes, layout.struct_type, kind, many, slots);
-        if let Some(&function) = self.save_helpers.get(&key) {
+        if let Some(&function) = self.generated.save_helpers.get(&key) {
             return Ok(function);
         }
         let slots = &key.4;
@@ -308,8 +320,8 @@ impl Lowering<'_> {
             self.save(b, layout, frame, slot, value);
         }
         b.ret(&[]);
-        let function = self.add_function(func, format!("wasmfx.save.{}", self.save_helpers.len())).as_u32();
-        self.save_helpers.insert(key, function);
+        let function = self.add_function(func, format!("wasmfx.save.{}", self.generated.save_helpers.len())).as_u32();
+        self.generated.save_helpers.insert(key, function);
         Ok(function)
     }
 
@@ -342,7 +354,7 @@ impl Lowering<'_> {
     /// `(resume function, [mask, matcher]) -> frame`: makes a frame and appends it.
     fn new_frame_helper(&mut self, layout: &Layout, kind: SavedFrame<()>) -> u32 {
         let key: NewFrameKey = (layout.bytes, layout.struct_type, kind);
-        if let Some(&function) = self.new_frame_helpers.get(&key) {
+        if let Some(&function) = self.generated.new_frame_helpers.get(&key) {
             return function;
         }
         let (params, result) = (new_frame_params(kind), self.frame_type_of(layout));
@@ -352,8 +364,9 @@ impl Lowering<'_> {
         let b = &mut Builder::new(&mut func);
         let frame = self.append_new_frame(b, layout, kind, &args);
         b.ret(&[frame]);
-        let function = self.add_function(func, format!("wasmfx.frame.{}", self.new_frame_helpers.len())).as_u32();
-        self.new_frame_helpers.insert(key, function);
+        let function =
+            self.add_function(func, format!("wasmfx.frame.{}", self.generated.new_frame_helpers.len())).as_u32();
+        self.generated.new_frame_helpers.insert(key, function);
         function
     }
 
@@ -367,7 +380,7 @@ impl Lowering<'_> {
         mut args: Vec<Value>,
         many: bool,
     ) -> Result<(), Error> {
-        if saved.len() <= MOST_HELPER_VALUES {
+        if saved.len() <= MAX_HELPER_VALUES {
             let helper = self.save_helper(layout, saved, kind, many)?;
             args.extend(saved.iter().map(|&(value, _)| value));
             self.store.call(b, helper, &args, &[]);
@@ -384,7 +397,7 @@ impl Lowering<'_> {
     /// `(frame) -> values…`: loads what a frame holds. References leave their tables.
     pub(super) fn load_helper(&mut self, layout: &Layout, slots: &[Slot]) -> u32 {
         let key: SlotsKey = (layout.struct_type, slots.to_vec());
-        if let Some(&function) = self.load_helpers.get(&key) {
+        if let Some(&function) = self.generated.load_helpers.get(&key) {
             return function;
         }
         let slots = &key.1;
@@ -396,9 +409,9 @@ impl Lowering<'_> {
         let b = &mut Builder::new(&mut func);
         let values: Vec<Value> = slots.iter().map(|&slot| self.load(b, layout, frame, slot, slot.ty)).collect();
         b.ret(&values);
-        let name = format!("wasmfx.load.{}", self.load_helpers.len());
+        let name = format!("wasmfx.load.{}", self.generated.load_helpers.len());
         let function = self.add_function(func, name).as_u32();
-        self.load_helpers.insert(key, function);
+        self.generated.load_helpers.insert(key, function);
         function
     }
 
@@ -407,7 +420,7 @@ impl Lowering<'_> {
     pub(super) fn save_again_helper(&mut self, layout: &Layout, values: &[(Value, Slot)]) -> Result<u32, Error> {
         let slots: Vec<Slot> = values.iter().map(|&(_, slot)| slot).collect();
         let key: SlotsKey = (layout.struct_type, slots);
-        if let Some(&function) = self.save_again_helpers.get(&key) {
+        if let Some(&function) = self.generated.save_again_helpers.get(&key) {
             return Ok(function);
         }
         let slots = &key.1;
@@ -427,23 +440,19 @@ impl Lowering<'_> {
         }
         self.store.append(b, frame);
         b.ret(&[status]);
-        let name = format!("wasmfx.save_again.{}", self.save_again_helpers.len());
+        let name = format!("wasmfx.save_again.{}", self.generated.save_again_helpers.len());
         let function = self.add_function(func, name).as_u32();
-        self.save_again_helpers.insert(key, function);
+        self.generated.save_again_helpers.insert(key, function);
         Ok(function)
     }
 
     /// What the host calls instead of a function that may suspend: where a suspension gets here, nobody handles it.
     pub(super) fn host_entry(&mut self, function: FunctionId) -> Result<FunctionId, Error> {
-        if let Some(&entry) = self.host_entries.get(&function) {
+        if let Some(&entry) = self.generated.host_entries.get(&function) {
             return Ok(entry);
         }
-        let ty = self.module.functions[function].ty;
-        let params = self.lowered_types(&self.original_params(ty));
-        let original_results = self.original_results(ty);
-        let results = self.lowered_types(&original_results);
-        let mut func = Func::new(ty, &params, &results);
-        let args = func.blocks[func.entry].params.clone();
+        let mut func = self.lowered_func(function);
+        let (args, results) = (func.blocks[func.entry].params.clone(), func.results.clone());
         let store = self.store;
         let b = &mut Builder::new(&mut func);
         let zero = b.i32(0);
@@ -477,6 +486,7 @@ impl Lowering<'_> {
             store.set_stack_field(b, running.stack, StackField::Tail, last);
             let status = store.call(b, store.items.drive, &[running.stack, null, status], &[ValType::I32])[0];
             b.trap_if(status);
+            let original_results = self.original_results(self.module.functions[function].ty);
             let values = self.values.read(self.module, &self.original_types, b, &original_results, false)?;
             b.ret(&values);
         } else {
@@ -484,7 +494,7 @@ impl Lowering<'_> {
         }
         let name = format!("{}.entry", self.name_of(function));
         let entry = self.add_function(func, name);
-        self.host_entries.insert(function, entry);
+        self.generated.host_entries.insert(function, entry);
         Ok(entry)
     }
 
@@ -548,11 +558,11 @@ impl Lowering<'_> {
 
     /// The table that keeps references of a (nullable) type for the memory store.
     pub(super) fn reference_table(&mut self, ty: ValType) -> ReferenceTable {
-        if let Some(&table) = self.reference_tables.get(&ty) {
+        if let Some(&table) = self.generated.reference_tables.get(&ty) {
             return table;
         }
         let table = self.build_reference_table(ty);
-        self.reference_tables.insert(ty, table);
+        self.generated.reference_tables.insert(ty, table);
         table
     }
 
@@ -560,12 +570,23 @@ impl Lowering<'_> {
         let (Kind::Memory(m), ValType::Ref(element)) = (self.store.kind, ty) else {
             unreachable!("only the memory store keeps references in tables")
         };
-        let number = self.reference_tables.len();
-        let table = self.add_table(element, 0, format!("wasmfx.references.{number}"));
-        let count = self.add_i32_global(format!("wasmfx.references.{number}.free"));
-        let base = self.add_i32_global(format!("wasmfx.references.{number}.list"));
-        let null = Operator::RefNull { hty: element.heap_type() };
+        let name = format!("wasmfx.references.{}", self.generated.reference_tables.len());
+        let items = ReferenceItems {
+            element,
+            table: self.add_table(element, 0, name.clone()),
+            count: self.add_i32_global(format!("{name}.free")),
+            base: self.add_i32_global(format!("{name}.list")),
+            name,
+        };
+        let grow = self.grow_references(m, &items);
+        let put = self.put_reference(m, &items, grow);
+        let take = self.take_reference(m, &items);
+        ReferenceTable { put, take }
+    }
 
+    /// `()`: grows a table of references that is full, and with it the list of free numbers.
+    fn grow_references(&mut self, m: MemoryStore, items: &ReferenceItems) -> u32 {
+        let &ReferenceItems { element, table, count, base, .. } = items;
         let grow_type = self.function_type(&[], &[]);
         let mut func = Func::new(grow_type, &[], &[]);
         let b = &mut Builder::new(&mut func);
@@ -573,7 +594,7 @@ impl Lowering<'_> {
         let least = b.i32(64);
         let is_small = b.i32_op(Operator::I32LtU, &[size, least]);
         let more = b.value(Operator::Select, &[least, size, is_small], ValType::I32);
-        let nothing = b.value(null.clone(), &[], ty);
+        let nothing = b.value(Operator::RefNull { hty: element.heap_type() }, &[], ValType::Ref(element));
         let old = b.i32_op(Operator::TableGrow { table }, &[nothing, more]);
         let minus_one = b.i32(u32::MAX);
         let failed = b.is_equal(old, minus_one);
@@ -607,8 +628,13 @@ impl Lowering<'_> {
         b.branch(unfinished, fill, &[next], done, &[]);
         b.switch_to(done);
         b.ret(&[]);
-        let grow = self.add_function(func, format!("wasmfx.references.{number}.grow")).as_u32();
+        self.add_function(func, format!("{}.grow", items.name)).as_u32()
+    }
 
+    /// `(reference) -> number`
+    fn put_reference(&mut self, m: MemoryStore, items: &ReferenceItems, grow: u32) -> u32 {
+        let &ReferenceItems { element, table, count, base, .. } = items;
+        let ty = ValType::Ref(element);
         let put_type = self.function_type(&[ty], &[ValType::I32]);
         let mut func = Func::new(put_type, &[ty], &[ValType::I32]);
         let reference = func.blocks[func.entry].params[0];
@@ -626,14 +652,19 @@ impl Lowering<'_> {
         let free = m.load(b, address, 0);
         b.run(Operator::TableSet { table }, &[free, reference]);
         b.ret(&[free]);
-        let put = self.add_function(func, format!("wasmfx.references.{number}.put")).as_u32();
+        self.add_function(func, format!("{}.put", items.name)).as_u32()
+    }
 
+    /// `(number) -> reference`
+    fn take_reference(&mut self, m: MemoryStore, items: &ReferenceItems) -> u32 {
+        let &ReferenceItems { element, table, count, base, .. } = items;
+        let ty = ValType::Ref(element);
         let take_type = self.function_type(&[ValType::I32], &[ty]);
         let mut func = Func::new(take_type, &[ValType::I32], &[ty]);
         let taken = func.blocks[func.entry].params[0];
         let b = &mut Builder::new(&mut func);
         let reference = b.value(Operator::TableGet { table }, &[taken], ty);
-        let nothing = b.value(null, &[], ty);
+        let nothing = b.value(Operator::RefNull { hty: element.heap_type() }, &[], ty);
         b.run(Operator::TableSet { table }, &[taken, nothing]);
         let list = b.global(base, ValType::I32);
         let left = b.global(count, ValType::I32);
@@ -644,8 +675,7 @@ impl Lowering<'_> {
         let left = b.add(left, 1);
         b.set_global(count, left);
         b.ret(&[reference]);
-        let take = self.add_function(func, format!("wasmfx.references.{number}.take")).as_u32();
-        ReferenceTable { put, take }
+        self.add_function(func, format!("{}.take", items.name)).as_u32()
     }
 
     /// The matcher of a list of clauses; equal lists have one.
@@ -659,13 +689,13 @@ impl Lowering<'_> {
                 _ => unreachable!("a resume table has no exception handlers"),
             })
             .collect();
-        if let Some(position) = self.matchers.get_index_of(&key) {
+        if let Some(position) = self.generated.matchers.get_index_of(&key) {
             return u32::try_from(position).expect("matchers are few");
         }
         let func = self.build_matcher(clauses);
-        let number = self.matchers.len();
+        let number = self.generated.matchers.len();
         let function = self.add_function(func, format!("wasmfx.clauses.{number}"));
-        self.matchers.insert(key, function);
+        self.generated.matchers.insert(key, function);
         u32::try_from(number).expect("matchers are few")
     }
 }

@@ -123,7 +123,7 @@ impl Lowering<'_> {
 
     /// `(continuation) -> continuation`, which traps for null (memory store).
     fn as_non_null(&mut self) -> u32 {
-        if let Some(function) = self.as_non_null_function {
+        if let Some(function) = self.generated.as_non_null_function {
             return function;
         }
         let ty = self.function_type(&[ValType::I64], &[ValType::I64]);
@@ -134,7 +134,7 @@ impl Lowering<'_> {
         b.trap_if(is_null);
         b.ret(&[value]);
         let function = self.add_function(func, "wasmfx.as_non_null".to_owned()).as_u32();
-        self.as_non_null_function = Some(function);
+        self.generated.as_non_null_function = Some(function);
         function
     }
 

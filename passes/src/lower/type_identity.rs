@@ -1,7 +1,7 @@
 //! Types that differ only in the continuations that they speak of stay apart.
 //!
 //! A continuation becomes a number or a struct, so that types which were different may become one, and a test, a cast or an indirect call that told
-//! them apart would no longer. Where somebody could notice, each of them gets a recursion group that ends with a *brand*, a type that tells the
+//! them apart would no longer do so. Where somebody could notice, each of them gets a recursion group that ends with a *brand*, a type that tells the
 //! group from the others (types are equal if their groups are, core specification, "Type equivalence").
 //!
 //! That asks the engine for recursion groups, so for GC. In an open world it is not done: modules that are lowered separately could not agree on brands.
@@ -19,8 +19,8 @@ use wasmfx_ir::module::{FunctionId, RecursionGroup, TypeId};
 use wasmfx_ir::subtype::Subtyping;
 use wasmfx_ir::wasmparser::{CompositeInnerType, FuncType, SubType, ValType, WasmFeatures};
 
-/// Gives brands to types that lowering would make equal, if the module or its host tells them apart. Whether there were any: every type has a new
-/// number then.
+/// Gives brands to types that lowering would make equal, if the module or its host tells them apart. Returns whether there were any: every type has a
+/// new number then.
 pub(super) fn keep_types_apart(
     module: &mut Module,
     summaries: &SecondaryMap<FunctionId, Summary>,
@@ -77,7 +77,7 @@ impl Collisions {
     }
 
     /// Whether a value of one type could be taken for one of another of its class: whether somebody asks for a type that some of the values of the
-    /// class have not.
+    /// class do not have.
     fn can_be_noticed(&self, module: &Module, observations: &Observations) -> bool {
         if self.classes.is_empty() {
             return false;

@@ -2,11 +2,12 @@
 
 use super::Lowering;
 use super::scan::is_continuation_heap_type;
-use wasmfx_ir::Module;
-use wasmfx_ir::module::{TagId, TypeId, Types};
+use wasmfx_ir::module::{FunctionId, TagId, TypeId, Types};
+use wasmfx_ir::subtype::type_id;
 use wasmfx_ir::wasmparser::{
     AbstractHeapType, CompositeInnerType, FieldType, FuncType, HeapType, RefType, StorageType, SubType, ValType,
 };
+use wasmfx_ir::{Func, Module};
 
 /// The original type that stands for some continuation, where it does not matter which.
 pub(super) fn continuation_reference() -> ValType {
@@ -18,10 +19,7 @@ pub(super) fn continuation_reference() -> ValType {
 pub(super) fn function_type(types: &Types, ty: TypeId) -> &FuncType {
     match &types.definitions[ty].sub_type.composite_type.inner {
         CompositeInnerType::Func(func) => func,
-        CompositeInnerType::Cont(cont) => {
-            let index = cont.0.as_module_index().expect("types in the IR refer to each other by number");
-            function_type(types, TypeId::from_u32(index))
-        }
+        CompositeInnerType::Cont(cont) => function_type(types, type_id(cont.0.unpack())),
         CompositeInnerType::Struct(_) | CompositeInnerType::Array(_) => {
             panic!("{ty} is not a function type, which validation has excluded")
         }
@@ -102,9 +100,7 @@ impl Lowering<'_> {
     /// The original function type of a continuation type.
     pub(super) fn original_continuation(&self, ty: TypeId) -> TypeId {
         match &self.original_types.definitions[ty].sub_type.composite_type.inner {
-            CompositeInnerType::Cont(cont) => {
-                TypeId::from_u32(cont.0.as_module_index().expect("types in the IR refer to each other by number"))
-            }
+            CompositeInnerType::Cont(cont) => type_id(cont.0.unpack()),
             _ => panic!("{ty} is not a continuation type, which validation has excluded"),
         }
     }
@@ -131,6 +127,13 @@ impl Lowering<'_> {
             }
             _ => ty,
         }
+    }
+
+    /// An empty body for a function of the same type as one of the module's.
+    pub(super) fn lowered_func(&self, function: FunctionId) -> Func {
+        let ty = self.module.functions[function].ty;
+        let params = self.lowered_types(&self.original_params(ty));
+        Func::new(ty, &params, &self.lowered_types(&self.original_results(ty)))
     }
 
     /// The lowered forms of original types.

@@ -14,6 +14,7 @@ use wasmfx_ir::Module;
 use wasmfx_ir::func::Value;
 use wasmfx_ir::module::{ConstExpr, Global, GlobalId, Origin, TypeId, Types};
 use wasmfx_ir::operator::default_operator;
+use wasmfx_ir::subtype::type_id;
 use wasmfx_ir::wasmparser::{
     AbstractHeapType, CompositeInnerType, GlobalType, HeapType, Operator, RefType, UnpackedIndex, ValType,
 };
@@ -90,7 +91,7 @@ fn top(types: &Types, heap: HeapType) -> Option<AbstractHeapType> {
             H::Cont | H::NoCont => return None,
         }),
         HeapType::Concrete(index) | HeapType::Exact(index) => {
-            let id = TypeId::from_u32(index.as_module_index().expect("types in the IR refer to each other by number"));
+            let id = type_id(index);
             match types.definitions[id].sub_type.composite_type.inner {
                 CompositeInnerType::Func(_) => Some(H::Func),
                 CompositeInnerType::Struct(_) | CompositeInnerType::Array(_) => Some(H::Any),
@@ -271,7 +272,7 @@ impl Values {
         Ok(())
     }
 
-    /// Takes values of these original types (and leaves a continuation behind them). References are not kept alive where nobody sees them.
+    /// Takes values of these original types (but for a continuation that follows them). References are not kept alive where nobody sees them.
     pub(super) fn read(
         &mut self,
         module: &mut Module,

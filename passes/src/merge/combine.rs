@@ -4,7 +4,6 @@ use super::{Input, MergeError, custom_sections};
 use indexmap::IndexMap;
 use std::ops::Range;
 use wasmfx_ir::Module;
-use wasmfx_ir::entity::{Entity, PrimaryMap};
 use wasmfx_ir::module::{FunctionId, GlobalId, Import, Item, MemoryId, RecursionGroup, TableId, TagId};
 use wasmfx_ir::references::IndexSpace;
 use wasmfx_ir::wasmparser::WasmFeatures;
@@ -85,14 +84,14 @@ impl Combined {
             range: group.range.start + shift..group.range.end + shift,
             explicit: group.explicit,
         }));
-        append(&mut merged.types.definitions, part.types.definitions);
-        append(&mut merged.functions, part.functions);
-        append(&mut merged.tables, part.tables);
-        append(&mut merged.memories, part.memories);
-        append(&mut merged.globals, part.globals);
-        append(&mut merged.tags, part.tags);
-        append(&mut merged.elements, part.elements);
-        append(&mut merged.data, part.data);
+        merged.types.definitions.append(part.types.definitions);
+        merged.functions.append(part.functions);
+        merged.tables.append(part.tables);
+        merged.memories.append(part.memories);
+        merged.globals.append(part.globals);
+        merged.tags.append(part.tags);
+        merged.elements.append(part.elements);
+        merged.data.append(part.data);
         merged.imports.extend(part.imports.iter().cloned());
         merged.has_data_count |= part.has_data_count;
         merged.has_compact_imports |= part.has_compact_imports;
@@ -116,12 +115,6 @@ impl Combined {
             tables: first_table..merged.tables.len(),
         });
         Ok(())
-    }
-}
-
-fn append<K: Entity, V: Clone>(all: &mut PrimaryMap<K, V>, part: PrimaryMap<K, V>) {
-    for value in part.as_slice() {
-        all.push(value.clone());
     }
 }
 

@@ -31,7 +31,8 @@ pub(super) fn unite(module: &mut Module, targets: &mut Targets) {
     }
 }
 
-/// Gives `first` the limits that satisfy both imports. Says no if there are none: then nothing can be imported, and both imports stay to say so.
+/// Gives `first` the limits that satisfy both imports. Returns whether there are any: if not, nothing can be imported, and both imports stay for the
+/// host to report that.
 fn narrow_limits(module: &mut Module, first: Item, duplicate: Item) -> bool {
     let maximum = |a: Option<u64>, b: Option<u64>| match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::fmt::Write;
 use wasmfx_ir::Module;
 use wasmfx_ir::module::{Item, TypeId};
-use wasmfx_ir::references::map_sub_type;
+use wasmfx_ir::references::visit_sub_type;
 use wasmfx_ir::subtype::{Subtyping, type_id};
 use wasmfx_ir::wasmparser::{
     CompositeInnerType, FuncType, GlobalType, HeapType, MemoryType, RefType, StorageType, SubType, TableType, ValType,
@@ -292,10 +292,7 @@ impl<'a> Matching<'a> {
 /// The types that a definition refers to, in the order in which it does.
 fn referenced(definition: &SubType) -> Vec<TypeId> {
     let mut types = Vec::new();
-    map_sub_type(&mut definition.clone(), &mut |_, number| {
-        types.push(TypeId::from_u32(number));
-        number
-    });
+    visit_sub_type(definition, &mut |_, number| types.push(TypeId::from_u32(number)));
     types
 }
 

@@ -54,7 +54,7 @@ pub struct MergeOptions {
 pub struct Merged {
     /// The module.
     pub module: Module,
-    /// What is likely not meant so.
+    /// What is probably a mistake.
     pub warnings: Vec<String>,
 }
 

@@ -8,8 +8,7 @@ use wasmfx_ir::subtype::Subtyping;
 
 /// Removes each recursion group that equals an earlier one.
 pub(super) fn unite(module: &mut Module) {
-    let subtyping = Subtyping::new(&module.types);
-    let canonical: Vec<TypeId> = module.types.definitions.keys().map(|ty| subtyping.canonical(ty)).collect();
+    let canonical = Subtyping::new(&module.types).into_canonical();
     let mut renumbered: SecondaryMap<TypeId, TypeId> = SecondaryMap::with_default(TypeId::from_u32(0));
     let mut types = Types::default();
     let old = std::mem::take(&mut module.types);

@@ -11,17 +11,17 @@ use wasmfx_ir::module::{Body, FunctionId, Module};
 use wasmfx_ir::operator::hash_operator;
 use wasmfx_ir::wasmparser::ValType;
 
-/// What constants have to do with whether two bodies are the same.
+/// How constants count when two bodies are compared.
 #[derive(Copy, Clone, PartialEq, Eq)]
 pub(super) enum Constants {
-    /// They are operators like all others.
+    /// Like all other operators.
     Compared,
-    /// Only where which type of constant is used; the constants are [apart](Description::constants).
+    /// Only by which type of constant is used where; the constants themselves are [kept apart](Description::constants).
     Apart,
 }
 
 impl Constants {
-    /// Tells instructions that are described from those that are not.
+    /// Whether an instruction is part of the description.
     fn part_of_description(self) -> impl Fn(&Func, Inst) -> bool + Copy {
         move |func, inst| self == Self::Compared || Constant::of(func.operator(inst)).is_none()
     }
@@ -32,7 +32,7 @@ pub(super) fn constant(func: &Func, value: Value) -> Option<Constant> {
     func.defining_operator(func.resolve(value)).and_then(Constant::of)
 }
 
-/// A body, described. Two bodies do the same where their descriptions are equal; what is apart may differ.
+/// A body, described. Two bodies whose descriptions are equal do the same, but for what is kept apart.
 pub(super) struct Description<'a> {
     func: &'a Func,
     constants_are: Constants,

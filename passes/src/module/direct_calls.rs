@@ -18,7 +18,7 @@ use wasmfx_ir::func::{Block, Func, Terminator, Value};
 use wasmfx_ir::module::{
     Body, ConstExpr, ElementItems, ElementKind, FunctionId, Item, Module, Origin, TableId, TypeId,
 };
-use wasmfx_ir::references::{IndexSpace, map_val_type};
+use wasmfx_ir::references::{IndexSpace, visit_val_type};
 use wasmfx_ir::subtype::Subtyping;
 use wasmfx_ir::wasmparser::{Operator, ValType};
 
@@ -157,7 +157,7 @@ fn public_types(module: &Module) -> FxHashSet<TypeId> {
     let mut mentioned: Vec<TypeId> = Vec::new();
     let imports = module.imports.iter().map(|import| import.item);
     for item in imports.chain(module.exports.iter().map(|export| export.item)) {
-        let mut ty = match item {
+        let ty = match item {
             Item::Function(function) => {
                 mentioned.push(module.functions[function].ty);
                 continue;
@@ -170,10 +170,7 @@ fn public_types(module: &Module) -> FxHashSet<TypeId> {
             Item::Global(global) => module.globals[global].ty.content_type,
             Item::Table(table) => ValType::Ref(module.tables[table].ty.element_type),
         };
-        map_val_type(&mut ty, &mut |_, number| {
-            mentioned.push(TypeId::from_u32(number));
-            number
-        });
+        visit_val_type(ty, &mut |_, number| mentioned.push(TypeId::from_u32(number)));
     }
     reached(&module.types, mentioned)
 }

@@ -142,7 +142,7 @@ fn count_uses(module: &Module) -> SecondaryMap<FunctionId, Uses> {
     uses
 }
 
-/// How often a function is used at least whose index takes one byte: the most used ones get the lowest indices ([`crate::order`]), after imports.
+/// How often a function must be used for its index to take one byte: the most used ones get the lowest indices ([`crate::order`]), after imports.
 fn short_index_uses(module: &Module, uses: &SecondaryMap<FunctionId, Uses>) -> u32 {
     let imports = module.functions.values().filter(|function| matches!(function.body, Body::Import)).count();
     let is_definition = |body: &Body| !matches!(body, Body::Import | Body::Removed);
@@ -155,7 +155,7 @@ fn short_index_uses(module: &Module, uses: &SecondaryMap<FunctionId, Uses>) -> u
     ONE_BYTE.checked_sub(imports + 1).map_or(u32::MAX, |last| counts[last])
 }
 
-/// What decisions rest on, as it is before the first one.
+/// What decisions rest on, as it was before the first of them.
 struct Facts<'a> {
     uses: SecondaryMap<FunctionId, Uses>,
     position: SecondaryMap<FunctionId, u32>,
@@ -319,12 +319,12 @@ struct TinyBody {
 
 /// The bytes of a body that may be tiny; nothing for one that is certainly not.
 fn tiny_body(func: &Func, facts: &Facts<'_>) -> Option<TinyBody> {
-    const MOST_INSTS: usize = 4;
+    const MAX_INSTS: usize = 4;
     /// Of a function: its type's index, the length of its body, the number of its locals, and `end`.
     const FUNCTION_BYTES: usize = 4;
     const LOCAL_BYTES: usize = 2;
     let data = &func.blocks[func.entry];
-    if data.insts.len() > MOST_INSTS {
+    if data.insts.len() > MAX_INSTS {
         return None;
     }
     let (results, mut operators) = match &data.terminator {
@@ -388,7 +388,7 @@ fn is_worthwhile(
     let called_once = is_called_once(facts.uses[callee]);
     let for_speed = options.optimize >= OptimizeLevel::O3 && options.shrink == ShrinkLevel::None;
     let limits = &options.pass_arguments;
-    // A limit that was raised is meant; else the bytes count too.
+    // A limit that the user raised is taken at its word; otherwise the bytes count too.
     let always = limits.get(&INLINING_ALWAYS_SIZE);
     let is_tiny = is_tiny || always > INLINING_ALWAYS_SIZE.default;
     // Callers do not grow without bound: engines limit the size of functions, and their compile time is not linear in it.

@@ -25,7 +25,7 @@ use wasmfx_ir::references::IndexSpace;
 use wasmfx_ir::wasmparser::{FuncType, Operator, SubType, ValType};
 
 /// Engines limit parameters to 1,000; more than these would hardly be worthwhile.
-const MOST_PARAMETERS: usize = 32;
+const MAX_PARAMETERS: usize = 32;
 /// What a call takes, if its function's index takes two bytes.
 const CALL_BYTES: usize = 3;
 /// Reading or writing a local.
@@ -157,7 +157,7 @@ fn family(module: &Module, members: &[WithConstants], references: &References, t
         .collect();
     let func = lifted(module, members[0].0);
     let params = func.blocks[func.entry].params.len();
-    if params + columns.len() > MOST_PARAMETERS {
+    if params + columns.len() > MAX_PARAMETERS {
         return None;
     }
     let parameter_types: Vec<ValType> = columns.iter().map(|column| column[0].ty()).collect();

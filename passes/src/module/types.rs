@@ -6,19 +6,14 @@
 
 use crate::options::Options;
 use crate::pass_table::Changed;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 use std::collections::BinaryHeap;
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::Func;
 use wasmfx_ir::module::{Body, ElementItems, Module, Origin, RecursionGroup, TypeDefinition, TypeId, Types};
-use wasmfx_ir::references::{IndexSpace, map_sub_type, map_val_type, visit_const_expr, visit_sub_type};
+use wasmfx_ir::references::{IndexSpace, visit_const_expr, visit_sub_type, visit_val_type};
+use wasmfx_ir::subtype::Subtyping;
 use wasmfx_ir::wasmparser::{CompositeInnerType, SubType, ValType};
-
-/// Numbers from here down stand for the members of the group being compared, while keys are made. Real type numbers are below, as the
-/// implementation limit of type definitions is one million.
-const MEMBER_BASE: u32 = (1 << 20) - 1;
-/// Larger groups are not compared: their members' stand-ins would meet real type numbers.
-const MAX_COMPARED_GROUP: u32 = 40_000;
 
 /// Runs the pass.
 pub fn run(module: &mut Module, _options: &Options) -> Changed {
@@ -26,9 +21,9 @@ pub fn run(module: &mut Module, _options: &Options) -> Changed {
     if module.functions.values().any(|function| matches!(function.body, Body::Lazy(_))) {
         return Changed::No;
     }
-    let canonical = canonical_types(&module.types);
+    let canonical = Subtyping::new(&module.types).into_canonical();
     module.map_references(&mut |space, number| match space {
-        IndexSpace::Type => canonical[TypeId::from_u32(number)].as_u32(),
+        IndexSpace::Type => canonical[number as usize].as_u32(),
         _ => number,
     });
     let mut uses = count_uses(module);
@@ -50,35 +45,6 @@ pub fn run(module: &mut Module, _options: &Options) -> Changed {
     Changed::Yes
 }
 
-/// For each type the first type that equals it.
-fn canonical_types(types: &Types) -> SecondaryMap<TypeId, TypeId> {
-    let mut canonical: SecondaryMap<TypeId, TypeId> = SecondaryMap::with_default(TypeId::from_u32(0));
-    let mut known: FxHashMap<Vec<SubType>, u32> = FxHashMap::default();
-    for group in &types.groups {
-        let range = group.range.clone();
-        let len = range.end - range.start;
-        let mut start = range.start;
-        if len <= MAX_COMPARED_GROUP {
-            let key: Vec<SubType> = range
-                .clone()
-                .map(|number| {
-                    let mut ty = types.definitions[TypeId::from_u32(number)].sub_type.clone();
-                    map_sub_type(&mut ty, &mut |_, number| match number {
-                        _ if range.contains(&number) => MEMBER_BASE - (number - range.start),
-                        _ => canonical[TypeId::from_u32(number)].as_u32(),
-                    });
-                    ty
-                })
-                .collect();
-            start = *known.entry(key).or_insert(start);
-        }
-        for offset in 0..len {
-            canonical[TypeId::from_u32(range.start + offset)] = TypeId::from_u32(start + offset);
-        }
-    }
-    canonical
-}
-
 /// How often each type is mentioned by anything but types.
 pub(super) fn count_uses(module: &Module) -> SecondaryMap<TypeId, u32> {
     let mut uses: SecondaryMap<TypeId, u32> = SecondaryMap::with_default_and_len(0, module.types.definitions.len());
@@ -97,28 +63,18 @@ pub(super) fn count_uses(module: &Module) -> SecondaryMap<TypeId, u32> {
     }
     let mut count = |space: IndexSpace, number: u32| count_all(space, number, 1);
     for table in module.tables.values().filter(|table| table.origin != Origin::Removed) {
-        map_val_type(&mut ValType::Ref(table.ty.element_type), &mut |space, number| {
-            count(space, number);
-            number
-        });
+        visit_val_type(ValType::Ref(table.ty.element_type), &mut count);
         table.init.iter().for_each(|init| visit_const_expr(init, &mut count));
     }
     for global in module.globals.values().filter(|global| global.origin != Origin::Removed) {
-        let mut ty = global.ty.content_type;
-        map_val_type(&mut ty, &mut |space, number| {
-            count(space, number);
-            number
-        });
+        visit_val_type(global.ty.content_type, &mut count);
         global.init.iter().for_each(|init| visit_const_expr(init, &mut count));
     }
     let tags = module.tags.values().filter(|tag| tag.origin != Origin::Removed);
     tags.for_each(|tag| count(IndexSpace::Type, tag.ty.as_u32()));
     for element in module.elements.values().filter(|element| !element.removed) {
         if let ElementItems::Expressions(ty, expressions) = &element.items {
-            map_val_type(&mut ValType::Ref(*ty), &mut |space, number| {
-                count(space, number);
-                number
-            });
+            visit_val_type(ValType::Ref(*ty), &mut count);
             expressions.iter().for_each(|expression| visit_const_expr(expression, &mut count));
         }
     }
@@ -137,13 +93,7 @@ fn count_types_of_blocks(module: &Module, uses: &mut SecondaryMap<TypeId, u32>) 
 
 /// The types of all values: a local may have a type that no operator mentions.
 fn visit_value_types(func: &Func, count: &mut impl FnMut(IndexSpace, u32)) {
-    let mut visit = |value| {
-        let mut ty = func.value_type(value);
-        map_val_type(&mut ty, &mut |space, number| {
-            count(space, number);
-            number
-        });
-    };
+    let mut visit = |value| visit_val_type(func.value_type(value), count);
     for block in func.blocks.values() {
         block.params.iter().copied().for_each(&mut visit);
         block.insts.iter().flat_map(|&inst| func.inst_results(inst)).for_each(&mut visit);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use wasmtime::{
     AnyRef, AsContextMut, Extern, ExternType, FuncType, Global, HeapType, I31, Linker, Memory, Module, Mutability,
     SharedMemory, Store, StoreLimits, StoreLimitsBuilder, Table, Tag, V128, Val, ValType,
@@ -109,21 +109,21 @@ impl Trace {
     }
 }
 
-/// Defines everything that a module imports. An error says what the host cannot make.
+/// Defines everything that a module imports.
+///
+/// # Errors
+/// If the host cannot make an import: which one.
 pub fn define_imports(linker: &mut Linker<Host>, store: &mut Store<Host>, module: &Module, seed: u64) -> Result<()> {
-    // Two imports of the same name are one thing, unless they differ in type.
-    linker.allow_shadowing(true);
-    let mut defined: Vec<(String, ExternType)> = Vec::new();
+    // Two imports of the same name are one thing, of the first one's type; if the other's does not fit, the engine refuses the module.
+    let mut defined: FxHashSet<(&str, &str)> = FxHashSet::default();
     for import in module.imports() {
-        let name = format!("{}.{}", import.module(), import.name());
-        let ty = import.ty();
-        if defined.iter().any(|(other, _)| *other == name) {
+        if !defined.insert((import.module(), import.name())) {
             continue;
         }
+        let name = format!("{}.{}", import.module(), import.name());
         let hash = combine(seed, hash_text(&name));
-        let definition = definition(store, &name, &ty, hash).with_context(|| format!("import {name}"))?;
+        let definition = definition(store, &name, &import.ty(), hash).with_context(|| format!("import {name}"))?;
         linker.define(&mut *store, import.module(), import.name(), definition).map_err(engine_error)?;
-        defined.push((name, ty));
     }
     Ok(())
 }
@@ -188,6 +188,9 @@ fn function(store: &mut Store<Host>, name: &str, ty: &FuncType, hash: u64) -> wa
 }
 
 /// A value of a type: sometimes an edge case, sometimes small, sometimes any. `None` if the host cannot make one.
+///
+/// # Errors
+/// If the engine cannot allocate a reference.
 pub fn value(mut store: impl AsContextMut, ty: &ValType, random: &mut Random) -> Result<Option<Val>> {
     Ok(Some(match ty {
         ValType::I32 => Val::I32(low_half(integer(random)).cast_signed()),

@@ -119,13 +119,19 @@ pub struct Comparer {
 
 impl Comparer {
     /// A comparer with an engine of its own.
+    ///
+    /// # Errors
+    /// If the engine does not take its options.
     pub fn new(options: CompareOptions) -> Result<Comparer> {
         let engine_options = EngineOptions { fuel: true, ..EngineOptions::for_tests() };
         let without_collector = EngineOptions { collector: Collector::Null, ..engine_options.clone() }.build()?;
         Ok(Comparer { engine: engine_options.build()?, without_collector, options })
     }
 
-    /// Compares two versions of a module. An error means that they could not be compared: the engine refuses one of them.
+    /// Compares two versions of a module.
+    ///
+    /// # Errors
+    /// If they cannot be compared: the engine refuses one of them.
     pub fn compare(&self, before: &[u8], after: &[u8]) -> Result<Comparison> {
         let suited = EngineOptions::for_tests().for_module(before).collector;
         let engine = if suited == Collector::Null { &self.without_collector } else { &self.engine };
@@ -163,7 +169,10 @@ impl Comparer {
     }
 }
 
-/// Compares two versions of a module with an engine made for it.
+/// Compares two versions of a module with engines made for this comparison.
+///
+/// # Errors
+/// As [`Comparer::new`] and [`Comparer::compare`].
 pub fn compare(before: &[u8], after: &[u8], options: CompareOptions) -> Result<Comparison> {
     Comparer::new(options)?.compare(before, after)
 }
@@ -256,32 +265,21 @@ impl Comparing<'_> {
 
     /// Instantiates both sides with fresh state.
     fn start(&mut self) -> Result<Start> {
-        let mut sides = Vec::with_capacity(2);
-        let mut failures = Vec::new();
-        for module in self.modules {
-            match self.instantiate(module)? {
-                Ok(side) => sides.push(side),
-                Err(failure) => failures.push(failure),
-            }
-        }
-        if let Ok(sides) = <Vec<Side> as TryInto<[Side; 2]>>::try_into(sides) {
-            return Ok(Start::Ready(Box::new(sides)));
-        }
-        let describe = |failure: Option<&FailureKind>| failure.map_or("instantiated".to_string(), ToString::to_string);
-        if failures.iter().any(is_inconclusive) {
-            let reasons: Vec<String> = failures.iter().map(ToString::to_string).collect();
+        let [before, after] = self.modules;
+        let failures = match (self.instantiate(before)?, self.instantiate(after)?) {
+            (Ok(before), Ok(after)) => return Ok(Start::Ready(Box::new([before, after]))),
+            (before, after) => [before.err(), after.err()],
+        };
+        if failures.iter().flatten().any(is_inconclusive) {
+            let reasons: Vec<String> = failures.iter().flatten().map(ToString::to_string).collect();
             self.comparison.not_tried.push(format!("the module cannot be instantiated: {}", reasons.join("; ")));
             return Ok(Start::Nothing);
         }
-        let first_failed = failures.len() == 2 || self.instantiate(self.modules[0])?.is_err();
-        let (before, after) = match failures.as_slice() {
-            [before, after] => (Some(before), Some(after)),
-            [only] if first_failed => (Some(only), None),
-            [only] => (None, Some(only)),
-            _ => (None, None),
-        };
+        let [before, after] = failures.each_ref().map(Option::as_ref);
         let excused = self.options().traps_never_happen && before.is_some();
         if !excused && !before.zip(after).is_some_and(|(before, after)| self.same_failure(before, after)) {
+            let describe =
+                |failure: Option<&FailureKind>| failure.map_or("instantiated".to_string(), ToString::to_string);
             self.comparison.difference = Some(Difference {
                 function: None,
                 arguments: Vec::new(),

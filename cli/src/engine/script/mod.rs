@@ -168,7 +168,10 @@ pub fn is_script(text: &str) -> bool {
     wast::parser::parse::<wast::Wat<'_>>(&buffer).is_err() && wast::parser::parse::<wast::Wast<'_>>(&buffer).is_ok()
 }
 
-/// Runs a script. An error means that it could not be parsed; what its directives did is in the report.
+/// Runs a script. What its directives did is in the report.
+///
+/// # Errors
+/// If it cannot be parsed, or the engine cannot be set up.
 pub fn run_script(engine: &WasmEngine, name: &str, text: &str, options: &ScriptOptions<'_>) -> Result<ScriptReport> {
     let parse_error = |mut error: wast::Error| {
         error.set_text(text);

@@ -22,7 +22,10 @@ fn list(values: &[String]) -> String {
     format!("[{}]", values.join(", "))
 }
 
-/// Runs all directives. An error means that the engine could not even be set up.
+/// Runs all directives.
+///
+/// # Errors
+/// If the engine cannot be set up.
 pub fn run(
     engine: &WasmEngine,
     name: &str,

@@ -16,9 +16,9 @@ use wasmfx_ir::{Block, Func, Value};
 const BRANCH: usize = 2;
 /// Tails with more differences are left alone.
 const MAX_PARAMS: usize = 8;
-/// Tails are looked at for that many instructions.
+/// The longest tail that is looked at, in instructions.
 const MAX_TAIL: usize = 64;
-/// More tails are not made one at a time.
+/// The most tails that are made one at a time.
 const MAX_TAILS: usize = 64;
 
 /// One of several that become one.
@@ -77,7 +77,7 @@ impl Group {
     }
 }
 
-/// Groups none of which has to do with another: blocks first, then what is left of blocks that end alike.
+/// Groups that do not overlap: blocks first, then what is left of blocks that end alike.
 pub(super) fn groups(func: &Func) -> Vec<Group> {
     let cfg = ControlFlowGraph::new(func);
     let mut search = Search {
@@ -124,7 +124,7 @@ impl Search<'_> {
         }
     }
 
-    /// Keeps a group unless it has to do with another, or a member leads to one.
+    /// Keeps a group unless it overlaps another one, or one of its members leads to another.
     fn take(&mut self, group: Group) {
         let whole: FxHashSet<Block> =
             group.members.iter().filter(|member| member.tail.start.is_none()).map(|member| member.tail.block).collect();

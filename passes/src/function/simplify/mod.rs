@@ -93,7 +93,7 @@ impl<'a> Simplifier<'a> {
         self.func.blocks[block].insts = std::mem::replace(&mut self.placed, insts);
     }
 
-    /// Rewrites an instruction as long as rules apply. Says whether it stays.
+    /// Rewrites an instruction as long as rules apply. Returns whether it stays.
     fn simplify_inst(&mut self, inst: Inst) -> bool {
         let Some(result) = self.func.single_result(inst) else {
             if self.func.inst_results(inst).len() == 0 {

@@ -1,0 +1,83 @@
+//! Lists of values, one for each entity of an arena, in one allocation.
+//!
+//! They are made of pairs that are gone over twice, in the same order: [`ListLengths`] counts them, [`UnfilledLists`] takes them in.
+
+use crate::entity::Entity;
+use std::marker::PhantomData;
+
+/// How long each list is going to be.
+pub(super) struct ListLengths<K> {
+    /// The length of an entity's list is one position behind it.
+    lengths: Vec<u32>,
+    key: PhantomData<K>,
+}
+
+impl<K: Entity> ListLengths<K> {
+    /// Empty lists for the first `count` entities.
+    pub(super) fn new(count: usize) -> Self {
+        Self { lengths: vec![0; count + 1], key: PhantomData }
+    }
+
+    /// Makes room for one more value in a list.
+    #[inline]
+    pub(super) fn count(&mut self, key: K) {
+        self.lengths[key.index() + 1] += 1;
+    }
+
+    /// Lists of these lengths; `placeholder` is what they hold until they are filled.
+    pub(super) fn allocate<V: Clone>(self, placeholder: V) -> UnfilledLists<K, V> {
+        let mut start = self.lengths;
+        for index in 1..start.len() {
+            start[index] += start[index - 1];
+        }
+        let total = start.last().map_or(0, |&total| total as usize);
+        let next = start.clone();
+        UnfilledLists { lists: EntityLists { start, values: vec![placeholder; total], key: PhantomData }, next }
+    }
+}
+
+/// Lists that still have room.
+pub(super) struct UnfilledLists<K, V> {
+    lists: EntityLists<K, V>,
+    /// Where the next value of each list goes.
+    next: Vec<u32>,
+}
+
+impl<K: Entity, V> UnfilledLists<K, V> {
+    /// Adds a value at the end of a list.
+    #[inline]
+    pub(super) fn push(&mut self, key: K, value: V) {
+        let next = &mut self.next[key.index()];
+        self.lists.values[*next as usize] = value;
+        *next += 1;
+    }
+
+    /// The lists, which must be full.
+    pub(super) fn finish(self) -> EntityLists<K, V> {
+        debug_assert!(
+            self.next.iter().zip(&self.lists.start[1..]).all(|(next, end)| next == end),
+            "a list is not full"
+        );
+        self.lists
+    }
+}
+
+/// A list of values for each entity.
+#[derive(Clone, Debug)]
+pub(super) struct EntityLists<K, V> {
+    /// Where each list starts in `values`; one entry more than there are lists.
+    start: Vec<u32>,
+    values: Vec<V>,
+    key: PhantomData<K>,
+}
+
+impl<K: Entity, V> EntityLists<K, V> {
+    /// The list of an entity. Entities that were added since have empty ones.
+    #[inline]
+    pub(super) fn of(&self, key: K) -> &[V] {
+        match self.start.get(key.index()..key.index() + 2) {
+            Some(&[start, end]) => &self.values[start as usize..end as usize],
+            _ => &[],
+        }
+    }
+}
