@@ -275,13 +275,17 @@ fn body_bytes(binary: &[u8]) -> Result<Vec<u64>> {
     Ok(bytes)
 }
 
-/// The runtime that modules lowered for a shared runtime import, in the binary format.
+/// The runtime that modules lowered for a shared runtime import, in the binary format, optimised at a level, without names if those go.
 ///
 /// # Errors
-/// An error of ours, if the runtime were invalid.
-pub fn runtime_binary(frames: Frames) -> Result<Vec<u8>> {
+/// If an invariant of the lowering or of the optimiser is broken.
+pub fn runtime_binary(frames: Frames, level: Option<Level>, names_go: bool) -> Result<Vec<u8>> {
     let module = runtime_module(frames.into())?;
-    encode_module_with(&module, &EncodeOptions::default(), &Parallel).context("cannot write the runtime")
+    let binary =
+        encode_module_with(&module, &EncodeOptions::default(), &Parallel).context("cannot write the runtime")?;
+    let Some(level) = level else { return Ok(binary) };
+    let stripping = Stripping { names: names_go, ..Stripping::default() };
+    Ok(Optimizer { stripping, ..optimizer_at(level) }.run(&binary).context("the runtime")?.bytes)
 }
 
 /// A transformation of a script's modules.
@@ -306,7 +310,7 @@ pub fn lower_script_at(
     details: &LoweringDetails,
     level: Option<Level>,
 ) -> Result<(String, Transformation)> {
-    let runtime = runtime_binary(frames)?;
+    let runtime = runtime_binary(frames, level, false)?;
     let escaped: String = runtime.iter().map(|byte| format!("\\{byte:02x}")).collect();
     let text = format!("(module binary \"{escaped}\") (register \"{RUNTIME_MODULE}\") {text}");
     let options = LoweringArguments { frames, runtime: World::Shared, details: details.clone() }.options();

@@ -80,6 +80,48 @@ fn features_that_are_disabled_are_refused_by_name() {
 }
 
 #[test]
+fn the_shared_runtime_is_optimised_too() {
+    let (_directory, _, output) = input();
+    for frames in ["memory", "gc"] {
+        let size = |level: &[&str]| {
+            succeed(LOWER, &[&["--emit-runtime", "--frames", frames, "-o", &*output], level].concat());
+            succeed(VALIDATE, &[&*output, "--disable-stack-switching"]);
+            std::fs::metadata(&output).unwrap().len()
+        };
+        assert!(size(&["-O2"]) < size(&["-O2", "-g"]), "{frames}");
+        assert!(size(&["-O2", "-g"]) < size(&[]), "{frames}");
+    }
+}
+
+/// What a module that shares its runtime cannot have, and what is said of it.
+const REFUSED_IF_SHARED: &[(&str, &[&str], &str)] = &[
+    (
+        "(tag $t (import \"env\" \"t\")) (func (export \"f\") (suspend $t))",
+        &["--host-import", "env"],
+        "the tag `env.t`",
+    ),
+    ("(func (export \"wasmfx.fast:f\"))", &[], "the export `wasmfx.fast:f`"),
+    ("(global (import \"a\" \"wasmfx.tag:t\") (mut i32))", &[], "the import `wasmfx.tag:t`"),
+    ("(memory 1)", &["--no-multi-memory", "--frames", "memory"], "use `--frames gc`"),
+];
+
+#[test]
+fn what_a_shared_runtime_does_not_allow_is_refused_in_words() {
+    let (_directory, input, output) = input();
+    for (fields, options, message) in REFUSED_IF_SHARED {
+        std::fs::write(&input, format!("(module {fields})")).unwrap();
+        let refused = call(LOWER, &[&[&*input, "-o", &*output, "--runtime", "shared"], *options].concat());
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(1), "{fields}: {said}");
+        assert!(said.contains(message), "{fields}: {said}");
+        // Whoever wants it may have the same module by itself.
+        if !fields.contains("wasmfx.") {
+            succeed(LOWER, &[&*input, "-o", &*output]);
+        }
+    }
+}
+
+#[test]
 fn it_says_what_was_done_if_asked_to() {
     let (_directory, input, output) = input();
     let verbose = call(LOWER, &[&*input, "-o", &*output, "-v"]);

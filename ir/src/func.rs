@@ -563,12 +563,12 @@ impl Func {
 
     /// The most operands, and the most results, that an instruction may have. No signature is that long, but an `array.new_fixed` may have more
     /// operands.
-    pub const MOST_OPERANDS: usize = u16::MAX as usize;
+    pub const MAX_OPERANDS: usize = u16::MAX as usize;
 
     /// Makes an instruction that is in no block yet. Prefer [`Self::append`].
     ///
     /// # Panics
-    /// If there are more than [`Self::MOST_OPERANDS`] of either.
+    /// If there are more than [`Self::MAX_OPERANDS`] of either.
     pub fn create_inst(&mut self, operator: OperatorId, operands: &[Value], results: &[ValType]) -> Inst {
         let inst = self.insts.next_key();
         let first_result = self.values.next_key().as_u32();

@@ -82,7 +82,7 @@ fn the_runtime_is_not_the_hosts_whatever_the_patterns_say() {
         let engine = engine(EngineOptions { stack_switching: false, ..EngineOptions::default() }).unwrap();
         let mut store = Store::new(&engine, 0);
         store.set_epoch_deadline(1_000_000);
-        let runtime = Module::new(&engine, runtime_binary(frames).unwrap()).unwrap();
+        let runtime = Module::new(&engine, runtime_binary(frames, None, false).unwrap()).unwrap();
         let mut linker: Linker<u32> = Linker::new(&engine);
         linker.func_wrap("host", "callback", |_: i32| ()).unwrap();
         linker.module(&mut store, RUNTIME_MODULE, &runtime).unwrap();

@@ -74,23 +74,23 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
     {
         bail!(UsageError("'-o -' and '--report -' both write to standard output".into()));
     }
+    arguments.threads.start()?;
+    let level = arguments.optimize.level;
+    let names_go = level.is_some_and(|level| level.optimize != OptimizeLevel::O0) && !arguments.debuginfo;
     if arguments.emit_runtime {
-        write(&arguments, &runtime_binary(arguments.lowering.frames)?)?;
+        write(&arguments, &runtime_binary(arguments.lowering.frames, level, names_go)?)?;
         return Ok(ExitCode::SUCCESS);
     }
-    arguments.threads.start()?;
     let input = Input::read(arguments.input.as_deref().expect("clap requires the input"))?;
     if !arguments.quiet {
         warn_of_relocations("wasmfx-lower", &input);
     }
     let binary = input.to_binary()?;
-    let level = arguments.optimize.level;
-    // As in wasmfx-opt. What DWARF says of offsets in the input's code is not true of any lowered module.
-    let optimizes = level.is_some_and(|level| level.optimize != OptimizeLevel::O0);
     let lowering = Lowering {
         options: arguments.lowering.options(),
         level,
-        stripping: Stripping { names: optimizes && !arguments.debuginfo, debug: true, ..Stripping::default() },
+        // As in wasmfx-opt. What DWARF says of offsets in the input's code is not true of any lowered module.
+        stripping: Stripping { names: names_go, debug: true, ..Stripping::default() },
         features: arguments.features.features,
     };
     let (lowered, report) = {

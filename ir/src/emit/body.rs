@@ -117,6 +117,9 @@ impl EmittedBody {
 
     /// Writes the body. `indices` says which binary index each id has; `function_type` gives the binary index of the function type for a
     /// block type that [needs one](EmittedBlockType::needs_function_type).
+    ///
+    /// # Errors
+    /// If `indices` refuses something that the body refers to.
     pub fn encode<R: Reencode>(
         &self,
         operators: &OperatorPool,

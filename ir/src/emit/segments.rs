@@ -137,7 +137,7 @@ impl Lists {
     }
 }
 
-/// When each of several locals is taken. Whoever asks for a free one does so in the order of when he needs it, so what lies before is never looked at again.
+/// When each of several locals is taken. Free ones are asked for in the order in which they are needed, so what lies before is never looked at again.
 #[derive(Default)]
 pub(super) struct Calendars {
     /// For each local the range in which it is taken next, or `(u32::MAX, u32::MAX)`: none before it ends after the last question's start.

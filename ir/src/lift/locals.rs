@@ -10,8 +10,8 @@
 //! * Else it is what `q` assigned.
 //!
 //! "Innermost" and "outermost" are found by jump pointers (Myers, "An applicative random-access stack", 1983) over the tree of constructs, so
-//! a query takes logarithmic time however deep constructs nest. Parameters made here are those of Braun et al. for constructs that assign the local; some of them are still
-//! redundant.
+//! a query takes logarithmic time however deep constructs nest. Parameters made here are those of Braun et al. for constructs that assign the local;
+//! some of them are still redundant.
 
 use super::body::LocalSlot;
 use super::finish::SizeLimit;

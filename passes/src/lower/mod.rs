@@ -275,7 +275,7 @@ pub fn lower_module(module: &mut Module, options: &Options) -> Result<Report, Er
     let shared = options.runtime == Runtime::Shared;
     let mut foreign = FxHashSet::default();
     if shared {
-        shared::refuse_tables(module, &mentions, options)?;
+        shared::refuse(module, &mentions, &summaries, options, choice.store)?;
         foreign = shared::rename_imports(module, options);
     } else {
         refuse_open_items(module, &mentions)?;

@@ -12,8 +12,9 @@
 use super::analysis::Analysis;
 use super::builder::Builder;
 use super::promises::Promises;
-use super::scan::Mentions;
+use super::scan::{Mentions, Summary};
 use super::setup::{import_global, set_up};
+use super::tag_identity::tags_of_suspensions;
 use super::values::{SHARED_VALUES, shared_classes};
 use super::{Error, Lowering, Options, Store};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -121,11 +122,70 @@ pub(super) fn rename_imports(module: &mut Module, options: &Options) -> FxHashSe
     foreign
 }
 
-/// The memory store keeps tables of continuations in a form that is this module's own.
-pub(super) fn refuse_tables(module: &Module, mentions: &Mentions, options: &Options) -> Result<(), Error> {
-    if options.store == Store::Gc {
+/// Refuses what a module that shares its runtime cannot have. `store` is the one that was chosen.
+///
+/// # Errors
+/// If the module has such a thing; the message names the item and the remedy.
+pub(super) fn refuse(
+    module: &Module,
+    mentions: &Mentions,
+    summaries: &SecondaryMap<FunctionId, Summary>,
+    options: &Options,
+    store: Store,
+) -> Result<(), Error> {
+    refuse_reserved_names(module)?;
+    refuse_tags_of_the_host(module, summaries, options)?;
+    if store == Store::Gc {
         return Ok(());
     }
+    if !options.multi_memory && module.memories.values().any(|memory| memory.origin != Origin::Removed) {
+        return Err(Error::input("the module would have a second memory, the runtime's")
+            .with_help("allow several memories, use `--frames gc`, or merge the modules first"));
+    }
+    refuse_tables(module, mentions)
+}
+
+/// Names that lowered modules import and export things by. A module that has them was lowered already, or means something else by them.
+fn refuse_reserved_names(module: &Module) -> Result<(), Error> {
+    let imports = module.imports.iter().map(|import| ("import", &import.name));
+    let exports = module.exports.iter().map(|export| ("export", &export.name));
+    for (kind, name) in imports.chain(exports) {
+        if [FAST, TAG].iter().any(|prefix| name.starts_with(prefix)) {
+            return Err(Error::input(format!(
+                "the {kind} `{name}` has a name that lowered modules use among themselves"
+            ))
+            .with_help("lower the module that this one was made of, or rename it"));
+        }
+    }
+    Ok(())
+}
+
+/// A tag that the host defines has no number that all modules know.
+fn refuse_tags_of_the_host(
+    module: &Module,
+    summaries: &SecondaryMap<FunctionId, Summary>,
+    options: &Options,
+) -> Result<(), Error> {
+    let suspended_to = tags_of_suspensions(module, summaries);
+    for import in &module.imports {
+        if let Item::Tag(tag) = import.item
+            && suspended_to.contains(&tag)
+            && is_host_import(import, options)
+        {
+            let full = format!("{}.{}", import.module, import.name);
+            let message = format!("the tag `{full}` is imported from the host, so other modules cannot know it again");
+            let number = format!("{TAG}{}", import.name);
+            return Err(Error::input(message).with_help(format!(
+                "let a lowered module define the tag, or name only the functions of `{}` as the host's and let the host give the tag's number, which is its own, as a mutable i32 global `{number}`",
+                import.module
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The memory store keeps tables of continuations in a form that is this module's own.
+fn refuse_tables(module: &Module, mentions: &Mentions) -> Result<(), Error> {
     let import = module.imports.iter().map(|import| (&import.name, import.item));
     let export = module.exports.iter().map(|export| (&export.name, export.item));
     for (name, item) in import.chain(export) {

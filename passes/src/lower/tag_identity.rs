@@ -3,7 +3,7 @@
 //! The identity of a tag is its address, so two imports may turn out to be the same tag when the module is instantiated. Exceptions keep this by
 //! themselves, since lowered exceptions have the tags that they had. The status of a suspension is a number, and two imports of one tag must
 //! have one: tags that may be the same get their numbers when the module starts, where each is thrown once to see by which of those before it it
-//! is caught. In a shared runtime numbers come from whoever defines the tag, and this is not needed.
+//! is caught. In a shared runtime numbers come from the module that defines the tag, and this is not needed: tags of the host's are refused.
 
 use super::builder::Builder;
 use super::scan::Summary;

@@ -81,13 +81,15 @@ impl Shaper<'_> {
 
     /// Drops what follows a branch up to the next label that is used.
     ///
-    /// Validation takes what follows the `end` of a frame for reachable: the frame's results must be what is expected there. Where the dropped
-    /// branch took them, the frame leaves nothing, and where values are expected that only the branch spared, an `unreachable` takes its place.
+    /// Validation takes code after the `end` of a frame to be reachable, so the frame's results must be what that code expects. If only the dropped
+    /// branch consumed them, the frame is made to leave nothing; if values are expected that only the branch made unnecessary, an `unreachable`
+    /// takes its place.
     pub(super) fn drop_unreachable(&mut self) {
         let mut is_dead = false;
         // Whether validation knows it too.
         let mut is_known_dead = false;
-        // The frames whose ends nothing reaches either, that validation believes to leave their results here: each ends with the one before it.
+        // Frames whose ends are not reached either, though validation believes that they leave their results here. Each ends where the one before
+        // it does.
         let mut left_by: Vec<FrameId> = Vec::new();
         let mut reached: Vec<bool> = Vec::new();
         let mut position = self.next[0];
@@ -149,8 +151,8 @@ impl Shaper<'_> {
         }
     }
 
-    /// Whether validation finds `expected` on the stack where nothing but the ends of the frames `left_by` comes before; if their results are others,
-    /// they leave nothing from now on.
+    /// Whether validation finds `expected` on the stack behind the ends of the frames `left_by`. If their results differ from it, those frames leave
+    /// nothing from now on.
     fn supplies(&mut self, left_by: &mut Vec<FrameId>, expected: &SmallVec<[ValType; 2]>) -> bool {
         let supplied = left_by.last().map(|&frame| self.results(frame)).unwrap_or_default();
         if supplied == *expected {

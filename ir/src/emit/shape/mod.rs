@@ -64,7 +64,7 @@ struct Shaper<'a> {
     label: Vec<Target>,
     /// How many branches lead to a frame's label.
     references: Vec<u32>,
-    /// The `if` that a branch to a frame was made of that is a `br_if` now.
+    /// For each frame, the `if` that became the latest `br_if` to its label.
     branched_from: Vec<FrameId>,
     /// The frame around each.
     parent: Vec<FrameId>,

@@ -9,7 +9,7 @@ use crate::entity::Entity;
 use wasmparser::Operator;
 
 /// The most bits that the sets of all frames may have together: what bounds memory on hostile inputs.
-const MOST_BITS: usize = 1 << 26;
+const MAX_BITS: usize = 1 << 26;
 
 /// A set of candidates: the locals that may have been written. Where code cannot be reached it is empty.
 #[derive(Clone)]
@@ -39,9 +39,9 @@ impl Written {
 
 /// What is known about a frame while it is open.
 struct OpenFrame {
-    /// What may have been written where its end is branched to.
+    /// What may have been written by the time a branch leads to its end.
     at_end: Option<Written>,
-    /// What may have been written where an `if` began, until its `else`.
+    /// For an `if` whose `else` has not come yet: what may have been written before it.
     otherwise: Option<Written>,
 }
 
@@ -133,7 +133,7 @@ impl Shaper<'_> {
     /// Numbers the locals that are made zero outside of loops, as many as there is room for.
     fn zero_candidates(&self, params: usize, locals: &Locals) -> Vec<Option<u32>> {
         let mut candidates = vec![None; params + locals.types.len()];
-        let most = MOST_BITS / self.structure.frames.len().max(1);
+        let most = MAX_BITS / self.structure.frames.len().max(1);
         let (mut count, mut loops) = (0, 0);
         for codes in self.code.windows(2) {
             match codes[1] {
@@ -168,7 +168,7 @@ impl Shaper<'_> {
                 Operator::F32Const { value } => value.bits() == 0,
                 Operator::F64Const { value } => value.bits() == 0,
                 Operator::V128Const { value } => value.i128() == 0,
-                // A local of this type is null at first, as it can only be set to null if it is nullable.
+                // A local that null is written to has a nullable type, so it is null at first.
                 Operator::RefNull { .. } => true,
                 _ => false,
             },

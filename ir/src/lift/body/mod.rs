@@ -61,7 +61,7 @@ struct Builder<'a> {
     /// The instructions of the current block.
     insts: Vec<Inst>,
     position: u32,
-    /// What was known of locals before this position does not hold any more.
+    /// Where the straight run of code began: what locals held before it is not known any more.
     run_start: u32,
     locals: LocalTypes,
     /// The slot of each local, or `NO_SLOT`.
@@ -244,7 +244,7 @@ impl<'a> Builder<'a> {
     #[inline]
     fn instruction(&mut self, operator: Operator<'_>) -> Result<(), OpaqueReason> {
         let (pops, pushes) = self.arity(&operator);
-        if pops.max(pushes) > Func::MOST_OPERANDS {
+        if pops.max(pushes) > Func::MAX_OPERANDS {
             return Err(OpaqueReason::TooLarge);
         }
         let operands = self.stack.len() - pops;

@@ -5,7 +5,7 @@
 //! it depends on may have been written since, on any path. A store or `global.set` enters the value that it wrote.
 //!
 //! What is generative (allocations, `cont.new`) is never in the table, nor is what consumes (`cont.bind`). Whatever runs other code (calls,
-//! `suspend`, `switch`, `resume*`) writes every place, so nothing that can change is known afterwards, on handler edges neither.
+//! `suspend`, `switch`, `resume*`) writes every place, so nothing that can change is known afterwards, not even on handler edges.
 //!
 //! A branch also tells what its condition was: in the block on either side a comparison with a small constant makes its operand that constant.
 
@@ -337,7 +337,7 @@ impl Numbering<'_> {
         self.func.blocks[block].insts = kept;
     }
 
-    /// Numbers an instruction, whose operands are no aliases. Says whether it stays.
+    /// Numbers an instruction, whose operands are not aliases. Returns whether it stays.
     fn number_inst(&mut self, inst: Inst) -> bool {
         let operator = self.func.operator_id(inst);
         let effects = self.operator_effects[operator];
