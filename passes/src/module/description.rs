@@ -1,26 +1,27 @@
 //! What a body does, independent of how its values and operators are numbered: for finding functions that do the same.
 
 use crate::function::simplify::Constant;
+use crate::inline_body::direct_callee;
 use indexmap::IndexMap;
 use rayon::prelude::*;
 use rustc_hash::{FxBuildHasher, FxHasher};
 use std::hash::{Hash, Hasher};
 use wasmfx_ir::entity::SecondaryMap;
-use wasmfx_ir::func::{BlockCall, Func, Handler, Inst, OperatorId, Terminator, Value};
+use wasmfx_ir::func::{BlockCall, Func, Handler, Inst, OperatorId, Terminator, Value, ValueVec};
 use wasmfx_ir::module::{Body, FunctionId, Module};
 use wasmfx_ir::operator::hash_operator;
-use wasmfx_ir::wasmparser::ValType;
+use wasmfx_ir::wasmparser::{Operator, ValType};
 
-/// How constants count when two bodies are compared.
+/// How constants, and the functions that are called directly, count when two bodies are compared.
 #[derive(Copy, Clone, PartialEq, Eq)]
-pub(super) enum Constants {
+pub(super) enum Details {
     /// Like all other operators.
     Compared,
-    /// Only by which type of constant is used where; the constants themselves are [kept apart](Description::constants).
+    /// Only by their types; [which constants](Description::constants) and [which functions](Description::callees) they are is kept apart.
     Apart,
 }
 
-impl Constants {
+impl Details {
     /// Whether an instruction is part of the description.
     fn part_of_description(self) -> impl Fn(&Func, Inst) -> bool + Copy {
         move |func, inst| self == Self::Compared || Constant::of(func.operator(inst)).is_none()
@@ -34,21 +35,32 @@ pub(super) fn constant(func: &Func, value: Value) -> Option<Constant> {
 
 /// A body, described. Two bodies whose descriptions are equal do the same, but for what is kept apart.
 pub(super) struct Description<'a> {
+    module: &'a Module,
     func: &'a Func,
-    constants_are: Constants,
+    details_are: Details,
     /// Control flow, and which values and operators (numbered in the order in which they come) are used where.
     words: Vec<u32>,
     /// The operators by those numbers.
     operators: Vec<OperatorId>,
     /// The constants that are apart, use by use, in the order of [`for_each_use_mut`].
     pub(super) constants: Vec<Constant>,
+    /// The functions that are apart, call by call, in the order of [`for_each_direct_call_mut`].
+    pub(super) callees: Vec<FunctionId>,
 }
 
 impl<'a> Description<'a> {
-    pub(super) fn new(func: &'a Func, constants_are: Constants) -> Self {
-        let is_part = constants_are.part_of_description();
-        let mut description =
-            Self { func, constants_are, words: Vec::new(), operators: Vec::new(), constants: Vec::new() };
+    /// Describes the body of a function of the module.
+    pub(super) fn new(module: &'a Module, func: &'a Func, details_are: Details) -> Self {
+        let is_part = details_are.part_of_description();
+        let mut description = Self {
+            module,
+            func,
+            details_are,
+            words: Vec::new(),
+            operators: Vec::new(),
+            constants: Vec::new(),
+            callees: Vec::new(),
+        };
         let mut numbering = Numbering {
             values: SecondaryMap::with_default_and_len(u32::MAX, func.value_count()),
             next_value: 0,
@@ -94,6 +106,13 @@ impl<'a> Description<'a> {
     }
 
     fn operator(&mut self, operator: OperatorId, numbering: &mut Numbering) {
+        if let (Details::Apart, Some(callee)) = (self.details_are, direct_callee(&self.func.operators[operator])) {
+            // No operator has such a number. Whether it is a tail call follows from where it stands.
+            self.words.push(u32::MAX);
+            self.words.push(self.module.functions[callee].ty.as_u32());
+            self.callees.push(callee);
+            return;
+        }
         let number = &mut numbering.operators[operator];
         if *number == u32::MAX {
             *number = self.operators.len() as u32;
@@ -103,9 +122,9 @@ impl<'a> Description<'a> {
     }
 
     fn value(&mut self, value: Value, numbering: &Numbering) {
-        let constant = match self.constants_are {
-            Constants::Compared => None,
-            Constants::Apart => constant(self.func, value),
+        let constant = match self.details_are {
+            Details::Compared => None,
+            Details::Apart => constant(self.func, value),
         };
         let Some(constant) = constant else {
             self.words.push(numbering.values[self.func.resolve(value)]);
@@ -123,7 +142,7 @@ impl<'a> Description<'a> {
 
     /// The types of all block parameters and instruction results, in order.
     fn types(&self) -> impl Iterator<Item = ValType> {
-        let is_part = self.constants_are.part_of_description();
+        let is_part = self.details_are.part_of_description();
         self.func.blocks.values().flat_map(move |block| {
             let insts = block.insts.iter().filter(move |&&inst| is_part(self.func, inst));
             let results = insts.flat_map(|&inst| self.func.inst_results(inst));
@@ -196,11 +215,11 @@ impl PartialEq for Description<'_> {
 }
 
 /// Functions that may do the same, as their descriptions have one hash: more than one in each list, in the order of the module.
-pub(super) fn possibly_equal(module: &Module, constants_are: Constants) -> Vec<Vec<FunctionId>> {
+pub(super) fn possibly_equal(module: &Module, details_are: Details) -> Vec<Vec<FunctionId>> {
     // Most functions differ from all others in what is quickly looked at.
     let outlines = groups_of_equals(module.functions.keys().collect(), |id| lifted(module, id).map(outline));
     let candidates: Vec<FunctionId> = outlines.into_iter().flatten().collect();
-    let describe = |func| Description::new(func, constants_are).hash();
+    let describe = |func| Description::new(module, func, details_are).hash();
     let mut groups = groups_of_equals(candidates, |id| lifted(module, id).map(describe));
     groups.sort_unstable();
     groups
@@ -266,6 +285,41 @@ pub(super) fn for_each_use_mut(func: &mut Func, mut visit: impl FnMut(&Func, Val
                 *value = other;
             }
         });
+        func.blocks[block].terminator = terminator;
+    }
+}
+
+/// Visits the operators of direct calls, in the order of a description: `visit` gets the function and the operands, and may have the call go to another
+/// function, with other operands.
+pub(super) fn for_each_direct_call_mut(
+    func: &mut Func,
+    mut visit: impl FnMut(FunctionId, &mut ValueVec) -> Option<FunctionId>,
+) {
+    for block in func.blocks.keys() {
+        for at in 0..func.blocks[block].insts.len() {
+            let inst = func.blocks[block].insts[at];
+            let Some(callee) = direct_callee(func.operator(inst)) else { continue };
+            let mut args: ValueVec = func.operands(inst).into();
+            if let Some(other) = visit(callee, &mut args) {
+                func.replace_inst(inst, Operator::Call { function_index: other.as_u32() }, &args);
+            }
+        }
+        let Some(operator) = func.blocks[block].terminator.operator() else { continue };
+        let Some(callee) = direct_callee(&func.operators[operator]) else { continue };
+        let mut terminator = std::mem::take(&mut func.blocks[block].terminator);
+        let (args, is_tail_call) = match &mut terminator {
+            Terminator::TailCall { args, .. } => (args, true),
+            Terminator::Invoke(invoke) => (&mut invoke.args, false),
+            other => unreachable!("{other:?} calls nothing"),
+        };
+        if let Some(other) = visit(callee, args) {
+            let function_index = other.as_u32();
+            let call = match is_tail_call {
+                true => Operator::ReturnCall { function_index },
+                false => Operator::Call { function_index },
+            };
+            *terminator.operator_mut().expect("it calls") = func.operators.intern(call);
+        }
         func.blocks[block].terminator = terminator;
     }
 }

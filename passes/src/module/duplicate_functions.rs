@@ -3,7 +3,7 @@
 //! References to functions cannot be compared in wasm, so which of two equal functions a reference names is not observable. Merging two
 //! functions can make their callers equal, hence the rounds.
 
-use super::description::{Constants, Description, possibly_equal};
+use super::description::{Description, Details, possibly_equal};
 use crate::options::Options;
 use crate::pass_table::Changed;
 use wasmfx_ir::entity::SecondaryMap;
@@ -28,7 +28,7 @@ pub fn run(module: &mut Module, _options: &Options) -> Changed {
 fn merge_round(module: &mut Module) -> Changed {
     let mut replacement: SecondaryMap<FunctionId, Option<FunctionId>> = SecondaryMap::new();
     let mut changed = false;
-    for group in possibly_equal(module, Constants::Compared) {
+    for group in possibly_equal(module, Details::Compared) {
         let mut kept: Vec<FunctionId> = Vec::new();
         for id in group {
             match kept.iter().find(|&&other| equal(module, id, other)) {
@@ -50,5 +50,5 @@ fn equal(module: &Module, a: FunctionId, b: FunctionId) -> bool {
     let (Body::Lifted(a), Body::Lifted(b)) = (&module.functions[a].body, &module.functions[b].body) else {
         return false;
     };
-    Description::new(a, Constants::Compared) == Description::new(b, Constants::Compared)
+    Description::new(module, a, Details::Compared) == Description::new(module, b, Details::Compared)
 }

@@ -1,4 +1,5 @@
-//! Similar functions: of functions that differ only in constants one stays, which gets those constants as arguments.
+//! Similar functions: of functions that differ only in constants, and in which functions they call, one stays, which gets those constants as
+//! arguments. Which function it calls it gets as a number, too: there is a function that calls the one with that number ([`dispatch`]).
 //!
 //! An original that is only called is called no more: its callers call what it became with its constants. One that is referred to otherwise, or called in
 //! so many places that the constants would take more bytes, keeps its identity and type, and does nothing but that call.
@@ -6,14 +7,17 @@
 //! Whether the stack is deeper by such a call cannot be observed (`wasmfx_ir::effects`), but tail calls must run in constant space: where the
 //! module has any, these calls are tail calls too.
 
-use super::description::{Constants, Description, constant, for_each_use_mut, possibly_equal};
+mod dispatch;
+
+use self::dispatch::{Callees, Dispatchers};
+use super::description::{Description, Details, constant, for_each_direct_call_mut, for_each_use_mut, possibly_equal};
 use super::plain_types::PlainTypes;
 use crate::encoded_length;
 use crate::function::simplify::Constant;
 use crate::inline_body::direct_callee;
 use crate::options::Options;
 use crate::pass_table::Changed;
-use indexmap::IndexSet;
+use indexmap::{IndexMap, IndexSet};
 use rayon::prelude::*;
 use rustc_hash::FxBuildHasher;
 use wasmfx_ir::Func;
@@ -43,8 +47,9 @@ pub fn run(module: &mut Module, _options: &Options) -> Changed {
     let references = References::of(module);
     let mut types = PlainTypes::of(module);
     let mut families: Vec<Family> = Vec::new();
-    for group in possibly_equal(module, Constants::Apart) {
-        families.extend(families_of(module, &group, &references, &types));
+    let mut dispatchers = Dispatchers::default();
+    for group in possibly_equal(module, Details::Apart) {
+        families.extend(families_of(module, &group, &references, &types, &mut dispatchers));
     }
     if families.is_empty() {
         return Changed::No;
@@ -56,7 +61,7 @@ pub fn run(module: &mut Module, _options: &Options) -> Changed {
     let has_tail_calls = module.functions.values().any(is_tail_call);
     let mut replacements: SecondaryMap<FunctionId, Option<Replacement>> = SecondaryMap::new();
     for family in families {
-        merge(module, &mut types, family, has_tail_calls, &mut replacements);
+        merge(module, &mut types, &mut dispatchers, family, has_tail_calls, &mut replacements);
     }
     module.functions.as_mut_slice().par_iter_mut().for_each(|function| {
         if let Body::Lifted(func) = &mut function.body {
@@ -108,6 +113,9 @@ struct Family {
     members: Vec<Member>,
     /// For each use of a constant, in the order of [`Description::constants`], which of the new parameters it becomes.
     parameter_of_use: Vec<Option<usize>>,
+    /// For each direct call, in the order of [`Description::callees`], what each member calls there, if that differs. The last new parameter is a
+    /// member's number then.
+    callees_of_call: Vec<Option<Callees>>,
     parameter_types: Vec<ValType>,
 }
 
@@ -126,36 +134,86 @@ fn lifted(module: &Module, function: FunctionId) -> &Func {
     }
 }
 
-/// A function, and its constants use by use.
-type WithConstants = (FunctionId, Vec<Constant>);
-
-/// Those of a group whose union makes the module smaller.
-fn families_of(module: &Module, group: &[FunctionId], references: &References, types: &PlainTypes) -> Vec<Family> {
-    let mut classes: Vec<(Description<'_>, Vec<WithConstants>)> = Vec::new();
-    for &function in group {
-        let mut description = Description::new(lifted(module, function), Constants::Apart);
-        let constants = std::mem::take(&mut description.constants);
-        match classes.iter_mut().find(|(known, _)| *known == description) {
-            Some((_, members)) => members.push((function, constants)),
-            None => classes.push((description, vec![(function, constants)])),
-        }
-    }
-    let families = classes.into_iter().filter(|(_, members)| members.len() > 1);
-    families.filter_map(|(_, members)| family(module, &members, references, types)).collect()
+/// A function, its constants use by use, and its callees call by call.
+struct WithDetails {
+    function: FunctionId,
+    constants: Vec<Constant>,
+    callees: Vec<FunctionId>,
 }
 
-fn family(module: &Module, members: &[WithConstants], references: &References, types: &PlainTypes) -> Option<Family> {
+/// Those of a group whose union makes the module smaller.
+fn families_of(
+    module: &Module,
+    group: &[FunctionId],
+    references: &References,
+    types: &PlainTypes,
+    dispatchers: &mut Dispatchers,
+) -> Vec<Family> {
+    let mut classes: Vec<(Description<'_>, Vec<WithDetails>)> = Vec::new();
+    for &function in group {
+        let mut description = Description::new(module, lifted(module, function), Details::Apart);
+        let constants = std::mem::take(&mut description.constants);
+        let callees = std::mem::take(&mut description.callees);
+        let member = WithDetails { function, constants, callees };
+        match classes.iter_mut().find(|(known, _)| *known == description) {
+            Some((_, members)) => members.push(member),
+            None => classes.push((description, vec![member])),
+        }
+    }
+    let mut families = Vec::new();
+    for (_, members) in classes {
+        let judge = |members: &[&WithDetails]| {
+            let family = family(module, members, references)?;
+            let saved = bytes_saved(module, &family, references, types, dispatchers);
+            (saved > 0).then_some((saved, family))
+        };
+        // Those that call the same functions need nobody to call one of several for them.
+        let mut by_callees: IndexMap<&[FunctionId], Vec<&WithDetails>, FxBuildHasher> = IndexMap::default();
+        members.iter().for_each(|member| by_callees.entry(&member.callees[..]).or_default().push(member));
+        let apart: Vec<(i64, Family)> = by_callees.values().filter_map(|members| judge(members)).collect();
+        let together = match by_callees.len() {
+            1 => None,
+            _ => judge(&members.iter().collect::<Vec<_>>()),
+        };
+        let saved_apart: i64 = apart.iter().map(|(saved, _)| saved).sum();
+        match together {
+            Some((saved, family)) if saved > saved_apart => {
+                family.callees_of_call.iter().flatten().for_each(|callees| dispatchers.want(callees));
+                families.push(family);
+            }
+            _ => families.extend(apart.into_iter().map(|(_, family)| family)),
+        }
+    }
+    families
+}
+
+/// The functions as one.
+fn family(module: &Module, members: &[&WithDetails], references: &References) -> Option<Family> {
+    if members.len() < 2 {
+        return None;
+    }
     // Uses that get the same constants in each member are one parameter.
     let mut columns: IndexSet<Vec<Constant>, FxBuildHasher> = IndexSet::default();
-    let uses = members[0].1.len();
+    let uses = members[0].constants.len();
     let parameter_of_use: Vec<Option<usize>> = (0..uses)
         .map(|at| {
-            let column: Vec<Constant> = members.iter().map(|(_, constants)| constants[at]).collect();
+            let column: Vec<Constant> = members.iter().map(|member| member.constants[at]).collect();
             let differs = column.iter().any(|constant| *constant != column[0]);
             differs.then(|| columns.insert_full(column).0)
         })
         .collect();
-    let func = lifted(module, members[0].0);
+    let calls = members[0].callees.len();
+    let callees_of_call: Vec<Option<Callees>> = (0..calls)
+        .map(|at| {
+            let callees: Callees = members.iter().map(|member| member.callees[at]).collect();
+            callees.iter().any(|callee| *callee != callees[0]).then_some(callees)
+        })
+        .collect();
+    let numbers: Option<Vec<Constant>> =
+        callees_of_call.iter().any(Option::is_some).then(|| (0..).take(members.len()).map(Constant::I32).collect());
+    // It comes last, even where a constant is the member's number as well.
+    let columns: Vec<Vec<Constant>> = columns.into_iter().chain(numbers).collect();
+    let func = lifted(module, members[0].function);
     let params = func.blocks[func.entry].params.len();
     if params + columns.len() > MAX_PARAMETERS {
         return None;
@@ -164,15 +222,14 @@ fn family(module: &Module, members: &[WithConstants], references: &References, t
     let members: Vec<Member> = members
         .iter()
         .enumerate()
-        .map(|(at, &(function, _))| {
+        .map(|(at, &&WithDetails { function, .. })| {
             let arguments: Vec<Constant> = columns.iter().map(|column| column[at]).collect();
             let in_calls = references.calls[function] * bytes_of(&arguments);
             let is_left_out = !references.escapes[function] && in_calls <= stub_bytes(params, &arguments);
             Member { function, arguments, is_left_out }
         })
         .collect();
-    let family = Family { members, parameter_of_use, parameter_types };
-    (bytes_saved(module, &family, references, types) > 0).then_some(family)
+    Some(Family { members, parameter_of_use, callees_of_call, parameter_types })
 }
 
 fn bytes_of(constants: &[Constant]) -> usize {
@@ -185,7 +242,13 @@ fn stub_bytes(params: usize, arguments: &[Constant]) -> usize {
 }
 
 /// About how much smaller the module gets.
-fn bytes_saved(module: &Module, family: &Family, references: &References, types: &PlainTypes) -> i64 {
+fn bytes_saved(
+    module: &Module,
+    family: &Family,
+    references: &References,
+    types: &PlainTypes,
+    dispatchers: &Dispatchers,
+) -> i64 {
     let func = lifted(module, family.members[0].function);
     let params = func.blocks[func.entry].params.len();
     let parameter_uses = family.parameter_of_use.iter().flatten().count();
@@ -196,7 +259,11 @@ fn bytes_saved(module: &Module, family: &Family, references: &References, types:
     }
     // All that the members have in common; what differs is taken to be as long in each as in the first.
     let before = family.members.len() * code;
-    let after = (code + parameter_uses * LOCAL_BYTES).saturating_sub(bytes_of(&constants_of_first));
+    let different: Vec<&Callees> = family.callees_of_call.iter().flatten().collect();
+    let numbers_given = different.len() * LOCAL_BYTES;
+    let after = (code + parameter_uses * LOCAL_BYTES + numbers_given).saturating_sub(bytes_of(&constants_of_first));
+    let different: IndexSet<&Callees, FxBuildHasher> = different.into_iter().collect();
+    let dispatch: usize = different.iter().map(|callees| dispatchers.bytes(module, callees, types)).sum();
     let new_type = SubType::func(merged_type(func, &family.parameter_types), false);
     let type_bytes = if types.contains(&new_type) { 0 } else { encoded_length::func_type(new_type.unwrap_func()) };
     let calls: usize = family
@@ -207,7 +274,7 @@ fn bytes_saved(module: &Module, family: &Family, references: &References, types:
             false => stub_bytes(params, &member.arguments),
         })
         .sum();
-    before as i64 - (after + type_bytes + calls) as i64
+    before as i64 - (after + type_bytes + calls + dispatch) as i64
 }
 
 /// About how long a body is. What is read from locals, and what is on the stack, is guessed: a value that is used once is on the stack.
@@ -256,6 +323,7 @@ struct Replacement {
 fn merge(
     module: &mut Module,
     types: &mut PlainTypes,
+    dispatchers: &mut Dispatchers,
     family: Family,
     tail_calls: bool,
     replacements: &mut SecondaryMap<FunctionId, Option<Replacement>>,
@@ -274,6 +342,12 @@ fn merge(
         constant(func, value)?;
         let parameter = uses.next().expect("each use of a constant was counted");
         parameter.map(|parameter| parameters[parameter])
+    });
+    let mut calls = family.callees_of_call.iter();
+    for_each_direct_call_mut(&mut merged, |_, args| {
+        let callees = calls.next().expect("each direct call was counted").as_ref()?;
+        args.push(*parameters.last().expect("the member's number is the last of them"));
+        Some(dispatchers.get(module, types, callees, tail_calls))
     });
     let name = module.functions[first].name.as_ref().map(|name| format!("{name}.similar"));
     let callee = module.functions.push(Function {
