@@ -208,12 +208,14 @@ impl Lowering {
     }
 
     fn optimize_before(&self, binary: &[u8], level: Level, progress: &dyn Progress) -> Result<Vec<u8>> {
-        let mut options = Options::default().at_level(level);
+        // A constant need not be saved where a function suspends; what is read from a global is.
+        let mut skipped = vec!["constant-pool"];
         if !(self.options.suspend_through.is_empty() && self.options.never_suspend.is_empty()) {
             // The user's names are those of the input's functions, so each stays what it is until they have been looked up.
-            options.skip_passes =
-                ["inlining", "duplicate-functions", "remove-unused-module-elements"].map(String::from).to_vec();
+            skipped.extend(["inlining", "duplicate-functions", "remove-unused-module-elements"]);
         }
+        let skip_passes = skipped.into_iter().map(String::from).collect();
+        let options = Options { skip_passes, ..Options::default().at_level(level) };
         let optimizer = Optimizer { features: Some(self.features), ..optimizer_of(options) };
         Ok(optimizer.run_with(binary, progress)?.bytes)
     }

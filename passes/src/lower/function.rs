@@ -193,7 +193,9 @@ impl Lowering<'_> {
             }
         };
         let (mut points, liveness, order, groups) =
-            split(&mut func, sharing, &locals, &mut |operator, handlers| self.treatment(function, operator, handlers));
+            split(&*self.module, &mut func, sharing, &locals, &mut |operator, handlers| {
+                self.treatment(function, operator, handlers)
+            });
         let layout = Layout::new(self, &func, &points, groups.as_ref());
         self.check_frame(&layout)?;
         let first_clause = self.store.first_clause_entry();
@@ -417,7 +419,7 @@ impl Lowering<'_> {
             let landings = point.clauses.iter().chain(&point.catches).filter_map(Handler::block);
             for block in std::iter::once(point.normal).chain(landings) {
                 for &value in copy.liveness.live_in(block) {
-                    if is_rematerialised(&copy.func, value)
+                    if is_rematerialised(self.module, &copy.func, value)
                         && let Some(inst) = copy.func.defining_inst(value)
                         && hoisted.insert(inst)
                     {

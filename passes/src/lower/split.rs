@@ -6,6 +6,7 @@ use super::is_resume;
 use wasmfx_ir::analysis::{ControlFlowGraph, Liveness};
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::{Block, Func, Handler, Invoke, Terminator, Value};
+use wasmfx_ir::module::{GlobalId, Module};
 use wasmfx_ir::wasmparser::{Operator, ValType};
 
 /// What the lowering does at a point.
@@ -59,6 +60,7 @@ impl Point {
 /// Cuts a body at the points that `treatment` finds. The blocks of points are left without terminator. The last result is what the points share,
 /// if they do. `locals` says which local emission would keep each value in, and is only looked at if they may.
 pub(super) fn split(
+    module: &Module,
     func: &mut Func,
     sharing: Sharing,
     locals: &SecondaryMap<Value, Option<u32>>,
@@ -78,7 +80,7 @@ pub(super) fn split(
             && returns(func, point.normal)
             && !is_resume(&point.operator);
         if point.needs_frame() {
-            point.saved = saved_values(func, &liveness, point);
+            point.saved = saved_values(module, func, &liveness, point);
         }
     }
     let groups = group_points(func, &cfg, &mut points, sharing, locals);
@@ -136,13 +138,13 @@ fn cut(func: &mut Func, treatment: &mut dyn FnMut(&Operator<'static>, &[Handler]
 }
 
 /// What a frame of a point holds: the values that are live wherever it goes on, but for those that are computed again.
-fn saved_values(func: &Func, liveness: &Liveness, point: &Point) -> Vec<Value> {
+fn saved_values(module: &Module, func: &Func, liveness: &Liveness, point: &Point) -> Vec<Value> {
     let landings = point.clauses.iter().chain(&point.catches).filter_map(Handler::block);
     let mut saved: Vec<Value> =
         std::iter::once(point.normal).chain(landings).flat_map(|block| liveness.live_in(block)).copied().collect();
     saved.sort_unstable();
     saved.dedup();
-    saved.retain(|&value| !is_rematerialised(func, value));
+    saved.retain(|&value| !is_rematerialised(module, func, value));
     saved
 }
 
@@ -184,20 +186,24 @@ fn set_invoke(func: &mut Func, point: &Point) {
     }));
 }
 
-/// Whether a value is a constant, which is made again instead of saved.
-pub(super) fn is_rematerialised(func: &Func, value: Value) -> bool {
-    matches!(
-        func.defining_operator(value),
+/// Whether a value is a constant, or a number that a constant global holds: it is made again instead of saved.
+pub(super) fn is_rematerialised(module: &Module, func: &Func, value: Value) -> bool {
+    match func.defining_operator(value) {
         Some(
             Operator::I32Const { .. }
-                | Operator::I64Const { .. }
-                | Operator::F32Const { .. }
-                | Operator::F64Const { .. }
-                | Operator::V128Const { .. }
-                | Operator::RefNull { .. }
-                | Operator::RefFunc { .. }
-        )
-    )
+            | Operator::I64Const { .. }
+            | Operator::F32Const { .. }
+            | Operator::F64Const { .. }
+            | Operator::V128Const { .. }
+            | Operator::RefNull { .. }
+            | Operator::RefFunc { .. },
+        ) => true,
+        Some(&Operator::GlobalGet { global_index }) => {
+            let ty = module.globals[GlobalId::from_u32(global_index)].ty;
+            !ty.mutable && !matches!(ty.content_type, ValType::Ref(_))
+        }
+        _ => false,
+    }
 }
 
 /// Whether the block does nothing but return its parameters, perhaps by way of other blocks, or return nothing at all. Values that are dropped stay
