@@ -3,6 +3,7 @@
 
 pub mod arguments;
 pub mod bench;
+pub mod common_arguments;
 pub mod engine;
 pub mod features;
 pub mod input_output;
@@ -10,5 +11,4 @@ pub mod lowering;
 pub mod optimize;
 pub mod progress;
 pub mod suggestions;
-pub mod threads;
 pub mod validate;

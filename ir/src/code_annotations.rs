@@ -90,7 +90,8 @@ pub(crate) fn write(
             annotation.data[..].encode(&mut bytes);
         }
     }
-    (!written.is_empty()).then_some(bytes)
+    // A section that never said anything is no different from what it was.
+    (!written.is_empty() || functions.is_empty()).then_some(bytes)
 }
 
 #[cfg(test)]
@@ -105,6 +106,7 @@ mod tests {
         let functions = read(SECTION).unwrap();
         let written = write(&functions, |function| Some(function.as_u32()), |_| true);
         assert_eq!(written.as_deref(), Some(SECTION));
+        assert_eq!(write(&[], |_| None, |_| false), Some(vec![0]));
     }
 
     #[test]

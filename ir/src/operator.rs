@@ -60,8 +60,7 @@ impl OperatorPool {
         self.operators.iter()
     }
 
-    /// Rewrites every operator (to renumber the indices in it, say). Two operators that become equal keep their two ids until
-    /// [`crate::func::Func::compact`] interns them anew.
+    /// Rewrites every operator (to renumber the indices in it, say). Two operators that become equal keep their two ids.
     pub fn rewrite(&mut self, mut rewrite: impl FnMut(&mut Operator<'static>)) {
         self.by_hash.clear();
         for (id, operator) in self.operators.iter_mut() {

@@ -6,13 +6,12 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use wasmfx::arguments::{Positionals, UsageError, run_tool};
-use wasmfx::features::FeatureArguments;
+use wasmfx::common_arguments::CommonArguments;
 use wasmfx::input_output::{Input, Output, tell, warn_of_relocations};
 use wasmfx::lowering::report::write_report;
 use wasmfx::lowering::{Lowering, LoweringArguments, runtime_binary};
 use wasmfx::optimize::sequence::LevelArgument;
 use wasmfx::progress::Bar;
-use wasmfx::threads::ThreadsArgument;
 use wasmfx::validate::blame;
 use wasmfx_passes::optimizer::Stripping;
 use wasmfx_passes::options::OptimizeLevel;
@@ -44,16 +43,8 @@ struct Arguments {
     /// Write the runtime that modules lowered with `--runtime shared` import from the module `wasmfx`
     #[arg(long, conflicts_with_all = ["input", "report"], requires = "output")]
     emit_runtime: bool,
-    /// Print no warnings and no progress
-    #[arg(short, long)]
-    quiet: bool,
-    /// Say what is done
-    #[arg(short, long)]
-    verbose: bool,
     #[command(flatten)]
-    threads: ThreadsArgument,
-    #[command(flatten)]
-    features: FeatureArguments,
+    common: CommonArguments,
 }
 
 #[global_allocator]
@@ -74,7 +65,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
     {
         bail!(UsageError("'-o -' and '--report -' both write to standard output".into()));
     }
-    arguments.threads.start()?;
+    arguments.common.start_threads()?;
     let level = arguments.optimize.level;
     let names_go = level.is_some_and(|level| level.optimize != OptimizeLevel::O0) && !arguments.debuginfo;
     if arguments.emit_runtime {
@@ -82,7 +73,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let input = Input::read(arguments.input.as_deref().expect("clap requires the input"))?;
-    if !arguments.quiet {
+    if !arguments.common.quiet {
         warn_of_relocations("wasmfx-lower", &input);
     }
     let binary = input.to_binary()?;
@@ -91,10 +82,10 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         level,
         // As in wasmfx-opt. What DWARF says of offsets in the input's code is not true of any lowered module.
         stripping: Stripping { names: names_go, debug: true, ..Stripping::default() },
-        features: arguments.features.features,
+        features: arguments.common.features.features,
     };
     let (lowered, report) = {
-        let bar = Bar::new(!arguments.quiet);
+        let bar = Bar::new(!arguments.common.quiet);
         let lowered = lowering.run_with(&binary, &bar);
         lowered.map_err(|error| blame(std::slice::from_ref(&input), lowering.features, error))?
     };
@@ -102,7 +93,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         write_report(&report, path)?;
     }
     write(&arguments, &lowered)?;
-    if arguments.verbose {
+    if arguments.common.verbose {
         tell(format_args!("wasmfx-lower: {} bytes -> {} bytes", binary.len(), lowered.len()));
     }
     Ok(ExitCode::SUCCESS)

@@ -6,9 +6,8 @@ use std::process::ExitCode;
 use anyhow::{Result, anyhow, bail};
 use clap::Parser;
 use wasmfx::arguments::{Positionals, UsageError, run_tool};
-use wasmfx::features::FeatureArguments;
+use wasmfx::common_arguments::CommonArguments;
 use wasmfx::input_output::{Input, Output, recognize, tell, warn_of_relocations};
-use wasmfx::threads::ThreadsArgument;
 use wasmfx::validate::blame;
 use wasmfx_ir::encode::{EncodeOptions, encode_module_with};
 use wasmfx_ir::parse::{ParseOptions, parse_module};
@@ -47,16 +46,8 @@ struct Arguments {
     /// Accepted because Binaryen's users write it: names are always kept
     #[arg(short = 'g', long, hide = true)]
     debuginfo: bool,
-    /// Do not print warnings
-    #[arg(short, long)]
-    quiet: bool,
-    /// Say which modules are merged under which names
-    #[arg(short, long)]
-    verbose: bool,
     #[command(flatten)]
-    threads: ThreadsArgument,
-    #[command(flatten)]
-    features: FeatureArguments,
+    common: CommonArguments,
 }
 
 #[global_allocator]
@@ -67,22 +58,22 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Result<ExitCode> {
-    arguments.threads.start()?;
-    let options = ParseOptions { features: arguments.features.features };
+    arguments.common.start_threads()?;
+    let options = ParseOptions { features: arguments.common.features.features };
     let mut sources = Vec::new();
     let mut inputs = Vec::new();
     for file in named_files(&arguments.files)? {
-        if let Some(name) = file.name.filter(|_| !arguments.quiet) {
+        if let Some(name) = file.name.filter(|_| !arguments.common.quiet) {
             warn_of_doubtful_name(name, file.path);
         }
         let input = Input::read(file.path)?;
-        if !arguments.quiet {
+        if !arguments.common.quiet {
             warn_of_relocations("wasmfx-merge", &input);
         }
         let name = file.name.map_or_else(|| input.stem(), str::to_owned);
         let module = parse_module(input.to_binary()?, &options);
         let module = module.map_err(|error| blame(std::slice::from_ref(&input), options.features, error))?;
-        if arguments.verbose {
+        if arguments.common.verbose {
             tell(format_args!("{} is '{name}'", input.name));
         }
         inputs.push(merge::Input { name, module });
@@ -94,7 +85,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         (false, false) => ExportConflicts::Refuse,
     };
     let merged = merge(inputs, &MergeOptions { export_conflicts, keep_exports: arguments.keep_export })?;
-    if !arguments.quiet {
+    if !arguments.common.quiet {
         merged.warnings.iter().for_each(|warning| tell(format_args!("wasmfx-merge: warning: {warning}")));
     }
     // Bodies are validated when they are written.

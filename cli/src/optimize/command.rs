@@ -5,11 +5,10 @@ use super::metrics::{self, Metrics};
 use super::sequence::PassSequence;
 use super::verification;
 use crate::arguments::UsageError;
-use crate::features::FeatureArguments;
+use crate::common_arguments::CommonArguments;
 use crate::input_output::{Input, Output, print, tell, warn_of_relocations};
 use crate::progress::Bar;
 use crate::suggestions::did_you_mean;
-use crate::threads::ThreadsArgument;
 use crate::validate::blame;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
@@ -101,16 +100,8 @@ pub struct Arguments {
     /// Print the names of all passes and of their arguments, and exit
     #[arg(long)]
     list_passes: bool,
-    /// Print no remarks and no progress
-    #[arg(short, long)]
-    quiet: bool,
-    /// Say what is done
-    #[arg(short, long)]
-    verbose: bool,
     #[command(flatten)]
-    threads: ThreadsArgument,
-    #[command(flatten)]
-    features: FeatureArguments,
+    common: CommonArguments,
 }
 
 /// Runs the program.
@@ -132,38 +123,38 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
             "'-o -' writes the module to standard output, where --print, --metrics and --time-passes write too".into()
         ));
     }
-    if !arguments.quiet {
+    if !arguments.common.quiet {
         for name in &arguments.sequence.harmless {
             binaryen::explain(name).iter().for_each(|note| tell(format_args!("wasmfx-opt: note: {note}")));
         }
     }
-    arguments.threads.start()?;
+    arguments.common.start_threads()?;
     let input = Input::read(arguments.input.as_deref().expect("clap requires the input"))?;
-    if !arguments.quiet {
+    if !arguments.common.quiet {
         warn_of_relocations("wasmfx-opt", &input);
     }
     let options = options(&arguments)?;
     let before = input.to_binary()?;
     let optimizer = Optimizer {
         pipeline: arguments.sequence.pipeline(&options),
-        features: Some(arguments.features.features),
+        features: Some(arguments.common.features.features),
         stripping: stripping(&arguments),
         converge: arguments.converge,
         options,
     };
     let outcome = {
-        let bar = Bar::new(!arguments.quiet);
+        let bar = Bar::new(!arguments.common.quiet);
         let outcome = optimizer.run_with(&before, &bar);
-        outcome.map_err(|error| blame(std::slice::from_ref(&input), arguments.features.features, error))?
+        outcome.map_err(|error| blame(std::slice::from_ref(&input), arguments.common.features.features, error))?
     };
     // Where nothing is optimised anyway, there is nothing to remark on.
-    if !arguments.quiet && !optimizer.pipeline.is_empty() {
+    if !arguments.common.quiet && !optimizer.pipeline.is_empty() {
         outcome.remarks.iter().for_each(print_remark);
     }
     if arguments.verify {
         let comparison = verification::verify(&before, &outcome.bytes, &optimizer.options, arguments.verify_seed)
             .with_context(|| input.name.clone())?;
-        if !arguments.quiet {
+        if !arguments.common.quiet {
             tell(format_args!("wasmfx-opt: {}: {}", input.name, verification::summary(&comparison)));
         }
     }
@@ -264,7 +255,7 @@ fn print_remark(remark: &Remark) {
 }
 
 fn report(arguments: &Arguments, before: &[u8], after: &[u8], timings: &Timings) -> Result<()> {
-    if arguments.verbose {
+    if arguments.common.verbose {
         tell(format_args!("wasmfx-opt: {} bytes -> {} bytes", before.len(), after.len()));
     }
     if !arguments.metrics && !arguments.time_passes {

@@ -72,6 +72,11 @@ pub(super) struct EntityLists<K, V> {
 }
 
 impl<K: Entity, V> EntityLists<K, V> {
+    /// The values of all lists, in the order of the entities.
+    pub(super) fn into_values(self) -> Vec<V> {
+        self.values
+    }
+
     /// The list of an entity. Entities that were added since have empty ones.
     #[inline]
     pub(super) fn of(&self, key: K) -> &[V] {

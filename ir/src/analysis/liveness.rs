@@ -4,7 +4,8 @@
 //! Handler edges are edges: a value that a handler uses is live across the instruction that the handler belongs to.
 
 use super::ControlFlowGraph;
-use crate::entity::{Entity, SecondaryMap};
+use super::lists::ListLengths;
+use crate::entity::SecondaryMap;
 use crate::func::{Block, Func, Value, ValueDefinition};
 
 /// The block in which each value is defined.
@@ -41,9 +42,8 @@ impl DefinitionBlocks {
 /// Undefined values are not among them, since no block defines them.
 pub fn uses_elsewhere(func: &Func, cfg: &ControlFlowGraph, definitions: &DefinitionBlocks) -> Vec<(Value, Block)> {
     let mut uses: Vec<(Value, Block)> = Vec::new();
-    // Which block used each value last, and behind how many uses of smaller values those of each value come.
     let mut last_use: SecondaryMap<Value, Option<Block>> = SecondaryMap::with_default_and_len(None, func.value_count());
-    let mut next = vec![0u32; func.value_count() + 1];
+    let mut lengths = ListLengths::new(func.value_count());
     for &block in cfg.reverse_postorder() {
         let data = &func.blocks[block];
         let mut add = |value: Value| {
@@ -51,7 +51,7 @@ pub fn uses_elsewhere(func: &Func, cfg: &ControlFlowGraph, definitions: &Definit
             {
                 last_use[value] = Some(block);
                 uses.push((value, block));
-                next[value.index() + 1] += 1;
+                lengths.count(value);
             }
         };
         for &inst in &data.insts {
@@ -59,16 +59,9 @@ pub fn uses_elsewhere(func: &Func, cfg: &ControlFlowGraph, definitions: &Definit
         }
         data.terminator.for_each_value(add);
     }
-    for index in 1..next.len() {
-        next[index] += next[index - 1];
-    }
-    let mut by_value = uses.clone();
-    for (value, block) in uses {
-        let at = &mut next[value.index()];
-        by_value[*at as usize] = (value, block);
-        *at += 1;
-    }
-    by_value
+    let mut of_values = lengths.allocate((Value::from_u32(0), func.entry));
+    uses.into_iter().for_each(|(value, block)| of_values.push(value, (value, block)));
+    of_values.finish().into_values()
 }
 
 /// The values that are live on entry to each block: defined before it, used in it or after it. A block's own parameters are not live-in,

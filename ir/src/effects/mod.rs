@@ -373,9 +373,12 @@ pub fn effects(operator: &Operator<'_>, environment: &impl EffectsEnvironment) -
 /// The effects of an instruction, with what its operands tell: a reference that cannot be null does not trap, a divisor that is a constant
 /// other than zero and minus one does not either.
 pub fn inst_effects(func: &Func, inst: Inst, environment: &impl EffectsEnvironment) -> Effects {
-    let operator = func.operator(inst);
-    let effects = effects(operator, environment);
-    if effects.may_trap() && cannot_trap(func, inst, operator) { effects.without_traps() } else { effects }
+    with_operands(effects(func.operator(inst), environment), func, inst)
+}
+
+/// The effects of an instruction, given those of its operator.
+fn with_operands(effects: Effects, func: &Func, inst: Inst) -> Effects {
+    if effects.may_trap() && cannot_trap(func, inst, func.operator(inst)) { effects.without_traps() } else { effects }
 }
 
 /// The effects of each operator of a function, looked up once: a function has far fewer operators than instructions.
@@ -407,12 +410,7 @@ impl OperatorEffects {
     /// The effects of an instruction, with what its operands tell: see [`inst_effects`].
     #[inline]
     pub fn of(&self, func: &Func, inst: Inst) -> Effects {
-        let effects = self[func.operator_id(inst)];
-        if effects.may_trap() && cannot_trap(func, inst, func.operator(inst)) {
-            effects.without_traps()
-        } else {
-            effects
-        }
+        with_operands(self[func.operator_id(inst)], func, inst)
     }
 }
 

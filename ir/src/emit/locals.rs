@@ -160,14 +160,18 @@ pub(super) fn assign(
             let value = variables.values[variable as usize];
             if value.index() < func.value_count() { func.source_locals[value] } else { None }
         };
-        let depths = schedule.copies.iter().map(|pair| blocks.depth_at(pair.set));
-        let deepest = depths.max().unwrap_or(0);
-        let rank = |pair: &CopyPair| {
-            let (source, set) = pair_variables(pair);
-            let is_same = options.hints && hint(source).is_some() && hint(source) == hint(set);
-            deepest - blocks.depth_at(pair.set) + if is_same { 0 } else { deepest + 1 }
-        };
-        for pair in copies_by_rank(&schedule.copies, code.len(), 2 * (deepest + 1), rank) {
+        let mut pairs: Vec<(u64, CopyPair)> = schedule
+            .copies
+            .iter()
+            .map(|&pair| {
+                let (source, set) = pair_variables(&pair);
+                let is_same = options.hints && hint(source).is_some() && hint(source) == hint(set);
+                let shallowness = u64::from(u32::MAX >> 1) - u64::from(blocks.depth_at(pair.set));
+                (u64::from(!is_same) << 63 | shallowness << 32 | u64::from(pair.set), pair)
+            })
+            .collect();
+        pairs.sort_unstable_by_key(|&(key, _)| key);
+        for (_, pair) in pairs {
             let (source, set) = pair_variables(&pair);
             if types[source as usize] == types[set as usize] {
                 classes.unite(source, set, (pair.source, pair.set + 1));
@@ -207,33 +211,6 @@ pub(super) fn assign(
         }
     }
     Locals { of_value, types: renumbering.types, elided, source_locals }
-}
-
-/// Copies with the smallest rank first, those of one rank in the order of the code. (Lowered functions have copies by the hundred thousand: they
-/// are distributed, not compared.)
-fn copies_by_rank(
-    copies: &[CopyPair],
-    code_length: usize,
-    ranks: u32,
-    rank: impl Fn(&CopyPair) -> u32,
-) -> Vec<CopyPair> {
-    let mut copy_at = vec![NONE; code_length];
-    let mut next = vec![0u32; ranks as usize + 1];
-    let rank_of: Vec<u32> = copies.iter().map(rank).collect();
-    for (number, (copy, &rank)) in copies.iter().zip(&rank_of).enumerate() {
-        copy_at[copy.set as usize] = index_u32(number);
-        next[rank as usize + 1] += 1;
-    }
-    for index in 1..next.len() {
-        next[index] += next[index - 1];
-    }
-    let mut sorted = copies.to_vec();
-    for number in copy_at.into_iter().filter(|&number| number != NONE) {
-        let at = &mut next[rank_of[number as usize] as usize];
-        sorted[*at as usize] = copies[number as usize];
-        *at += 1;
-    }
-    sorted
 }
 
 struct Shared {

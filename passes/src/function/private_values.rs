@@ -1,9 +1,8 @@
 //! Which values, and which blocks, concern no other block.
 
-use wasmfx_ir::analysis::ControlFlowGraph;
+use wasmfx_ir::analysis::{ControlFlowGraph, DefinitionBlocks};
 use wasmfx_ir::entity::SecondaryMap;
-use wasmfx_ir::func::ValueDefinition;
-use wasmfx_ir::{Block, Func, Inst, Value};
+use wasmfx_ir::{Block, Func, Value};
 
 /// For each block, whether its parameters and results are used in the block alone: then its edges may be led elsewhere.
 pub(super) fn blocks_with_private_values(func: &Func, cfg: &ControlFlowGraph) -> SecondaryMap<Block, bool> {
@@ -19,25 +18,14 @@ pub(super) fn blocks_with_private_values(func: &Func, cfg: &ControlFlowGraph) ->
 
 /// The values that are used in other blocks than the one that defines them. (What is undefined is defined in none.)
 pub(super) fn values_used_elsewhere(func: &Func, cfg: &ControlFlowGraph) -> SecondaryMap<Value, bool> {
-    // Definitions dominate uses, so in this order they come first: results that have not been seen yet in the block of a use are not its own.
-    let mut position: SecondaryMap<Inst, u32> = SecondaryMap::with_default_and_len(0, func.inst_count());
+    let definitions = DefinitionBlocks::new(func, cfg);
     let mut used_elsewhere = SecondaryMap::with_default_and_len(false, func.value_count());
-    for (&block, number) in cfg.reverse_postorder().iter().zip(1..) {
-        let mut visit = |position: &SecondaryMap<Inst, u32>, value: Value| {
-            let is_own = match func.definition(value) {
-                ValueDefinition::Parameter(at) => at == block,
-                ValueDefinition::Result(inst) => position[inst] == number,
-                ValueDefinition::Alias(_) | ValueDefinition::Undefined => false,
-            };
-            if !is_own {
-                used_elsewhere[value] = true;
-            }
-        };
+    for &block in cfg.reverse_postorder() {
+        let mut visit = |value: Value| used_elsewhere[value] |= definitions.of(func, value) != Some(block);
         for &inst in &func.blocks[block].insts {
-            func.operands(inst).iter().for_each(|&value| visit(&position, value));
-            position[inst] = number;
+            func.operands(inst).iter().copied().for_each(&mut visit);
         }
-        func.blocks[block].terminator.for_each_value(|value| visit(&position, value));
+        func.blocks[block].terminator.for_each_value(visit);
     }
     used_elsewhere
 }

@@ -5,6 +5,7 @@
 //! such globals back into constants, and so nothing is lost by optimising again.)
 
 use crate::encoded_length;
+use crate::function::simplify::Constant;
 use crate::options::Options;
 use crate::pass_table::Changed;
 use rayon::prelude::*;
@@ -27,7 +28,7 @@ const LOCAL_BYTES: usize = 2;
 
 /// Runs the pass.
 pub fn run(module: &mut Module, _options: &Options) -> Changed {
-    let mut constants = Constants::of(module);
+    let constants = Constants::of(module);
     let existing = module.globals.values().filter(|global| global.origin != Origin::Removed).count();
     let chosen = constants.worthwhile(ONE_BYTE_INDICES.saturating_sub(existing));
     if chosen.is_empty() {
@@ -53,15 +54,11 @@ pub fn run(module: &mut Module, _options: &Options) -> Changed {
     Changed::Yes
 }
 
-/// The type of the value that an operator pushes, if it is a constant number.
+/// The type of the value that an operator pushes, if it is a constant number or vector.
 fn type_of(operator: &Operator<'_>) -> Option<ValType> {
     match operator {
-        Operator::I32Const { .. } => Some(ValType::I32),
-        Operator::I64Const { .. } => Some(ValType::I64),
-        Operator::F32Const { .. } => Some(ValType::F32),
-        Operator::F64Const { .. } => Some(ValType::F64),
         Operator::V128Const { .. } => Some(ValType::V128),
-        _ => None,
+        _ => Constant::of(operator).map(Constant::ty),
     }
 }
 
@@ -108,7 +105,7 @@ impl Constants {
     }
 
     /// The constants that take fewer bytes as globals, if so many globals have indices of one byte: those that save most first.
-    fn worthwhile(&mut self, one_byte_indices: usize) -> Vec<OperatorId> {
+    fn worthwhile(&self, one_byte_indices: usize) -> Vec<OperatorId> {
         let saved = |id: OperatorId, index_bytes| {
             let length = encoded_length::operator(&self.pool[id]).unwrap_or_default();
             self.usage[id].saved_by_global(length, index_bytes)
@@ -123,22 +120,18 @@ impl Constants {
 
 /// How a function uses its long constants.
 fn usage_in(func: &Func) -> Vec<(Operator<'static>, Usage)> {
-    let long = |(id, operator): (OperatorId, &Operator<'static>)| {
-        type_of(operator)?;
-        let length = encoded_length::operator(operator).filter(|&length| length > SHORT)?;
-        Some((id, length))
-    };
-    let lengths: Vec<(OperatorId, usize)> = func.operators.iter().filter_map(long).collect();
+    let mut lengths: SecondaryMap<OperatorId, usize> = SecondaryMap::new();
+    for (id, operator) in func.operators.iter().filter(|(_, operator)| type_of(operator).is_some()) {
+        lengths[id] = encoded_length::operator(operator).filter(|&length| length > SHORT).unwrap_or_default();
+    }
     if lengths.is_empty() {
         return Vec::new();
     }
-    let mut length_of: SecondaryMap<OperatorId, usize> = SecondaryMap::new();
-    lengths.iter().for_each(|&(id, length)| length_of[id] = length);
     let uses = UseCounts::new(func, func.blocks.keys());
     let mut usage: SecondaryMap<OperatorId, Usage> = SecondaryMap::new();
     for inst in func.blocks.values().flat_map(|data| &data.insts).copied() {
         let id = func.operator_id(inst);
-        let length = length_of[id];
+        let length = lengths[id];
         if length > 0 {
             let uses = uses.get(func.first_result(inst)) as usize;
             // Emission repeats a constant or keeps it in a local, whichever is shorter.
@@ -146,22 +139,24 @@ fn usage_in(func: &Func) -> Vec<(Operator<'static>, Usage)> {
             usage[id].bytes += (uses * length).min(length + uses * LOCAL_BYTES);
         }
     }
-    let used = lengths.into_iter().filter(|&(id, _)| usage[id].uses > 0);
-    used.map(|(id, _)| (func.operators[id].clone(), usage[id])).collect()
+    let used = func.operators.iter().filter(|&(id, _)| usage[id].uses > 0);
+    used.map(|(id, operator)| (operator.clone(), usage[id])).collect()
 }
 
 /// Reads globals in place of constants.
 fn read_globals(func: &mut Func, pool: &OperatorPool, reads: &SecondaryMap<OperatorId, Option<Operator<'static>>>) {
-    let read_of = |operator: &Operator<'static>| reads[pool.find(operator)?].clone();
-    let read_of_id: Vec<Option<Operator<'static>>> =
-        func.operators.iter().map(|(_, operator)| read_of(operator)).collect();
-    if read_of_id.iter().all(Option::is_none) {
+    let mut read_of: SecondaryMap<OperatorId, Option<Operator<'static>>> = SecondaryMap::new();
+    for (id, operator) in func.operators.iter() {
+        if let Some(read) = pool.find(operator).and_then(|pooled| reads[pooled].clone()) {
+            read_of[id] = Some(read);
+        }
+    }
+    if read_of.is_empty() {
         return;
     }
     let insts: Vec<_> = func.blocks.values().flat_map(|data| &data.insts).copied().collect();
     for inst in insts {
-        let read = read_of_id.get(wasmfx_ir::entity::Entity::index(func.operator_id(inst)));
-        if let Some(Some(read)) = read {
+        if let Some(read) = &read_of[func.operator_id(inst)] {
             func.replace_inst(inst, read.clone(), &[]);
         }
     }

@@ -7,10 +7,10 @@ use rayon::prelude::*;
 use rustc_hash::{FxBuildHasher, FxHasher};
 use std::hash::{Hash, Hasher};
 use wasmfx_ir::entity::SecondaryMap;
-use wasmfx_ir::func::{BlockCall, Func, Handler, Inst, OperatorId, Terminator, Value, ValueVec};
+use wasmfx_ir::func::{BlockCall, Func, Handler, Inst, OperatorId, Terminator, Value};
 use wasmfx_ir::module::{Body, FunctionId, Module};
 use wasmfx_ir::operator::hash_operator;
-use wasmfx_ir::wasmparser::{Operator, ValType};
+use wasmfx_ir::wasmparser::ValType;
 
 /// How constants, and the functions that are called directly, count when two bodies are compared.
 #[derive(Copy, Clone, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub(super) struct Description<'a> {
     operators: Vec<OperatorId>,
     /// The constants that are apart, use by use, in the order of [`for_each_use_mut`].
     pub(super) constants: Vec<Constant>,
-    /// The functions that are apart, call by call, in the order of [`for_each_direct_call_mut`].
+    /// The functions that are apart, call by call, block by block: instructions, then the terminator.
     pub(super) callees: Vec<FunctionId>,
 }
 
@@ -285,41 +285,6 @@ pub(super) fn for_each_use_mut(func: &mut Func, mut visit: impl FnMut(&Func, Val
                 *value = other;
             }
         });
-        func.blocks[block].terminator = terminator;
-    }
-}
-
-/// Visits the operators of direct calls, in the order of a description: `visit` gets the function and the operands, and may have the call go to another
-/// function, with other operands.
-pub(super) fn for_each_direct_call_mut(
-    func: &mut Func,
-    mut visit: impl FnMut(FunctionId, &mut ValueVec) -> Option<FunctionId>,
-) {
-    for block in func.blocks.keys() {
-        for at in 0..func.blocks[block].insts.len() {
-            let inst = func.blocks[block].insts[at];
-            let Some(callee) = direct_callee(func.operator(inst)) else { continue };
-            let mut args: ValueVec = func.operands(inst).into();
-            if let Some(other) = visit(callee, &mut args) {
-                func.replace_inst(inst, Operator::Call { function_index: other.as_u32() }, &args);
-            }
-        }
-        let Some(operator) = func.blocks[block].terminator.operator() else { continue };
-        let Some(callee) = direct_callee(&func.operators[operator]) else { continue };
-        let mut terminator = std::mem::take(&mut func.blocks[block].terminator);
-        let (args, is_tail_call) = match &mut terminator {
-            Terminator::TailCall { args, .. } => (args, true),
-            Terminator::Invoke(invoke) => (&mut invoke.args, false),
-            other => unreachable!("{other:?} calls nothing"),
-        };
-        if let Some(other) = visit(callee, args) {
-            let function_index = other.as_u32();
-            let call = match is_tail_call {
-                true => Operator::ReturnCall { function_index },
-                false => Operator::Call { function_index },
-            };
-            *terminator.operator_mut().expect("it calls") = func.operators.intern(call);
-        }
         func.blocks[block].terminator = terminator;
     }
 }

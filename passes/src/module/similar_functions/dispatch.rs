@@ -1,14 +1,14 @@
 //! Functions that call one of several others: where functions that become one call different functions.
 
-use super::{CALL_BYTES, FUNCTION_BYTES, LOCAL_BYTES};
+use super::{CALL_BYTES, FUNCTION_BYTES, LOCAL_BYTES, call_and_return};
 use crate::encoded_length;
 use crate::module::plain_types::PlainTypes;
 use indexmap::{IndexMap, IndexSet};
 use rustc_hash::FxBuildHasher;
 use wasmfx_ir::Func;
-use wasmfx_ir::func::{Block, BlockCall, Terminator, Value, ValueVec};
+use wasmfx_ir::func::{Block, BlockCall, Terminator, ValueVec};
 use wasmfx_ir::module::{Body, Function, FunctionId, Module};
-use wasmfx_ir::wasmparser::{CompositeInnerType, FuncType, Operator, SubType, ValType};
+use wasmfx_ir::wasmparser::{CompositeInnerType, FuncType, SubType, ValType};
 
 /// What each member of a family calls, in the order of the members.
 pub(super) type Callees = Vec<FunctionId>;
@@ -59,8 +59,12 @@ impl Dispatchers {
         let mut args: ValueVec = func.blocks[entry].params.iter().copied().collect();
         let selector = args.pop().expect("the number is the last parameter");
         let distinct = distinct(callees);
-        let blocks: Vec<Block> =
-            distinct.iter().map(|&callee| call_block(&mut func, callee, &args, &results, tail_calls)).collect();
+        let calls = distinct.iter().map(|&callee| {
+            let block = func.add_block();
+            call_and_return(&mut func, block, callee, args.clone(), tail_calls);
+            block
+        });
+        let blocks: Vec<Block> = calls.collect();
         let target = |callee: &FunctionId| {
             let position = distinct.get_index_of(callee).expect("it is one of them");
             BlockCall { block: blocks[position], args: ValueVec::new() }
@@ -106,18 +110,4 @@ fn func_type(module: &Module, function: FunctionId) -> &FuncType {
 
 fn with_selector(ty: &FuncType) -> FuncType {
     FuncType::new(ty.params().iter().copied().chain([ValType::I32]), ty.results().iter().copied())
-}
-
-/// A block that returns what a function returns.
-fn call_block(func: &mut Func, callee: FunctionId, args: &[Value], results: &[ValType], tail_call: bool) -> Block {
-    let block = func.add_block();
-    let function_index = callee.as_u32();
-    func.blocks[block].terminator = if tail_call {
-        let operator = func.operators.intern(Operator::ReturnCall { function_index });
-        Terminator::TailCall { operator, args: args.into() }
-    } else {
-        let call = func.append(block, Operator::Call { function_index }, args, results);
-        Terminator::Return(func.inst_results(call).collect())
-    };
-    block
 }

@@ -10,7 +10,7 @@
 mod dispatch;
 
 use self::dispatch::{Callees, Dispatchers};
-use super::description::{Description, Details, constant, for_each_direct_call_mut, for_each_use_mut, possibly_equal};
+use super::description::{Description, Details, constant, for_each_use_mut, possibly_equal};
 use super::plain_types::PlainTypes;
 use crate::encoded_length;
 use crate::function::simplify::Constant;
@@ -344,10 +344,10 @@ fn merge(
         parameter.map(|parameter| parameters[parameter])
     });
     let mut calls = family.callees_of_call.iter();
-    for_each_direct_call_mut(&mut merged, |_, args| {
+    redirect_calls(&mut merged, |_| {
         let callees = calls.next().expect("each direct call was counted").as_ref()?;
-        args.push(*parameters.last().expect("the member's number is the last of them"));
-        Some(dispatchers.get(module, types, callees, tail_calls))
+        let callee = dispatchers.get(module, types, callees, tail_calls);
+        Some(Redirection { callee, constants: &[], number: parameters.last().copied() })
     });
     let name = module.functions[first].name.as_ref().map(|name| format!("{name}.similar"));
     let callee = module.functions.push(Function {
@@ -380,35 +380,72 @@ fn stub(old: &Func, replacement: &Replacement, tail_call: bool) -> Func {
     for constant in &replacement.arguments {
         args.push(stub.append_value(entry, constant.operator(), &[], constant.ty()));
     }
-    let function_index = replacement.callee.as_u32();
-    stub.blocks[entry].terminator = if tail_call {
-        let operator = stub.operators.intern(Operator::ReturnCall { function_index });
+    call_and_return(&mut stub, entry, replacement.callee, args, tail_call);
+    stub
+}
+
+/// Ends a block with a call whose results the function returns.
+fn call_and_return(func: &mut Func, block: Block, callee: FunctionId, args: ValueVec, tail_call: bool) {
+    let function_index = callee.as_u32();
+    func.blocks[block].terminator = if tail_call {
+        let operator = func.operators.intern(Operator::ReturnCall { function_index });
         Terminator::TailCall { operator, args }
     } else {
-        let call = stub.append(entry, Operator::Call { function_index }, &args, &old.results);
-        Terminator::Return(stub.inst_results(call).collect())
+        let results = func.results.clone();
+        let call = func.append(block, Operator::Call { function_index }, &args, &results);
+        Terminator::Return(func.inst_results(call).collect())
     };
-    stub
 }
 
 /// Calls of functions that are left out go to what they became.
 fn call_replacements(func: &mut Func, replacements: &SecondaryMap<FunctionId, Option<Replacement>>) {
-    let replacement = |operator: &Operator<'static>| replacements[direct_callee(operator)?].as_ref();
+    let changed = redirect_calls(func, |callee| {
+        let Replacement { callee, arguments } = replacements[callee].as_ref()?;
+        Some(Redirection { callee: *callee, constants: arguments, number: None })
+    });
+    if changed {
+        func.original = None;
+    }
+}
+
+/// Where a direct call goes instead, and what it gives besides its operands.
+struct Redirection<'a> {
+    callee: FunctionId,
+    constants: &'a [Constant],
+    /// A value, after the constants.
+    number: Option<Value>,
+}
+
+impl Redirection<'_> {
+    /// Adds to the operands. The constants are put before position `at` of the block; returns how many instructions they are.
+    fn add_arguments(&self, func: &mut Func, block: Block, at: usize, args: &mut ValueVec) -> usize {
+        for (number, constant) in self.constants.iter().enumerate() {
+            let inst = func.insert(block, at + number, constant.operator(), &[], &[constant.ty()]);
+            args.push(func.first_result(inst));
+        }
+        args.extend(self.number);
+        self.constants.len()
+    }
+}
+
+/// Has direct calls, in the order of [`Description::callees`], go where `redirection` says. Returns whether there are any that do.
+fn redirect_calls<'a>(func: &mut Func, mut redirection: impl FnMut(FunctionId) -> Option<Redirection<'a>>) -> bool {
     let mut changed = false;
     for block in func.blocks.keys() {
         let mut at = 0;
         while let Some(&inst) = func.blocks[block].insts.get(at) {
-            if let Some(replacement) = replacement(func.operator(inst)) {
+            if let Some(redirection) = direct_callee(func.operator(inst)).and_then(&mut redirection) {
                 let mut args: ValueVec = func.operands(inst).iter().copied().collect();
-                at += add_arguments(func, block, at, replacement, &mut args);
-                func.replace_inst(inst, Operator::Call { function_index: replacement.callee.as_u32() }, &args);
+                at += redirection.add_arguments(func, block, at, &mut args);
+                func.replace_inst(inst, Operator::Call { function_index: redirection.callee.as_u32() }, &args);
                 changed = true;
             }
             at += 1;
         }
         let Some(operator) = func.blocks[block].terminator.operator() else { continue };
-        let Some(replacement) = replacement(&func.operators[operator]) else { continue };
-        let function_index = replacement.callee.as_u32();
+        let callee = direct_callee(&func.operators[operator]);
+        let Some(redirection) = callee.and_then(&mut redirection) else { continue };
+        let function_index = redirection.callee.as_u32();
         let mut terminator = std::mem::take(&mut func.blocks[block].terminator);
         let (args, new) = match &mut terminator {
             Terminator::TailCall { args, .. } => (args, Operator::ReturnCall { function_index }),
@@ -416,22 +453,11 @@ fn call_replacements(func: &mut Func, replacements: &SecondaryMap<FunctionId, Op
             other => unreachable!("{other:?} calls nothing"),
         };
         let end = func.blocks[block].insts.len();
-        add_arguments(func, block, end, replacement, args);
+        redirection.add_arguments(func, block, end, args);
         let new = func.operators.intern(new);
         *terminator.operator_mut().expect("it has an operator") = new;
         func.blocks[block].terminator = terminator;
         changed = true;
     }
-    if changed {
-        func.original = None;
-    }
-}
-
-/// Puts the constants before position `at`; returns how many instructions they are.
-fn add_arguments(func: &mut Func, block: Block, at: usize, replacement: &Replacement, args: &mut ValueVec) -> usize {
-    for (number, constant) in replacement.arguments.iter().enumerate() {
-        let inst = func.insert(block, at + number, constant.operator(), &[], &[constant.ty()]);
-        args.push(func.first_result(inst));
-    }
-    replacement.arguments.len()
+    changed
 }
