@@ -165,6 +165,49 @@ fn many_points_with_many_values_alive_take_bytes_for_each_and_not_for_each_pair(
     }
 }
 
+/// `task` is suspended at `points` places, each time with references in another half of its `alive` locals: what a point puts into one is used
+/// `alive / 2` points later, for the last time. Every third of them may be null, as far as types say.
+fn many_references(points: usize, alive: usize) -> String {
+    let list = |of: &dyn Fn(usize) -> String| (0..alive).map(of).collect::<String>();
+    let number = |local: usize| format!("(i31.get_s (local.get $r{local}))");
+    let point = |n: usize| {
+        let (put, used) = (n % alive, (n + alive / 2) % alive);
+        let make = if n.is_multiple_of(3) { "call $box" } else { "ref.i31" };
+        format!(
+            "(local.set $r{put} ({make} (suspend $yield (i32.const {n})))) (local.set 0 (i32.add (local.get 0) {}))",
+            number(used)
+        )
+    };
+    driven(&format!(
+        "(func $box (param i32) (result i31ref) (ref.i31 (local.get 0)))
+         (func $task (param i32) (result i32) {} {} {} (local.get 0))",
+        list(&|n| format!("(local $r{n} i31ref)")),
+        list(&|n| format!("(local.set $r{n} (ref.i31 (i32.const {n})))")),
+        (0..points).map(point).collect::<String>(),
+    ))
+}
+
+#[test]
+fn points_share_although_other_references_are_alive_at_each() {
+    let (points, alive) = (200, 40);
+    let text = many_references(points, alive);
+    let binary = wat::parse_str(&text).unwrap();
+    let first: usize = (alive / 2..alive).sum();
+    let expected = 5 + first + (0..points - alive / 2).map(|n| 2 * n).sum::<usize>();
+    for frames in FRAMES {
+        for level in [None, Level::from_name("2"), Level::from_name("z")] {
+            let options = arguments(frames, CopiesArgument::Auto).options();
+            let lowered = Lowering { options, level, ..Lowering::default() }.run(&binary).unwrap().0;
+            let (bytes, of) = (lowered.len(), binary.len());
+            assert!(bytes < 9 * of, "{frames:?} {level:?}: {bytes} bytes of {of}");
+        }
+        for copies in COPIES {
+            let result = lower(&text, frames, copies).call("run", &[5]).unwrap();
+            assert_eq!(usize::try_from(result).unwrap(), expected, "{frames:?} {copies:?}");
+        }
+    }
+}
+
 /// `task` goes round a loop 40 times; each way round is one of `points`, which suspends and changes one of `alive` values.
 fn interpreter(points: usize, alive: usize) -> String {
     let list = |of: &dyn Fn(usize) -> String| (0..alive).map(of).collect::<String>();

@@ -12,7 +12,8 @@ use super::segments::{Calendars, Lists, Segments};
 use super::structure::Structure;
 use crate::entity::Entity;
 use crate::func::{Func, SourceLocal, Value};
-use rustc_hash::FxHashMap;
+use indexmap::IndexMap;
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use wasmparser::ValType;
 
 /// The locals of a function.
@@ -23,6 +24,8 @@ pub(super) struct Locals {
     pub types: Vec<ValType>,
     /// Copies between equal locals that need not be made.
     pub elided: Vec<CopyPair>,
+    /// Reads of values that cannot be null out of locals that can be, in the order of the code: what they leave has to be made non-null again.
+    pub casts: Vec<u32>,
     /// The source local that each local (parameters included) stands for, as far as they agree.
     pub source_locals: Vec<Option<SourceLocal>>,
 }
@@ -35,6 +38,14 @@ struct Variables {
     /// Where a variable may hold anything from is like a write that writes nothing.
     starts: Vec<u32>,
     accesses: Vec<u32>,
+}
+
+impl Variables {
+    /// The positions at which a variable is read.
+    fn reads<'a>(&'a self, code: &'a [Code], variable: u32) -> impl Iterator<Item = u32> + 'a {
+        let positions = self.of(variable).iter().map(|&access| access / 2);
+        positions.filter(|&position| matches!(code[position as usize], Code::Get(_) | Code::Tee(_)))
+    }
 }
 
 impl Accesses for Variables {
@@ -83,6 +94,7 @@ fn variables(schedule: &Schedule) -> Variables {
 struct Classes {
     parent: Vec<u32>,
     segments: Lists,
+    types: Vec<ValType>,
     /// The function parameter that the class is, or [`NONE`].
     param: Vec<u32>,
 }
@@ -97,19 +109,22 @@ impl Classes {
         variable
     }
 
-    /// Unites two classes if they are never alive together.
+    /// Unites two classes if they are never alive together. The local is of the second one's type.
     fn unite(&mut self, a: u32, b: u32, between: (u32, u32)) {
         let (a, b) = (self.find(a), self.find(b));
         if a == b {
             return;
         }
-        if self.param[a as usize] != NONE && self.param[b as usize] != NONE {
+        let ty = self.types[b as usize];
+        let keeps_type = |class: u32| self.param[class as usize] == NONE || self.types[class as usize] == ty;
+        if self.param[a as usize] != NONE && self.param[b as usize] != NONE || !keeps_type(a) {
             return;
         }
         if self.segments.overlap(a, b) {
             return;
         }
         let (keep, gone) = self.segments.unite(a, b);
+        self.types[keep as usize] = ty;
         self.parent[gone as usize] = keep;
         // The local holds the value between the read that is left out and the write that is left out.
         self.segments.insert(keep, between);
@@ -144,8 +159,12 @@ pub(super) fn assign(
             }
         }
     }
-    let mut classes =
-        Classes { parent: (0..index_u32(count)).collect(), segments: Lists::new(segments), param: param_of };
+    let mut classes = Classes {
+        parent: (0..index_u32(count)).collect(),
+        segments: Lists::new(segments),
+        types: types.clone(),
+        param: param_of,
+    };
     let pair_variables = |pair: &CopyPair| {
         let variable = |position: u32| match code[position as usize] {
             Code::Get(value) | Code::Tee(value) | Code::Set(value) => variables.of_value[value.index()],
@@ -171,16 +190,19 @@ pub(super) fn assign(
             })
             .collect();
         pairs.sort_unstable_by_key(|&(key, _)| key);
-        for (_, pair) in pairs {
-            let (source, set) = pair_variables(&pair);
+        for (_, pair) in &pairs {
+            let (source, set) = pair_variables(pair);
             if types[source as usize] == types[set as usize] {
                 classes.unite(source, set, (pair.source, pair.set + 1));
             }
         }
+        let pairs = pairs.into_iter().map(|(_, pair)| (pair_variables(&pair), pair));
+        let pairs: Vec<((u32, u32), CopyPair)> = pairs.collect();
+        unite_with_nullable(&mut classes, &pairs, &types, code, &variables);
     }
     let class_of: Vec<u32> = (0..index_u32(count)).map(|variable| classes.find(variable)).collect();
     let (segments, param_of) = (classes.segments.into_lists(), classes.param);
-    let local_of_class = share(func, &segments, &param_of, &class_of, &types, options);
+    let local_of_class = share(func, &segments, &param_of, &class_of, &classes.types, options);
     let mut local_of: Vec<u32> = class_of.iter().map(|&class| local_of_class.local[class as usize]).collect();
     let elided = elide(code, &schedule.copies, &pair_variables, &local_of, &variables);
     // A `tee` whose copy is left out stays as a `set`.
@@ -210,7 +232,88 @@ pub(super) fn assign(
             *source = func.source_locals[value];
         }
     }
-    Locals { of_value, types: renumbering.types, elided, source_locals }
+    let local_type = |variable: u32| {
+        let local = local_of[variable as usize] as usize;
+        params.get(local).map_or_else(|| renumbering.types[local - params.len()], |&param| func.value_type(param))
+    };
+    let widened = (0..index_u32(count)).filter(|&variable| {
+        is_never_null(types[variable as usize]) && types[variable as usize] != local_type(variable)
+    });
+    let mut casts: Vec<u32> = widened.flat_map(|variable| variables.reads(code, variable)).collect();
+    if !casts.is_empty() {
+        casts.sort_unstable();
+        // What is only copied into such a local may be null for all that validation knows.
+        let is_into_nullable = |pair: &&CopyPair| !is_never_null(local_type(pair_variables(pair).1));
+        let copied: FxHashSet<u32> = schedule.copies.iter().filter(is_into_nullable).map(|pair| pair.source).collect();
+        casts.retain(|position| !copied.contains(position));
+    }
+    Locals { of_value, types: renumbering.types, elided, casts, source_locals }
+}
+
+fn is_never_null(ty: ValType) -> bool {
+    matches!(ty, ValType::Ref(reference) if !reference.is_nullable())
+}
+
+/// Whether `nullable` is the type `ty` with null.
+fn is_nullable_form(ty: ValType, nullable: ValType) -> bool {
+    match (ty, nullable) {
+        (ValType::Ref(one), ValType::Ref(other)) => one != other && one.nullable() == other,
+        _ => false,
+    }
+}
+
+/// How many bytes a copy takes.
+const COPY_BYTES: usize = 4;
+
+/// Copies out of one class into another.
+struct ClassCopies {
+    from: u32,
+    to: u32,
+    count: usize,
+    /// One of them.
+    between: (u32, u32),
+}
+
+/// Unites classes that are never null with nullable ones that they are copied into, where the copies are more bytes than the `ref.as_non_null` behind
+/// each other read.
+fn unite_with_nullable(
+    classes: &mut Classes,
+    pairs: &[((u32, u32), CopyPair)],
+    types: &[ValType],
+    code: &[Code],
+    variables: &Variables,
+) {
+    let widens =
+        |&((source, set), _): &((u32, u32), CopyPair)| is_nullable_form(types[source as usize], types[set as usize]);
+    if !pairs.iter().any(widens) {
+        return;
+    }
+    // For each class that is never null, the reads that are no copies into itself or into what is nullable.
+    let mut reads: FxHashMap<u32, usize> = FxHashMap::default();
+    for variable in 0..index_u32(types.len()) {
+        if is_never_null(types[variable as usize]) {
+            *reads.entry(classes.find(variable)).or_default() += variables.reads(code, variable).count();
+        }
+    }
+    let mut copies: IndexMap<(u32, u32), ClassCopies, FxBuildHasher> = IndexMap::default();
+    for pair @ &((source, set), CopyPair { source: read, set: write }) in pairs {
+        let (from, to) = (classes.find(source), classes.find(set));
+        if from == to || widens(pair) {
+            reads.entry(from).and_modify(|reads| *reads -= 1);
+        }
+        if widens(pair) {
+            let new = ClassCopies { from, to, count: 0, between: (read, write + 1) };
+            copies.entry((from, to)).or_insert(new).count += 1;
+        }
+    }
+    copies.sort_by(|_, one, _, other| other.count.cmp(&one.count));
+    for ClassCopies { from, to, count, between } in copies.into_values() {
+        let (from, to) = (classes.find(from), classes.find(to));
+        let is_widened = classes.types[from as usize] == classes.types[to as usize];
+        if is_widened || COPY_BYTES * count > reads[&from] {
+            classes.unite(from, to, between);
+        }
+    }
 }
 
 struct Shared {

@@ -28,6 +28,8 @@ pub(super) enum Code {
     Get(Value),
     Set(Value),
     Tee(Value),
+    /// A cast of what was read out of a local that may be null, and is not.
+    AsNonNull,
     /// A block, loop, `try_table` or `if`.
     Open(FrameId),
     Else(FrameId),

@@ -22,12 +22,20 @@ use wasmfx_ir::{Block, Func, Inst, Value};
 /// A block of fewer bytes than this, roughly, is no longer than the branches to one that is shared.
 const MIN_SIZE: usize = 8;
 
+/// How many values all edges into a block together may take along for each of its bytes, roughly. Few of them have to be moved, but where there are many,
+/// those are.
+const MAX_MOVED_PER_BYTE: usize = 4;
+
 /// Runs the pass.
 pub fn run(func: &mut Func, _environment: &ModuleEnvironment<'_>) -> Changed {
     func.resolve_aliases();
     let cfg = ControlFlowGraph::new(func);
-    let mut may_go = foldable_blocks(func, &cfg);
+    let mut may_go = blocks_of_plain_edges(func, &cfg);
     keep_those_with_a_like(func, &cfg, &mut may_go);
+    if !cfg.reverse_postorder().iter().any(|&block| may_go[block]) {
+        return Changed::No;
+    }
+    keep_private(func, &cfg, &mut may_go);
     let mut known: FxHashMap<u64, Vec<Block>> = FxHashMap::default();
     let mut loops: Option<LoopForest> = None;
     let mut instead: SecondaryMap<Block, Option<Block>> = SecondaryMap::new();
@@ -48,6 +56,7 @@ pub fn run(func: &mut Func, _environment: &ModuleEnvironment<'_>) -> Changed {
                 && describe_large(func, other).is_some_and(|other| other == description)
         });
         match same {
+            Some(_) if moves_much(func, &cfg, block) => {}
             Some(same) => {
                 make_constants_its_own(func, same);
                 instead[block] = Some(same);
@@ -66,7 +75,20 @@ pub fn run(func: &mut Func, _environment: &ModuleEnvironment<'_>) -> Changed {
 
 /// The blocks to which edges may be led from others that do the same, and away from which they may be led.
 pub(super) fn foldable_blocks(func: &Func, cfg: &ControlFlowGraph) -> SecondaryMap<Block, bool> {
-    let mut may_go = blocks_with_private_values(func, cfg);
+    let mut may_go = blocks_of_plain_edges(func, cfg);
+    keep_private(func, cfg, &mut may_go);
+    may_go
+}
+
+/// Leaves the blocks whose values nobody else uses.
+fn keep_private(func: &Func, cfg: &ControlFlowGraph, may_go: &mut SecondaryMap<Block, bool>) {
+    let is_private = blocks_with_private_values(func, cfg);
+    cfg.reverse_postorder().iter().for_each(|&block| may_go[block] &= is_private[block]);
+}
+
+/// The blocks that no instruction's own edges lead to or out of.
+fn blocks_of_plain_edges(func: &Func, cfg: &ControlFlowGraph) -> SecondaryMap<Block, bool> {
+    let mut may_go = SecondaryMap::with_default_and_len(true, func.blocks.len());
     may_go[func.entry] = false;
     for &block in cfg.reverse_postorder() {
         if let terminator @ (Terminator::Invoke(_) | Terminator::BranchOnReference { .. }) =
@@ -97,6 +119,13 @@ fn keep_those_with_a_like(func: &Func, cfg: &ControlFlowGraph, may_go: &mut Seco
             may_go[block] = false;
         }
     }
+}
+
+/// Whether the edges into a block take along so much that moving it to where another block expects it would cost more than the block.
+fn moves_much(func: &Func, cfg: &ControlFlowGraph, block: Block) -> bool {
+    let insts = &func.blocks[block].insts;
+    let bytes: usize = insts.iter().map(|&inst| 2 * (1 + func.operands(inst).len())).sum();
+    cfg.predecessors(block).len() * func.blocks[block].params.len() > MAX_MOVED_PER_BYTE * bytes
 }
 
 fn redirect(func: &mut Func, block: Block, instead: &SecondaryMap<Block, Option<Block>>) {

@@ -9,7 +9,7 @@
 use crate::environment::ModuleEnvironment;
 use crate::function::private_values::blocks_with_private_values;
 use crate::function::simplify::{Constant, fold};
-use crate::options::{OptimizeLevel, ShrinkLevel};
+use crate::options::{OptimizeLevel, Options, ShrinkLevel};
 use crate::pass_table::Changed;
 use rustc_hash::FxHashMap;
 use wasmfx_ir::analysis::ControlFlowGraph;
@@ -26,17 +26,7 @@ const MAX_CONDITION_INSTS: usize = 4;
 pub fn run(func: &mut Func, environment: &ModuleEnvironment<'_>) -> Changed {
     func.resolve_aliases();
     let cfg = ControlFlowGraph::new(func);
-    let mut may_pass = blocks_with_private_values(func, &cfg);
-    let options = environment.options;
-    if options.optimize < OptimizeLevel::O3 || options.shrink != ShrinkLevel::None {
-        keep_what_costs_nothing(func, &cfg, &mut may_pass);
-    }
-    // Going around a loop's header would make a second entry to the loop.
-    for &block in cfg.reverse_postorder() {
-        let position = cfg.position(block);
-        let is_header = cfg.predecessors(block).iter().any(|&predecessor| cfg.position(predecessor) >= position);
-        may_pass[block] &= !(is_header && matches!(func.blocks[block].terminator, Terminator::Branch { .. }));
-    }
+    let may_pass = passable_blocks(func, &cfg, environment.options);
     let mut changed = Changed::No;
     for &block in cfg.reverse_postorder() {
         let mut terminator = std::mem::take(&mut func.blocks[block].terminator);
@@ -65,14 +55,39 @@ pub fn run(func: &mut Func, environment: &ModuleEnvironment<'_>) -> Changed {
     changed
 }
 
-/// Leaves the blocks that are gone around without making the code larger. Each edge is looked at once, as there may be many to one block.
-fn keep_what_costs_nothing(func: &Func, cfg: &ControlFlowGraph, may_pass: &mut SecondaryMap<Block, bool>) {
-    for (block, data) in func.blocks.iter() {
-        may_pass[block] &= match &data.terminator {
-            Terminator::Jump(target) => target.args.is_empty() || cfg.single_predecessor(block).is_some(),
-            Terminator::Branch { .. } => true,
+/// The blocks that edges may be led around.
+fn passable_blocks(func: &Func, cfg: &ControlFlowGraph, options: &Options) -> SecondaryMap<Block, bool> {
+    let mut may_pass = SecondaryMap::with_default_and_len(false, func.blocks.len());
+    for &block in cfg.reverse_postorder() {
+        let data = &func.blocks[block];
+        may_pass[block] = match &data.terminator {
+            Terminator::Jump(_) => data.insts.is_empty(),
+            Terminator::Branch { .. } => {
+                // Going around a loop's header would make a second entry to the loop.
+                let position = cfg.position(block);
+                data.insts.len() <= MAX_CONDITION_INSTS
+                    && cfg.predecessors(block).iter().all(|&predecessor| cfg.position(predecessor) < position)
+            }
             _ => false,
         };
+    }
+    if options.optimize < OptimizeLevel::O3 || options.shrink != ShrinkLevel::None {
+        keep_what_costs_nothing(func, cfg, &mut may_pass);
+    }
+    let defines = |block: Block| !func.blocks[block].params.is_empty() || !func.blocks[block].insts.is_empty();
+    if cfg.reverse_postorder().iter().any(|&block| may_pass[block] && defines(block)) {
+        let is_private = blocks_with_private_values(func, cfg);
+        cfg.reverse_postorder().iter().for_each(|&block| may_pass[block] &= is_private[block]);
+    }
+    may_pass
+}
+
+/// Leaves the blocks that are gone around without making the code larger. Each edge is looked at once, as there may be many to one block.
+fn keep_what_costs_nothing(func: &Func, cfg: &ControlFlowGraph, may_pass: &mut SecondaryMap<Block, bool>) {
+    for &block in cfg.reverse_postorder() {
+        if let Terminator::Jump(target) = &func.blocks[block].terminator {
+            may_pass[block] &= target.args.is_empty() || cfg.single_predecessor(block).is_some();
+        }
     }
     for &block in cfg.reverse_postorder() {
         func.blocks[block].terminator.for_each_block_call(|call| {

@@ -1,4 +1,4 @@
-//! Values that nobody looks at: what a function returns while it is being unwound.
+//! Values that nobody looks at: what a function returns while it is being unwound, and what it saves where it has nothing.
 
 use super::setup::add_struct;
 use super::store::Kind;
@@ -14,6 +14,17 @@ use wasmfx_ir::wasmparser::{
 };
 
 impl Lowering<'_> {
+    /// Whether there is a value of this type, made of what modules with such types have anyway, that can stand in for those that nobody looks at.
+    pub(super) fn has_stand_in(&mut self, ty: ValType) -> bool {
+        use AbstractHeapType::{Any, Eq, Func, I31, Struct};
+        let ValType::Ref(reference) = ty else { return true };
+        let is_known = match reference.heap_type() {
+            HeapType::Abstract { ty, .. } => matches!(ty, Any | Eq | Func | I31 | Struct),
+            HeapType::Concrete(_) | HeapType::Exact(_) => true,
+        };
+        reference.is_nullable() || is_known && self.dummy_global(ty).is_ok()
+    }
+
     /// A global with a value of a non-nullable type. A struct consists of values that have globals themselves, so that no value is
     /// made twice, however types nest.
     pub(super) fn dummy_global(&mut self, ty: ValType) -> Result<u32, Error> {

@@ -5,7 +5,7 @@ use super::builder::Builder;
 use super::dispatch::{Order, dispatch_at_headers};
 use super::dying_operands::compute_before_suspensions;
 use super::groups::Sharing;
-use super::layout::{Layout, Slot};
+use super::layout::{Layout, Slot, of_type};
 use super::runtime::exception_type;
 use super::scan::{Callee, ResumeSite};
 use super::split::{Point, Treatment, is_rematerialised, split};
@@ -82,7 +82,7 @@ pub(super) struct Resumable {
 pub(super) enum Saved<'v> {
     /// In this frame.
     InFrame(Value),
-    /// What the slots hold was loaded before; references are defined already.
+    /// What the slots hold was loaded before; what has no value here is defined already.
     Loaded(&'v FxHashMap<Slot, Value>),
 }
 
@@ -574,6 +574,8 @@ impl Lowering<'_> {
                 Saved::Loaded(values) => {
                     if let (true, Some(&value)) = (is_live, values.get(&slot)) {
                         copy.func.source_locals[value] = copy.func.source_locals[variable];
+                        let ty = copy.func.value_type(variable);
+                        let value = of_type(&mut Builder::at(&mut copy.func, stub), value, ty);
                         definitions.push(Definition { variable, block: stub, value });
                     }
                 }

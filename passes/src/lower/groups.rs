@@ -2,16 +2,17 @@
 //!
 //! Each value that lives across a point gets a *place*, as a register allocator would colour it: values that live across one point have different
 //! ones, and values of one local of the source mostly share one, since they are never alive together. Points of a group save the same places in one
-//! piece of code, and those of one loop load them in one. A place that holds nothing at a point is saved undefined there. So a point costs a branch,
-//! the number by which it is entered again, and the entry.
+//! piece of code, and those of one loop load them in one. A place that holds nothing at a point is saved undefined there; a reference is null, or
+//! one to something that is always there, since what the place held before must not stay alive. So a point costs a branch, the number by which it is entered again, and the entry.
 
-use super::layout::slot_type;
+use super::places::{PlaceId, Places};
 use super::split::Point;
 use super::suspension::SavedFrame;
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::cmp::Reverse;
 use wasmfx_ir::analysis::{ControlFlowGraph, DominatorTree, LoopForest};
-use wasmfx_ir::entity::{Entity, SecondaryMap};
-use wasmfx_ir::func::{Func, SourceLocal, Value};
+use wasmfx_ir::entity::SecondaryMap;
+use wasmfx_ir::func::{Func, Value};
 use wasmfx_ir::wasmparser::{Operator, ValType};
 
 /// Whether points may share.
@@ -43,97 +44,71 @@ const CROWD: usize = 100;
 /// How many values may be loaded for each instruction of a function with a crowded loop: with more, next to nothing of its copies would be the function.
 const MAX_LOADED: usize = 4;
 
-/// How many groups a point is compared with: the latest ones.
+/// How many groups a point, or a group, is compared with: the latest ones.
 const MAX_COMPARED: usize = 200;
+
+/// About how many bytes it takes to save a value and to load it again.
+const SAVING_BYTES: usize = 8;
+
+/// About how many bytes it takes a point to save something else where it has no reference.
+const STAND_IN_BYTES: usize = 4;
 
 /// How many values all points together may save for places to be assigned at all.
 const MAX_SAVED: usize = 1 << 24;
 
-/// The number of a place.
-type PlaceId = u32;
-
-/// The places of all values that are saved where points share.
-struct Places {
-    types: Vec<ValType>,
-    of_value: FxHashMap<Value, PlaceId>,
-}
-
-impl Places {
-    /// Values that emission would keep in one local have one place, so that neither saving nor loading moves them. Emission is not trusted with more:
-    /// no two values of one point have the same. A reference has a place of its own, for what it was is not left there.
-    fn new(func: &Func, points: &[Point], shared: &[usize], locals: &SecondaryMap<Value, Option<u32>>) -> Self {
-        let mut this = Self { types: Vec::new(), of_value: FxHashMap::default() };
-        let mut of_local: FxHashMap<u32, PlaceId> = FxHashMap::default();
-        // The last point that saves a value there.
-        let mut last: Vec<Option<usize>> = Vec::new();
-        for &index in shared {
-            for &value in &points[index].saved {
-                let ty = func.value_type(value);
-                let known = this.of_value.get(&value).copied();
-                let place = known.or_else(|| match ty {
-                    ValType::Ref(_) => None,
-                    _ => of_local.get(&locals[value]?).copied().filter(|&place| this.types[place as usize] == ty),
-                });
-                let is_taken = |place: &PlaceId| last[*place as usize] == Some(index);
-                let place = match place.filter(|place| !is_taken(place)) {
-                    Some(place) => place,
-                    None => {
-                        let place = PlaceId::try_from(this.types.len()).expect("fewer places than values");
-                        this.types.push(ty);
-                        last.push(None);
-                        if let (None, Some(local)) = (known, locals[value]) {
-                            of_local.entry(local).or_insert(place);
-                        }
-                        place
-                    }
-                };
-                last[place as usize] = Some(index);
-                this.of_value.insert(value, place);
-            }
-        }
-        this
-    }
-
-    /// The places of these values, ascending.
-    fn of(&self, values: &[Value]) -> Vec<PlaceId> {
-        let mut places: Vec<PlaceId> = values.iter().map(|value| self.of_value[value]).collect();
-        places.sort_unstable();
-        places
-    }
-}
-
-/// Says of values that emission would keep in one local that they come from one local of the source: then it does keep them in one, and what is
-/// loaded again goes there too.
-pub(super) fn name_locals(func: &mut Func, locals: &SecondaryMap<Value, Option<u32>>) {
-    let first = func.source_local_count();
-    for value in (0..func.value_count()).map(Value::from_index) {
-        let Some(local) = locals[value] else { continue };
-        let new = SourceLocal::from_u32(first + local);
-        let old = func.source_locals[value].replace(new);
-        let name = old.and_then(|old| func.local_names.get(old.index())?.clone());
-        if let Some(name) = name {
-            if func.local_names.len() <= new.index() {
-                func.local_names.resize(new.index() + 1, None);
-            }
-            func.local_names[new.index()].get_or_insert(name);
-        }
-    }
-}
-
 /// Points that share.
 struct Group {
-    number: usize,
+    /// The points, by position.
+    members: Vec<usize>,
     /// Which frame of a suspension all of its points save in.
     frame: SavedFrame<()>,
-    places: FxHashSet<PlaceId>,
-    /// The places of references.
-    references: Vec<PlaceId>,
+    /// The places of all points, ascending.
+    places: Vec<PlaceId>,
+    /// The places of references that all of the points have.
+    common_references: FxHashSet<PlaceId>,
     /// How many places each of the points may be made to save.
-    most: usize,
+    most: Count,
 }
 
-/// What the points of a group save: the types of the slots, in order.
-pub(super) type GroupSlots = FxHashMap<usize, Vec<ValType>>;
+/// How many places.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+struct Count {
+    all: usize,
+    /// Those that hold references.
+    references: usize,
+}
+
+impl Count {
+    fn of(these: &[PlaceId], places: &Places) -> Self {
+        let references = these.iter().filter(|&&place| places.is_reference(place)).count();
+        Self { all: these.len(), references }
+    }
+
+    /// How many a point that needs these may be made to save: what is saved for nothing takes time, and references more than numbers.
+    fn most(self) -> Self {
+        Self { all: self.all * 2 + 16, references: self.references * 2 + 4 }
+    }
+
+    fn min(self, other: Self) -> Self {
+        Self { all: self.all.min(other.all), references: self.references.min(other.references) }
+    }
+
+    fn is_within(self, most: Self) -> bool {
+        self.all <= most.all && self.references <= most.references
+    }
+}
+
+/// What the points of a group save in one slot.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct SharedSlot {
+    /// The type of the values.
+    pub(super) ty: ValType,
+    /// Whether it is a reference that all of the points have.
+    pub(super) is_common: bool,
+}
+
+/// What the points of each group save, in order.
+pub(super) type GroupSlots = FxHashMap<usize, Vec<SharedSlot>>;
 
 /// Finds the innermost loop of each point. Returns how many values all points load, where one in a loop counts once for each loop around it, and
 /// whether one of the loops is crowded.
@@ -175,58 +150,111 @@ pub(super) fn group_points(
     }
     let mut shared: Vec<usize> = (0..points.len()).filter(|&index| shared_frame(&points[index]).is_some()).collect();
     let places = Places::new(func, points, &shared, locals);
-    shared.sort_by_key(|&index| std::cmp::Reverse(points[index].saved.len()));
+    shared.sort_by_key(|&index| Reverse(points[index].saved.len()));
+    let groups = merge_groups(with_equal_references(points, &shared, &places), &places);
+    Some(groups.iter().map(|group| assign_slots(group, points, &places)).collect())
+}
+
+/// Puts points with the same references into groups. `shared` are the points that may share, those first that save most.
+fn with_equal_references(points: &[Point], shared: &[usize], places: &Places) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
-    for &index in &shared {
-        let point = &mut points[index];
-        let frame = shared_frame(point).expect("only such points are here");
-        let own = places.of(&point.saved);
-        let is_reference = |place: &PlaceId| matches!(places.types[*place as usize], ValType::Ref(_));
-        let references: Vec<PlaceId> = own.iter().copied().filter(is_reference).collect();
-        let added = |group: &Group| own.iter().filter(|place| !group.places.contains(place)).count();
+    for &index in shared {
+        let frame = shared_frame(&points[index]).expect("only such points are here");
+        let own = places.of(&points[index].saved);
+        let references: FxHashSet<PlaceId> = own.iter().copied().filter(|&place| places.is_reference(place)).collect();
+        let alone = Group {
+            members: vec![index],
+            frame,
+            most: Count::of(&own, places).most(),
+            places: own,
+            common_references: references,
+        };
         let best = (0..groups.len())
             .rev()
             .take(MAX_COMPARED)
-            .filter(|&at| groups[at].frame == frame && groups[at].references == references)
-            .map(|at| (added(&groups[at]), at))
-            .filter(|&(added, at)| groups[at].places.len() + added <= groups[at].most.min(most_for(own.len())))
+            .filter(|&at| groups[at].common_references == alone.common_references)
+            .filter_map(|at| {
+                let union = alone.union(&groups[at], places)?;
+                Some((union.len() - groups[at].places.len(), at, union))
+            })
             .min();
         match best {
-            Some((_, at)) => {
-                let group = &mut groups[at];
-                group.places.extend(own.iter().copied());
-                group.most = group.most.min(most_for(own.len()));
-                point.group = group.number;
-            }
-            None => groups.push(Group {
-                number: point.group,
-                frame,
-                references,
-                most: most_for(own.len()),
-                places: own.into_iter().collect(),
-            }),
+            Some((_, at, union)) => groups[at].absorb(alone, union),
+            None => groups.push(alone),
         }
     }
-    let mut slots = GroupSlots::default();
-    let mut slot_of: FxHashMap<usize, FxHashMap<PlaceId, usize>> = FxHashMap::default();
-    for group in groups {
-        let mut ordered: Vec<PlaceId> = group.places.into_iter().collect();
-        // Those of one type together, so that many functions save alike.
-        ordered.sort_unstable_by_key(|&place| (type_order(places.types[place as usize]), place));
-        slots.insert(group.number, ordered.iter().map(|&place| slot_type(places.types[place as usize])).collect());
-        slot_of.insert(group.number, (0..).zip(ordered).map(|(slot, place)| (place, slot)).collect());
-    }
-    for &index in &shared {
-        let point = &mut points[index];
-        let slot_of = &slot_of[&point.group];
-        point.slots = point.saved.iter().map(|value| slot_of[&places.of_value[value]]).collect();
-    }
-    Some(slots)
+    groups
 }
 
-/// How many places a point that needs `own` of them may be made to save: what is saved for nothing takes time.
-fn most_for(own: usize) -> usize {
-    own * 2 + 16
+/// Makes one of groups with different references where that is smaller.
+fn merge_groups(groups: Vec<Group>, places: &Places) -> Vec<Group> {
+    let mut merged: Vec<Group> = Vec::new();
+    for group in groups {
+        let best = (0..merged.len())
+            .rev()
+            .take(MAX_COMPARED)
+            .filter_map(|at| {
+                let union = group.union(&merged[at], places)?;
+                let gain = group.gain_of_merging(&merged[at], &union, places)?;
+                Some((gain, Reverse(at), union))
+            })
+            .max();
+        match best {
+            Some((_, Reverse(at), union)) => merged[at].absorb(group, union),
+            None => merged.push(group),
+        }
+    }
+    merged
+}
+
+impl Group {
+    /// The places of both groups, if their points may be made to save so many, and save in one frame.
+    fn union(&self, other: &Self, places: &Places) -> Option<Vec<PlaceId>> {
+        if self.frame != other.frame {
+            return None;
+        }
+        let most = self.most.min(other.most);
+        let mut union = [self.places.as_slice(), &other.places].concat();
+        union.sort_unstable();
+        union.dedup();
+        Count::of(&union, places).is_within(most).then_some(union)
+    }
+
+    /// How many bytes smaller the two groups are as one, if they are.
+    fn gain_of_merging(&self, other: &Self, union: &[PlaceId], places: &Places) -> Option<usize> {
+        let shared = self.places.len() + other.places.len() - union.len();
+        let mut cost = 0;
+        for &place in union.iter().filter(|&&place| places.is_reference(place)) {
+            let lacks = |group: &Self| group.places.binary_search(&place).is_err();
+            for group in [self, other].into_iter().filter(|group| lacks(group)) {
+                cost += group.members.len() * STAND_IN_BYTES;
+            }
+        }
+        (shared * SAVING_BYTES).checked_sub(cost).filter(|&gain| gain > 0)
+    }
+
+    fn absorb(&mut self, other: Self, union: Vec<PlaceId>) {
+        self.members.extend(other.members);
+        self.common_references.retain(|place| other.common_references.contains(place));
+        self.most = self.most.min(other.most);
+        self.places = union;
+    }
+}
+
+/// Tells the points of a group which of its slots have their values. Returns its number and the slots.
+fn assign_slots(group: &Group, points: &mut [Point], places: &Places) -> (usize, Vec<SharedSlot>) {
+    let number = group.members[0];
+    let mut ordered = group.places.clone();
+    // Those of one type together, so that many functions save alike.
+    ordered.sort_unstable_by_key(|&place| (type_order(places.ty(place)), place));
+    let slot_of: FxHashMap<PlaceId, usize> = (0..).zip(&ordered).map(|(slot, &place)| (place, slot)).collect();
+    for &index in &group.members {
+        let point = &mut points[index];
+        point.group = number;
+        point.slots = point.saved.iter().map(|&value| slot_of[&places.of_value(value)]).collect();
+    }
+    let slot = |place| SharedSlot { ty: places.ty(place), is_common: group.common_references.contains(&place) };
+    (number, ordered.into_iter().map(slot).collect())
 }
 
 fn type_order(ty: ValType) -> u32 {

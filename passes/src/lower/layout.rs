@@ -37,8 +37,9 @@ pub(super) struct Layout {
     pub(super) fields: Vec<ValType>,
     /// For each point, by position: its saved values and where they are.
     pub(super) points: Vec<Vec<(Value, Slot)>>,
-    /// For each group of points: what all of them save.
-    pub(super) groups: FxHashMap<usize, Vec<Slot>>,
+    /// For each group of points: what all of them save, and the type of the values before they are. It is that of the slot where one of the points has
+    /// no value, and nothing can stand in for one.
+    pub(super) groups: FxHashMap<usize, Vec<(Slot, ValType)>>,
 }
 
 /// The type of the slot for a value.
@@ -96,7 +97,9 @@ impl Layout {
         let mut of_groups: IndexMap<usize, Vec<(ValType, u32)>> = IndexMap::new();
         for point in points {
             if let Some(slots) = groups.and_then(|groups| groups.get(&point.group)) {
-                let numbers = of_groups.entry(point.group).or_insert_with(|| count(&mut slots.iter().copied()));
+                let numbers = of_groups
+                    .entry(point.group)
+                    .or_insert_with(|| count(&mut slots.iter().map(|slot| slot_type(slot.ty))));
                 let place = |(&value, &slot): (&Value, &usize)| (value, numbers[slot].0, numbers[slot].1);
                 numbered.push(point.saved.iter().zip(&point.slots).map(place).collect());
                 continue;
@@ -125,7 +128,14 @@ impl Layout {
         };
         layout.points = numbered.into_iter().map(with_slots).collect();
         for (group, numbers) in of_groups {
-            layout.groups.insert(group, numbers.into_iter().map(|(ty, number)| slot(ty, number)).collect());
+            let slots = numbers.into_iter().map(|(ty, number)| slot(ty, number));
+            let shared = groups.into_iter().flat_map(|groups| &groups[&group]);
+            let typed = slots.zip(shared).map(|(slot, shared)| {
+                let is_exact = shared.is_common || lowering.has_stand_in(shared.ty);
+                (slot, if is_exact { shared.ty } else { slot.ty })
+            });
+            let typed: Vec<(Slot, ValType)> = typed.collect();
+            layout.groups.insert(group, typed);
         }
         layout
     }

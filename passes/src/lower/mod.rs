@@ -20,8 +20,8 @@
 //! | [`values`] | how values travel between frames |
 //! | [`dying_operands`] | what is computed before a suspension lest its operands be saved |
 //! | [`split`], [`layout`], [`function`], [`dispatch`], [`ssa`] | the two copies of a function |
-//! | [`one_copy`], [`groups`] | functions that are their own resumable copy |
-//! | [`dummies`] | what a function returns while it is being unwound |
+//! | [`one_copy`], [`groups`], [`places`] | functions that are their own resumable copy |
+//! | [`dummies`] | values that nobody looks at |
 //! | [`suspension`] | what a copy saves, in which frame, and how it is left |
 //! | [`innermost`] | which resumable copies a resume site calls without the table |
 //! | [`resume_site`] | `resume`, `resume_throw`, `resume_throw_ref` |
@@ -48,6 +48,7 @@ mod inline_suspending;
 mod innermost;
 mod layout;
 mod one_copy;
+mod places;
 mod promises;
 mod report;
 mod resume_site;

@@ -20,6 +20,7 @@ use super::ssa::{Definition, repair};
 use super::store::FrameField;
 use super::thunks::MAX_HELPER_VALUES;
 use super::{Copies, Error, Lowering};
+use indexmap::IndexMap;
 use rustc_hash::{FxHashMap, FxHashSet};
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::{Block, BlockCall, Func, Terminator, Value};
@@ -55,6 +56,10 @@ impl Tie {
     fn remove(self, func: &mut Func) {
         func.blocks[self.from].terminator = Terminator::Jump(BlockCall::new(self.rest));
     }
+}
+
+fn is_reference(slot: &Slot) -> bool {
+    matches!(slot.ty, ValType::Ref(_))
 }
 
 impl Lowering<'_> {
@@ -138,8 +143,8 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// Makes a block that loads what the points of a group, and of one loop, have saved. Also says what comes out of which slot; references, which all
-    /// these points have saved, are defined there.
+    /// Makes a block that loads what the points of a group, and of one loop, have saved. Also says what comes out of which slot; references are defined
+    /// there, unless what comes out is null for some of these points and must not be for others.
     pub(super) fn load_group(
         &mut self,
         copy: &mut Copy<'_>,
@@ -149,14 +154,19 @@ impl Lowering<'_> {
     ) -> (Block, FxHashMap<Slot, Value>) {
         let block = copy.func.add_block();
         let frame = self.frame_of_layout(&mut Builder::at(&mut copy.func, block), copy.layout, frame);
-        let mut slots: Vec<Slot> =
-            group.iter().flat_map(|point| &copy.layout.points[point.index]).map(|&(_, slot)| slot).collect();
-        let order: FxHashMap<Slot, usize> = match copy.layout.groups.get(&group[0].group) {
-            Some(all) => all.iter().copied().zip(0..).collect(),
-            None => slots.iter().copied().zip(0..).collect(),
+        let mut variables: IndexMap<Slot, Vec<Value>> = IndexMap::new();
+        for &(variable, slot) in group.iter().flat_map(|point| &copy.layout.points[point.index]) {
+            variables.entry(slot).or_default().push(variable);
+        }
+        let of_group = copy.layout.groups.get(&group[0].group);
+        let slots: Vec<Slot> = match of_group {
+            // A reference is loaded even if none of these points has it: its place in the store's table has to be freed.
+            Some(all) => {
+                let is_loaded = |slot: &Slot| is_reference(slot) || variables.contains_key(slot);
+                all.iter().map(|&(slot, _)| slot).filter(is_loaded).collect()
+            }
+            None => variables.keys().copied().collect(),
         };
-        slots.sort_unstable_by_key(|slot| order[slot]);
-        slots.dedup();
         let values = if slots.len() < MANY_LOADS || slots.len() > MAX_HELPER_VALUES {
             let b = &mut Builder::at(&mut copy.func, block);
             slots.iter().map(|&slot| self.load(b, copy.layout, frame, slot, slot.ty)).collect()
@@ -165,16 +175,20 @@ impl Lowering<'_> {
             let types: Vec<ValType> = slots.iter().map(|slot| slot.ty).collect();
             self.store.call(&mut Builder::at(&mut copy.func, block), helper, &[frame], &types)
         };
-        let is_reference = |slot: &Slot| matches!(slot.ty, ValType::Ref(_));
-        let (references, numbers): (Vec<_>, Vec<_>) =
-            slots.into_iter().zip(values).partition(|(slot, _)| is_reference(slot));
-        let references: FxHashMap<Slot, Value> = references.into_iter().collect();
+        let mut loaded: FxHashMap<Slot, Value> = slots.into_iter().zip(values).collect();
         let b = &mut Builder::at(&mut copy.func, block);
-        for &(variable, slot) in copy.layout.points[group[0].index].iter().filter(|(_, slot)| is_reference(slot)) {
-            let value = of_type(b, references[&slot], b.func.value_type(variable));
-            definitions.push(Definition { variable, block, value });
+        let saved_as: FxHashMap<Slot, ValType> = of_group.into_iter().flatten().copied().collect();
+        for (slot, variables) in variables.iter_mut().filter(|(slot, _)| is_reference(slot)) {
+            let ty = b.func.value_type(variables[0]);
+            if *saved_as.get(slot).unwrap_or(&ty) == ty {
+                let value = loaded.remove(slot).expect("what points have saved is loaded");
+                let value = of_type(b, value, ty);
+                variables.sort_unstable();
+                variables.dedup();
+                definitions.extend(variables.iter().map(|&variable| Definition { variable, block, value }));
+            }
         }
-        (block, numbers.into_iter().collect())
+        (block, loaded)
     }
 
     /// Saves what a point of a group needs, where the group does, and leaves.
@@ -184,21 +198,13 @@ impl Lowering<'_> {
             Some(&saving) => saving,
             None => {
                 let mut types = vec![ValType::I32];
-                // All points have the same references.
-                let own = &copy.layout.points[point.index];
-                types.extend(slots.iter().map(|slot| match slot.ty {
-                    ValType::Ref(_) => {
-                        let of_slot = own.iter().find(|(_, other)| other == slot);
-                        let &(value, _) = of_slot.expect("points of a group have the same references");
-                        copy.func.value_type(value)
-                    }
-                    ty => ty,
-                }));
+                types.extend(slots.iter().map(|&(_, ty)| ty));
                 let b = &mut Builder::at(&mut copy.func, block);
                 let saving = b.new_block(&types);
                 b.switch_to(saving);
                 let params = b.block_params(saving).to_vec();
-                let saved: Vec<(Value, Slot)> = params[1..].iter().copied().zip(slots.iter().copied()).collect();
+                let saved: Vec<(Value, Slot)> =
+                    params[1..].iter().copied().zip(slots.iter().map(|&(slot, _)| slot)).collect();
                 let frame = shared_frame(point).expect("a point of a group saves in a frame that others save in");
                 self.save_new(b, copy.layout, &saved, frame, vec![params[0]], true)?;
                 self.leave_fast_copy(copy, saving)?;
@@ -208,19 +214,19 @@ impl Lowering<'_> {
         };
         let own: FxHashMap<Slot, Value> =
             copy.layout.points[point.index].iter().map(|&(value, slot)| (slot, value)).collect();
-        let b = &mut Builder::at(&mut copy.func, block);
-        let saving_params = b.block_params(saving);
-        let mut args = vec![self.store.resume_function(b, point.first_slot)];
-        for (slot, &param) in slots.iter().zip(&saving_params[1..]) {
-            args.push(match own.get(slot) {
+        let saving_params = copy.func.blocks[saving].params.clone();
+        let mut args = vec![self.store.resume_function(&mut Builder::at(&mut copy.func, block), point.first_slot)];
+        for (&(slot, ty), &param) in slots.iter().zip(&saving_params[1..]) {
+            args.push(match own.get(&slot) {
                 Some(&value) => {
-                    b.func.source_locals[param] = b.func.source_locals[value];
+                    copy.func.source_locals[param] = copy.func.source_locals[value];
                     value
                 }
-                None => b.func.undefined(slot.ty),
+                None if is_reference(&slot) => self.dummies(&mut copy.func, block, &[ty])?[0],
+                None => copy.func.undefined(slot.ty),
             });
         }
-        b.jump(saving, &args);
+        Builder::at(&mut copy.func, block).jump(saving, &args);
         Ok(())
     }
 

@@ -1,8 +1,9 @@
 //! A body cut at its suspension points: every one ends its block.
 
 use super::dispatch::Order;
-use super::groups::{GroupSlots, Sharing, group_points, name_locals};
+use super::groups::{GroupSlots, Sharing, group_points};
 use super::is_resume;
+use super::places::name_locals;
 use wasmfx_ir::analysis::{ControlFlowGraph, Liveness};
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::{Block, Func, Handler, Invoke, Terminator, Value};

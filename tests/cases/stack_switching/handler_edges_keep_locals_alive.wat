@@ -63,7 +63,7 @@
 ;;     end
 ;;   )
 ;;   (func (;1;) (type 3) (param $n i32) (param $start i32) (result i32)
-;;     (local $c (ref null $k)) (local (ref $k))
+;;     (local $c (ref null $k))
 ;;     local.get $n
 ;;     global.set $n
 ;;     ref.func $down
@@ -76,14 +76,12 @@
 ;;         local.get $start
 ;;         return
 ;;       end
-;;       local.set 3
+;;       local.set $c
 ;;       local.set $n
-;;       local.get 3
 ;;       local.get $start
 ;;       local.get $n
 ;;       i32.add
 ;;       local.set $start
-;;       local.set $c
 ;;       br 0 (;@1;)
 ;;     end
 ;;   )

@@ -146,7 +146,7 @@ impl Shaper<'_> {
             let (operands, results) = match self.code[at as usize] {
                 Code::Get(_) | Code::I32Const(_) => (0, 1),
                 Code::Tee(local) if carried != Code::Get(local) => (1, 1),
-                Code::I32Eqz => (1, 1),
+                Code::AsNonNull | Code::I32Eqz => (1, 1),
                 Code::Operator(id) => self.arity(id)?,
                 _ => return None,
             };

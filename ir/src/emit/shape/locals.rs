@@ -21,7 +21,9 @@ impl Shaper<'_> {
             source[pair.set as usize] = Code::Nothing;
         }
         let local = |value: Value| Value::from_u32(locals.of_value[value.index()]);
-        for code in source {
+        let mut casts = locals.casts.iter().peekable();
+        for (position, code) in source.into_iter().enumerate() {
+            let is_cast = casts.next_if_eq(&&index_u32(position)).is_some() && code != Code::Nothing;
             let code = match code {
                 Code::Nothing | Code::Undefine(_) => continue,
                 Code::Get(value) => Code::Get(local(value)),
@@ -47,6 +49,9 @@ impl Shaper<'_> {
                 other => other,
             };
             push(&mut self.code, code);
+            if is_cast && !matches!(code, Code::Set(_)) {
+                self.code.push(Code::AsNonNull);
+            }
         }
         self.drop_zeros(locals);
     }
@@ -66,6 +71,10 @@ fn push(code: &mut Vec<Code>, item: Code) {
         (Some(last @ Code::Tee(_)), Code::Drop) => {
             let Code::Tee(local) = *last else { unreachable!("the pattern is a tee") };
             *last = Code::Set(local);
+        }
+        (Some(Code::AsNonNull), Code::Drop) => {
+            code.pop();
+            push(code, item);
         }
         _ => code.push(item),
     }

@@ -209,7 +209,7 @@ impl Uniting<'_, '_> {
             },
             Code::Get(_) | Code::I32Const(_) => (Throws::Not, 0, 0, 1),
             Code::Set(_) | Code::Drop => (Throws::Not, 1, 0, 0),
-            Code::Tee(_) | Code::I32Eqz => (Throws::Not, 1, 0, 1),
+            Code::Tee(_) | Code::AsNonNull | Code::I32Eqz => (Throws::Not, 1, 0, 1),
             Code::Nothing | Code::Undefine(_) | Code::Unreachable => (Throws::Not, 0, 0, 0),
             Code::BrIf(frame) => (Throws::Not, 1, carried(frame), 0),
             Code::Br(frame) => (Throws::Not, 0, carried(frame), 0),

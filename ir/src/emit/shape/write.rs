@@ -164,6 +164,7 @@ impl Writer<'_> {
             }
             Code::Get(local) => CodeItem::LocalGet(local.as_u32()),
             Code::Set(local) => CodeItem::LocalSet(local.as_u32()),
+            Code::AsNonNull => CodeItem::RefAsNonNull,
             Code::Tee(local) => CodeItem::LocalTee(local.as_u32()),
             Code::Open(frame) => {
                 let kind = shaper.structure.frames[frame as usize].kind;
