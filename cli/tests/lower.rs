@@ -65,6 +65,32 @@ fn the_output_is_the_same_for_any_number_of_threads() {
 }
 
 #[test]
+fn legacy_exceptions_are_refused_where_the_lowered_code_has_the_others() {
+    let (_directory, input, output) = input();
+    let legacy = |run: &str| {
+        GENERATOR.replace(
+            "(func (export",
+            &format!("(func (export \"legacy\") (result i32) try (result i32) {run} catch_all (i32.const -1) end) (func $sum (export"),
+        )
+    };
+    // Where nothing that was lowered has a handler, the module keeps its own.
+    std::fs::write(&input, legacy("(i32.const 5)")).unwrap();
+    succeed(LOWER, &[&*input, "-o", &*output, "-q"]);
+    let throws =
+        legacy("(call $sum)").replace("(tag $yield (param i32))", "(tag $yield (param i32)) (tag $thrown)").replace(
+            "(func $count (local $i i32)",
+            "(func $count (local $i i32) (if (local.get $i) (then (throw $thrown)))",
+        );
+    std::fs::write(&input, throws).unwrap();
+    std::fs::remove_file(&output).unwrap();
+    let refused = call(LOWER, &[&*input, "-o", &*output]);
+    let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{message}");
+    assert!(message.contains("legacy exception handling") && message.contains("--translate-to-exnref"), "{message}");
+    assert!(!std::path::Path::new(&output).exists(), "{message}");
+}
+
+#[test]
 fn features_that_are_disabled_are_refused_by_name() {
     let (_directory, input, output) = input();
     for level in [None, Some("-O2")] {

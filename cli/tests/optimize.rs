@@ -152,6 +152,7 @@ const SUCCESSES: &[&str] = &[
     "--optimize-level=2 --shrink-level=1 --optimize-stack-ir in.wasm -o out.wasm -g -q",
     "--inline-functions-with-loops -tnh --fast-math --type-ssa -O3 -O3 --gufa -O3 --type-merging -O3 -Oz in.wasm -o out.wasm -q",
     "-all --closed-world -tnh --type-unfinalizing -Os --type-ssa --gufa -Os --type-merging -Os --type-finalizing --minimize-rec-groups in.wasm -o out.wasm -q",
+    "-all --closed-world --no-inline=kotlin.* --no-inline=*Adapter --no-partial-inline=x -pii=4 --partial-inlining-ifs 4 -O3 in.wasm -o out.wasm -q",
     "in.wasm -O2 --verify --verify-passes --verify-emission -q -o out.wasm",
 ];
 
@@ -266,6 +267,49 @@ fn a_relocatable_object_is_warned_of() {
 fn passes_are_skipped_by_binaryens_names_too() {
     let skipped = |name: &str| run(&format!("in.wasm -O2 --skip-pass {name} -o out.wasm"), 0).read("out.wasm");
     assert_eq!(skipped("inlining-optimizing"), skipped("inlining"));
+}
+
+#[test]
+fn functions_whose_names_fit_a_pattern_are_not_inlined() {
+    let module = br#"(module
+        (func $helper (param i32) (result i32) (i32.mul (local.get 0) (i32.const 3)))
+        (func $f (export "f") (param i32) (result i32) (call $helper (local.get 0))))"#;
+    let functions = |arguments: &str| {
+        let run = Run::new(&format!("- -O2 -g -S -o - {arguments}"), Some(module));
+        assert_eq!(run.output.status.code(), Some(0), "{}", run.stderr());
+        run.stdout().matches("(func $").count()
+    };
+    assert_eq!(functions(""), 1);
+    assert_eq!(functions("--no-inline=nobody --no-inline x*"), 1);
+    for pattern in ["helper", "h*r", "help??"] {
+        assert_eq!(functions(&format!("--no-inline={pattern}")), 2, "{pattern}");
+        assert_eq!(functions(&format!("--no-full-inline {pattern}")), 2, "{pattern}");
+    }
+}
+
+/// DWARF is about offsets in the code: where the code is another, it says something wrong.
+#[test]
+fn debug_information_stays_only_where_the_code_does() {
+    let with_dwarf = |code: &str| {
+        format!(
+            r#"(module (func (export "f") (param i32) (result i32) {code}) (@custom ".debug_info" "dwarf") (@custom "other" "kept"))"#
+        )
+    };
+    let minimal = with_dwarf("(local.get 0)");
+    let longer = with_dwarf("(local i32) (local.set 1 (local.get 0)) (local.get 1)");
+    for (input, is_kept) in [(&minimal, true), (&longer, false)] {
+        for passes in ["", "-O0", "--dead-code"] {
+            let run = Run::new(&format!("- {passes} -S -o -"), Some(input.as_bytes()));
+            assert_eq!(run.output.status.code(), Some(0), "{}", run.stderr());
+            let (text, note) = (run.stdout(), run.stderr());
+            assert!(text.contains("kept"), "{text}");
+            assert_eq!(
+                (text.contains("dwarf"), note.contains("debug information is left out")),
+                (is_kept, !is_kept),
+                "{passes} {text}"
+            );
+        }
+    }
 }
 
 /// The engine's interface has no values that are continuations.

@@ -1,6 +1,7 @@
 //! The optimiser, the linker and the lowering of the WasmFX toolchain, all on [`wasmfx_ir`].
 #![warn(missing_docs)]
 
+mod debug_sections;
 pub mod declarations;
 mod encoded_length;
 pub mod environment;
@@ -15,6 +16,7 @@ pub mod order;
 pub mod parallel;
 pub mod pass_arguments;
 pub mod pass_table;
+pub mod pattern;
 pub mod pipeline;
 pub mod progress;
 mod target_features;

@@ -1,5 +1,6 @@
 //! The optimiser from bytes to bytes.
 
+use crate::debug_sections::{is_debug_section, without_stale};
 use crate::declarations::declare_function_references;
 use crate::options::{Options, ShrinkLevel};
 use crate::order::order_by_use;
@@ -91,8 +92,7 @@ impl Stripping {
     /// Removes it from a module.
     pub fn apply(self, module: &mut Module) {
         module.custom_sections.retain(|section| {
-            let is_debug = section.name.starts_with(".debug_") || section.name == "sourceMappingURL";
-            let is_removed = self.debug && is_debug
+            let is_removed = self.debug && is_debug_section(&section.name)
                 || self.producers && section.name == "producers"
                 || self.target_features && section.name == "target_features";
             !is_removed
@@ -127,6 +127,8 @@ pub struct Outcome {
     pub functions: Vec<FunctionId>,
     /// What was not optimised, and why.
     pub remarks: Vec<Remark>,
+    /// Whether DWARF, or the link to a source map, was left out since the code that it speaks of moved.
+    pub lost_debug_sections: bool,
     /// How long the passes took.
     pub timings: Timings,
 }
@@ -177,7 +179,9 @@ impl Optimizer {
             }
         }
         let output = self.settle(output, rounds)?;
-        Ok(Outcome { bytes: output, functions, remarks, timings })
+        let stripped = without_stale(bytes, &output);
+        let lost_debug_sections = stripped.is_some();
+        Ok(Outcome { bytes: stripped.unwrap_or(output), functions, remarks, lost_debug_sections, timings })
     }
 
     /// How often the output is emitted anew at most. A plain round trip goes on until another one would change nothing; where size is all

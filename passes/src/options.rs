@@ -1,6 +1,7 @@
 //! What a user asks of the optimiser.
 
 use crate::pass_arguments::PassArguments;
+use crate::pattern::Pattern;
 
 /// How much effort goes into speed: what `-O0` … `-O4` set.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,6 +75,8 @@ pub struct Options {
     pub traps_never_happen: bool,
     /// The program does not use the first 1024 bytes of memory 0, so offsets may be folded into accesses.
     pub low_memory_unused: bool,
+    /// Functions with such names are not inlined.
+    pub no_inline: Vec<Pattern>,
     /// Names of passes that are left out wherever they would run.
     pub skip_passes: Vec<String>,
     /// Arguments of passes that are not at their defaults.
@@ -93,6 +96,7 @@ impl Default for Options {
             closed_world: false,
             traps_never_happen: false,
             low_memory_unused: false,
+            no_inline: Vec::new(),
             skip_passes: Vec::new(),
             pass_arguments: PassArguments::default(),
             verify_passes: cfg!(debug_assertions),

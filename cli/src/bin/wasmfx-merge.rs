@@ -12,7 +12,7 @@ use wasmfx::validate::blame;
 use wasmfx_ir::encode::{EncodeOptions, encode_module_with};
 use wasmfx_ir::parse::{ParseOptions, parse_module};
 use wasmfx_ir::text::print_module;
-use wasmfx_passes::merge::{self, ExportConflicts, MergeOptions, Pattern, merge};
+use wasmfx_passes::merge::{self, ExportConflicts, MergeOptions, merge};
 use wasmfx_passes::parallel::Parallel;
 
 /// Link WebAssembly modules into one.

@@ -12,6 +12,8 @@ enum Instead {
     Always(&'static str),
     /// An optimisation that does not exist here; without it the output is just as right.
     LeftOut,
+    /// The same, with a value.
+    LeftOutWithValue,
     /// There is nothing like it, and the output would be another one.
     Nothing,
 }
@@ -23,6 +25,7 @@ const ORDER: Instead = Instead::Always("the output is ordered by use whenever a 
 /// In alphabetical order.
 const NAMES: &[(&str, Instead)] = &[
     ("abstract-type-refining", Instead::LeftOut),
+    ("aimfs", Instead::Option("--pass-arg inlining-always-size@N")),
     ("always-inline-max-function-size", Instead::Option("--pass-arg inlining-always-size@N")),
     ("asyncify", Instead::Option("the program wasmfx-lower")),
     ("avoid-reinterprets", Instead::LeftOut),
@@ -48,6 +51,7 @@ const NAMES: &[(&str, Instead)] = &[
     ("extract-function-index", Instead::Nothing),
     ("fast-math", Instead::Always("floating point keeps to the standard")),
     ("ffm", Instead::Always("floating point keeps to the standard")),
+    ("fimfs", Instead::Option("--pass-arg inlining-speed-size@N")),
     ("flatten", LOCALS),
     ("flexible-inline-max-function-size", Instead::Option("--pass-arg inlining-speed-size@N")),
     ("func-metrics", Instead::Nothing),
@@ -93,11 +97,10 @@ const NAMES: &[(&str, Instead)] = &[
     ("monomorphize-always", Instead::LeftOut),
     ("multi-memory-lowering", Instead::Nothing),
     ("name-types", Instead::Nothing),
-    ("no-full-inline", Instead::Nothing),
-    ("no-inline", Instead::Nothing),
-    ("no-partial-inline", Instead::Nothing),
+    ("no-partial-inline", Instead::LeftOutWithValue),
     ("no-stack-ir", Instead::Always("code is made for the operand stack in one way")),
     ("no-validation", Instead::Always("every input and every output is validated")),
+    ("ocimfs", Instead::Option("--pass-arg inlining-caller-size@N")),
     ("once-reduction", Instead::LeftOut),
     ("one-caller-inline-max-function-size", Instead::Option("--pass-arg inlining-caller-size@N")),
     ("optimize-added-constants", Instead::Pass("simplify")),
@@ -105,12 +108,14 @@ const NAMES: &[(&str, Instead)] = &[
     ("optimize-casts", Instead::LeftOut),
     ("optimize-for-js", Instead::LeftOut),
     ("optimize-instructions", Instead::Pass("simplify")),
+    ("optimize-j2cl", Instead::LeftOut),
     ("optimize-stack-ir", Instead::Always("code is made for the operand stack")),
     ("outlining", Instead::LeftOut),
     ("output-source-map", Instead::Nothing),
     ("output-source-map-url", Instead::Nothing),
-    ("partial-inlining-ifs", Instead::Nothing),
+    ("partial-inlining-ifs", Instead::LeftOutWithValue),
     ("pick-load-signs", Instead::LeftOut),
+    ("pii", Instead::LeftOutWithValue),
     ("post-emscripten", Instead::LeftOut),
     ("precompute", Instead::Pass("simplify")),
     ("precompute-propagate", Instead::Pass("simplify")),
@@ -180,15 +185,27 @@ pub fn skipped(name: &str) -> Option<Option<&'static str>> {
     let at = NAMES.binary_search_by_key(&name, |(name, _)| name).ok()?;
     match NAMES[at].1 {
         Instead::Pass(pass) => Some(Some(pass)),
-        Instead::Always(_) | Instead::LeftOut => Some(None),
+        Instead::Always(_) | Instead::LeftOut | Instead::LeftOutWithValue => Some(None),
         Instead::Option(_) | Instead::Nothing => None,
     }
 }
 
-/// Names that do not change whether the output is right, so that they may be asked for.
-pub fn harmless() -> impl Iterator<Item = &'static str> {
-    let is_harmless = |instead: &Instead| matches!(instead, Instead::Always(_) | Instead::LeftOut);
-    NAMES.iter().filter(move |(_, instead)| is_harmless(instead)).map(|&(name, _)| name)
+/// A name that does not change whether the output is right, so that it may be asked for.
+#[derive(Copy, Clone, Debug)]
+pub struct Harmless {
+    /// The name.
+    pub name: &'static str,
+    /// Whether a value follows.
+    pub has_value: bool,
+}
+
+/// All such names.
+pub fn harmless() -> impl Iterator<Item = Harmless> {
+    NAMES.iter().filter_map(|&(name, instead)| match instead {
+        Instead::Always(_) | Instead::LeftOut => Some(Harmless { name, has_value: false }),
+        Instead::LeftOutWithValue => Some(Harmless { name, has_value: true }),
+        Instead::Pass(_) | Instead::Option(_) | Instead::Nothing => None,
+    })
 }
 
 /// Arguments of Binaryen's passes that only allow something, and so are taken.
@@ -202,7 +219,9 @@ pub fn explain(argument: &str) -> Option<String> {
         Instead::Pass(pass) => format!("what Binaryen calls '{name}' is done by --{pass} here"),
         Instead::Option(option) => format!("for Binaryen's '{name}', use {option}"),
         Instead::Always(what) => format!("Binaryen's '{name}' is not needed here: {what}"),
-        Instead::LeftOut => format!("Binaryen's '{name}' has no counterpart here, and is left out"),
+        Instead::LeftOut | Instead::LeftOutWithValue => {
+            format!("Binaryen's '{name}' has no counterpart here, and is left out")
+        }
         Instead::Nothing => format!("Binaryen's '{name}' has no counterpart here (--list-passes prints all passes)"),
     })
 }

@@ -20,6 +20,7 @@ use wasmfx_passes::optimizer::{Optimizer, Remark, Stripping};
 use wasmfx_passes::options::Options;
 use wasmfx_passes::pass_arguments::{self, PASS_ARGUMENTS, PassArgument, PassArguments};
 use wasmfx_passes::pass_table::{self, PASSES, PassKind};
+use wasmfx_passes::pattern::Pattern;
 use wasmfx_passes::pipeline::Timings;
 
 /// Optimize a WebAssembly module, in the binary or the text format.
@@ -64,6 +65,9 @@ pub struct Arguments {
     /// Keep names of functions and locals (they are kept in any case if no -O option is given)
     #[arg(short = 'g', long)]
     debuginfo: bool,
+    /// Do not inline functions with such names (`*` stands for any characters, `?` for one; a function without a name is called by its number)
+    #[arg(long, alias = "no-full-inline", value_name = "PATTERN")]
+    no_inline: Vec<Pattern>,
     /// Remove names and DWARF sections
     #[arg(long, alias = "strip")]
     strip_debug: bool,
@@ -151,6 +155,9 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     if !arguments.common.quiet && !optimizer.pipeline.is_empty() {
         outcome.remarks.iter().for_each(print_remark);
     }
+    if !arguments.common.quiet && outcome.lost_debug_sections {
+        tell(format_args!("wasmfx-opt: note: debug information is left out, as the code that it speaks of moved"));
+    }
     if arguments.verify {
         let comparison = verification::verify(&before, &outcome.bytes, &optimizer.options, arguments.verify_seed)
             .with_context(|| input.name.clone())?;
@@ -202,6 +209,7 @@ fn options(arguments: &Arguments) -> Result<Options> {
         closed_world: arguments.closed_world,
         traps_never_happen: arguments.traps_never_happen,
         low_memory_unused: arguments.low_memory_unused,
+        no_inline: arguments.no_inline.clone(),
         skip_passes,
         pass_arguments,
         verify_passes: arguments.verify_passes || defaults.verify_passes,

@@ -1,6 +1,7 @@
 //! Levels and passes on the command line, in any order and as often as the user likes: `-O2 --inlining -Oz`.
 
-use super::binaryen;
+use super::binaryen::{self, Harmless};
+use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use wasmfx_passes::options::{Level, OptimizeLevel, Options, ShrinkLevel};
 use wasmfx_passes::pass_table::{PASSES, Pass};
@@ -148,9 +149,10 @@ impl Args for PassSequence {
                     .value_parser(clap::value_parser!(u8).range(0..=2))
                     .help("The effort for size of passes that are named one by one, 0 to 2"),
             );
-        for name in binaryen::harmless() {
-            let flag = Arg::new(name).long(name).action(ArgAction::SetTrue).hide(true);
-            command = command.arg(if name == "no-validation" { flag.short('n') } else { flag });
+        for Harmless { name, has_value } in binaryen::harmless() {
+            let action = if has_value { ArgAction::Append } else { ArgAction::SetTrue };
+            let argument = Arg::new(name).long(name).action(action).hide(true);
+            command = command.arg(if name == "no-validation" { argument.short('n') } else { argument });
         }
         command
     }
@@ -172,7 +174,10 @@ impl FromArgMatches for PassSequence {
         Ok(Self {
             steps,
             set_level: set_level(matches),
-            harmless: binaryen::harmless().filter(|name| matches.get_flag(name)).collect(),
+            harmless: binaryen::harmless()
+                .map(|harmless| harmless.name)
+                .filter(|name| matches.value_source(name) == Some(ValueSource::CommandLine))
+                .collect(),
         })
     }
 

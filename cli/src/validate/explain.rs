@@ -113,6 +113,14 @@ pub fn explain(
     }
 }
 
+/// Says of two types that differ, and that the message calls the same, that they do.
+pub fn tell_types_apart(message: &mut String) {
+    for ty in ["(ref $type)", "(ref null $type)"] {
+        let alike = format!("expected {ty}, found {ty}");
+        *message = message.replace(&alike, "expected a reference to a defined type, found a reference to another one");
+    }
+}
+
 /// "non-continuation type 0", with the type's name if it has one.
 fn named_non_continuation(message: &str, names: &Names) -> Option<String> {
     let index: u32 = message.strip_prefix("non-continuation type ")?.parse().ok()?;

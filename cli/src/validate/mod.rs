@@ -110,6 +110,7 @@ pub fn validate(binary: &[u8], features: WasmFeatures) -> Validation {
                 explain::explain(error, function, body, describer);
             } else {
                 definitions::name_types(error, binary, &names);
+                explain::tell_types_apart(&mut error.message);
             }
         }
     }

@@ -174,6 +174,10 @@ fn types_in_constant_expressions_and_segments_are_named() {
         "type mismatch: expected (ref null $b), found (ref null $a)"
     );
     assert_eq!(
+        message("(type $s (struct (field (ref $b)))) (global (ref $s) (struct.new $s (ref.func $x)))"),
+        "type mismatch: expected a reference to a defined type, found a reference to another one"
+    );
+    assert_eq!(
         message("(elem (i32.const 0) (ref $a) (ref.func $x))"),
         "type mismatch: invalid element type `(ref $a)` for table type `(ref null $b)`"
     );

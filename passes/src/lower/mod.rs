@@ -84,8 +84,9 @@ use tables::{EmulatedTable, TableFunction};
 use thunks::{NewFrameKey, ReferenceTable, SaveKey, SlotsKey};
 use values::Values;
 use wasmfx_ir::entity::SecondaryMap;
+use wasmfx_ir::func::{Func, Handler, Terminator};
 use wasmfx_ir::module::{
-    ConstExpr, ElementItems, Function, FunctionId, Item, Module, Origin, TableId, TagId, TypeId, Types,
+    Body, ConstExpr, ElementItems, Function, FunctionId, Item, Module, Origin, TableId, TagId, TypeId, Types,
 };
 use wasmfx_ir::wasmparser::{Operator, ValType};
 
@@ -325,7 +326,29 @@ pub fn lower_module(module: &mut Module, options: &Options) -> Result<Report, Er
     }
     lowering.finish_module()?;
     lowering.inline_innermost();
-    Ok(std::mem::take(&mut lowering.report))
+    let report = std::mem::take(&mut lowering.report);
+    refuse_mixed_exceptions(module, &summaries)?;
+    Ok(report)
+}
+
+/// Refuses a module with both kinds of exception handling, which no engine takes: bodies with the legacy one stay as they are, and what was lowered
+/// has the other.
+fn refuse_mixed_exceptions(module: &Module, summaries: &SecondaryMap<FunctionId, Summary>) -> Result<(), Error> {
+    let catches = |body: &Func| {
+        let mut terminators = body.blocks.values().map(|block| &block.terminator);
+        terminators.any(|terminator| match terminator {
+            Terminator::Invoke(invoke) => invoke.handlers.iter().any(Handler::is_exception_handler),
+            _ => false,
+        })
+    };
+    let is_legacy = |&(id, _): &(FunctionId, &Function)| summaries[id].has_legacy_try;
+    let Some((id, function)) = module.functions.iter().find(is_legacy) else { return Ok(()) };
+    if !module.functions.values().any(|function| matches!(&function.body, Body::Lifted(body) if catches(body))) {
+        return Ok(());
+    }
+    Err(Error::input("has legacy exception handling (try, catch), and the lowered module needs `try_table` besides, which no engine takes in one module")
+        .in_function(id.as_u32(), function.name.as_deref())
+        .with_help("translate it first: `wasm-opt --translate-to-exnref`, or the compiler's option for exnref"))
 }
 
 /// The functions whose bodies do not stay as they are.

@@ -47,8 +47,10 @@ pub(super) struct Summary {
     pub(super) throws: bool,
     /// Whether it raises exceptions in continuations.
     pub(super) resume_throws: bool,
-    /// Whether it has a `try_table`.
+    /// Whether it has a `try_table`, or a `try`.
     pub(super) catches: bool,
+    /// Whether it has a `try`, of legacy exception handling.
+    pub(super) has_legacy_try: bool,
     /// Whether a continuation type occurs in it: it must be rewritten.
     pub(super) mentions_continuations: bool,
     /// At least as many slots of the table of resume functions as the lowering of this body takes.
@@ -179,7 +181,10 @@ impl Summary {
             Operator::Throw { .. } | Operator::ThrowRef => self.throws = true,
             Operator::ResumeThrow { .. } | Operator::ResumeThrowRef { .. } => self.resume_throws = true,
             Operator::TryTable { .. } => self.catches = true,
-            Operator::Try { .. } => self.catches = true,
+            Operator::Try { .. } => {
+                self.catches = true;
+                self.has_legacy_try = true;
+            }
             Operator::RefFunc { function_index } => self.references.push(FunctionId::from_u32(function_index)),
             _ => {}
         }

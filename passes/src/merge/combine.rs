@@ -1,6 +1,7 @@
 //! Putting the arenas of all inputs behind one another.
 
 use super::{Input, MergeError, custom_sections};
+use crate::debug_sections::is_debug_section;
 use indexmap::IndexMap;
 use std::ops::Range;
 use wasmfx_ir::Module;
@@ -100,7 +101,13 @@ impl Combined {
             merged.name = part.name;
             merged.name_section_position = part.name_section_position;
         }
-        custom_sections::append(&mut merged.custom_sections, part.custom_sections);
+        let (debug, sections) =
+            part.custom_sections.into_iter().partition::<Vec<_>, _>(|section| is_debug_section(&section.name));
+        if !debug.is_empty() {
+            self.warnings
+                .push(format!("the debug information of '{name}' is left out, as the code that it speaks of moves"));
+        }
+        custom_sections::append(&mut merged.custom_sections, sections);
         if !part.unknown_names.is_empty() {
             self.warnings.push(format!(
                 "the name section of '{name}' has parts that this version does not know, and that are left out"

@@ -29,7 +29,8 @@ mod types;
 use std::fmt;
 use wasmfx_ir::Module;
 
-pub use exports::{ExportConflicts, Pattern};
+use crate::pattern::Pattern;
+pub use exports::ExportConflicts;
 
 /// A module to merge.
 #[derive(Debug)]

@@ -16,6 +16,7 @@ use crate::options::{OptimizeLevel, Options, ShrinkLevel};
 use crate::order::ONE_BYTE;
 use crate::pass_arguments::{INLINING_ALWAYS_SIZE, INLINING_CALLER_SIZE, INLINING_SPEED_SIZE};
 use crate::pass_table::Changed;
+use crate::pattern::Pattern;
 use rustc_hash::{FxHashMap, FxHashSet};
 use wasmfx_ir::analysis::{ControlFlowGraph, DominatorTree, LoopForest};
 use wasmfx_ir::entity::SecondaryMap;
@@ -385,6 +386,9 @@ fn is_worthwhile(
 ) -> bool {
     let Body::Lifted(body) = &module.functions[callee].body else { return false };
     let options = facts.options;
+    if !options.no_inline.is_empty() && has_name_of(module, callee, &options.no_inline) {
+        return false;
+    }
     let called_once = is_called_once(facts.uses[callee]);
     let for_speed = options.optimize >= OptimizeLevel::O3 && options.shrink == ShrinkLevel::None;
     let limits = &options.pass_arguments;
@@ -396,6 +400,13 @@ fn is_worthwhile(
     (size <= always && is_tiny)
         || (fits && called_once && !(stays_cold && size > KEPT_OUT_OF_COLD_LOOPS))
         || (fits && for_speed && size <= limits.get(&INLINING_SPEED_SIZE) && is_straight(body))
+}
+
+/// Whether a function has one of these names; one without a name is called by its number.
+fn has_name_of(module: &Module, function: FunctionId, patterns: &[Pattern]) -> bool {
+    let number = || function.as_u32().to_string();
+    let name = module.functions[function].name.clone().unwrap_or_else(number);
+    patterns.iter().any(|pattern| pattern.matches(&name))
 }
 
 /// The results of what a tail call calls.
