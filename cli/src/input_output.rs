@@ -7,6 +7,9 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
+use wast::Wat;
+use wast::core::{ModuleField, ModuleKind, TagKind};
+use wast::parser::{self, ParseBuffer};
 
 /// What begins every WebAssembly binary.
 const BINARY_MAGIC: &[u8] = b"\0asm";
@@ -79,6 +82,7 @@ impl Input {
             error.set_path(&self.name);
             anyhow!("{error}")
         })?;
+        refuse_imports_after_tags(&self.name, text)?;
         refuse_component(&binary).with_context(|| self.name.clone())?;
         Ok(Cow::Owned(binary))
     }
@@ -88,6 +92,32 @@ impl Input {
         let stem = self.path.as_deref().and_then(Path::file_stem);
         stem.map_or_else(|| "stdin".to_string(), |stem| stem.to_string_lossy().into_owned())
     }
+}
+
+/// Refuses imports behind the definition of a tag, as the text format does for every kind of item, and the assembler for all but tags: their numbers
+/// would be those in the order of the text, where the binary format has imports first.
+fn refuse_imports_after_tags(name: &str, text: &str) -> Result<()> {
+    if !text.contains("(tag") || !text.contains("(import") {
+        return Ok(());
+    }
+    // What cannot be parsed has been refused, with the reason, by who assembled it.
+    let Ok(buffer) = ParseBuffer::new(text) else { return Ok(()) };
+    let Ok(Wat::Module(wast::core::Module { kind: ModuleKind::Text(fields), .. })) = parser::parse(&buffer) else {
+        return Ok(());
+    };
+    let is_definition =
+        |field: &ModuleField<'_>| matches!(field, ModuleField::Tag(tag) if matches!(tag.kind, TagKind::Inline()));
+    let behind_tag = fields.iter().skip_while(|field| !is_definition(field));
+    let import = behind_tag.filter_map(|field| match field {
+        ModuleField::Import(imports) => Some(imports.span),
+        ModuleField::Tag(tag) if matches!(tag.kind, TagKind::Import(_)) => Some(tag.span),
+        _ => None,
+    });
+    let Some(span) = import.min_by_key(|span| span.offset()) else { return Ok(()) };
+    let mut error = wast::Error::new(span, "import after tag: imports stand before all definitions".to_owned());
+    error.set_text(text);
+    error.set_path(Path::new(name));
+    Err(anyhow!("{error}"))
 }
 
 /// Whether the bytes are the binary or the text format.

@@ -269,6 +269,19 @@ fn passes_are_skipped_by_binaryens_names_too() {
     assert_eq!(skipped("inlining-optimizing"), skipped("inlining"));
 }
 
+/// The assembler would number the imported tag first, and `$mine` would throw the other.
+#[test]
+fn an_import_behind_a_tag_is_refused_as_behind_other_definitions() {
+    for import in ["(import \"m\" \"t\" (tag))", "(tag (import \"m\" \"t\"))"] {
+        let text = format!("(module (tag $mine)\n {import}\n (func (export \"f\") (throw $mine)))");
+        let run = Run::new("- -S -o -", Some(text.as_bytes()));
+        assert_eq!(run.output.status.code(), Some(1));
+        assert!(run.stderr().contains("import after tag") && run.stderr().contains("<stdin>:2:"), "{}", run.stderr());
+    }
+    let in_order = b"(module (import \"m\" \"t\" (tag)) (tag $mine) (func (export \"f\") (throw $mine)))";
+    assert_eq!(Run::new("- -S -o -", Some(in_order)).output.status.code(), Some(0));
+}
+
 #[test]
 fn functions_whose_names_fit_a_pattern_are_not_inlined() {
     let module = br#"(module

@@ -90,6 +90,10 @@ use wasmfx_ir::module::{
 };
 use wasmfx_ir::wasmparser::{Operator, ValType};
 
+/// How many resume sites run their continuations themselves where size comes first: with more, all leave it to the driver, which is a call instead of a
+/// loop.
+const MAX_DRIVING_SITES: usize = 2;
+
 /// How many slots of the table of resume functions the bodies may need at most where frames name them by 16 bits; the rest is the runtime's.
 const NARROW_SLOTS: usize = 65_000;
 
@@ -186,7 +190,8 @@ struct Lowering<'m> {
     values: Values,
     /// The functions in the table of resume functions.
     resume_slots: Vec<FunctionId>,
-    /// Functions whose resume sites leave all frames to the driver: what they took in suspends, and came with a resume site that serves other callers.
+    /// Functions whose resume sites leave all frames to the driver: what they took in suspends, and came with a resume site that serves other callers; or
+    /// size comes first, and there are many.
     drives_out_of_line: FxHashSet<FunctionId>,
     /// The resumable copies that resume sites call directly.
     innermost: Vec<Resumable>,
@@ -305,6 +310,10 @@ pub fn lower_module(module: &mut Module, options: &Options) -> Result<Report, Er
     lowering.report.store = Some(choice);
     lowering.report.function_count = function_count;
     lowering.drives_out_of_line = grown;
+    let sites = |id: FunctionId| summaries[id].resumes.len();
+    if options.size_first && touched.iter().map(|&id| sites(id)).sum::<usize>() > MAX_DRIVING_SITES {
+        lowering.drives_out_of_line.extend(touched.iter().copied().filter(|&id| sites(id) > 0));
+    }
     if let Some(used) = used {
         lowering.prepare_boundary(used);
     }
