@@ -14,6 +14,7 @@ use wasmfx_ir::parse::{ParseOptions, parse_module};
 use wasmfx_ir::text::print_module;
 use wasmfx_passes::merge::{self, ExportConflicts, MergeOptions, merge};
 use wasmfx_passes::parallel::Parallel;
+use wasmfx_passes::pattern::Pattern;
 
 /// Link WebAssembly modules into one.
 ///
