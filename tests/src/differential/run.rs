@@ -127,12 +127,12 @@ pub struct EngineOptions {
     /// Off for modules that must not need it.
     pub stack_switching: bool,
     /// Cranelift's own optimiser. Programs are small and run once, so it rarely pays.
-    pub optimise: bool,
+    pub optimize: bool,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        EngineOptions { stack_switching: true, optimise: false }
+        EngineOptions { stack_switching: true, optimize: false }
     }
 }
 
@@ -155,7 +155,7 @@ pub fn engine(options: EngineOptions) -> Result<Engine> {
         .collector(Collector::Null)
         .parallel_compilation(false)
         .epoch_interruption(true)
-        .cranelift_opt_level(if options.optimise { OptLevel::Speed } else { OptLevel::None })
+        .cranelift_opt_level(if options.optimize { OptLevel::Speed } else { OptLevel::None })
         .cranelift_nan_canonicalization(true)
         .wasm_backtrace_max_frames(None)
         .max_wasm_stack(WASM_STACK)
@@ -165,7 +165,7 @@ pub fn engine(options: EngineOptions) -> Result<Engine> {
         .gc_heap_reservation(1 << 20)
         .gc_heap_guard_size(0)
         .gc_heap_reservation_for_growth(1 << 20);
-    if !options.optimise {
+    if !options.optimize {
         config.cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass);
     }
     Engine::new(&config).map_err(|error| anyhow!("cannot make an engine: {error:?}"))
