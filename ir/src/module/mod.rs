@@ -175,6 +175,14 @@ impl Function {
             Body::Lazy(_) | Body::Lifted(_) | Body::Detached => Origin::Definition,
         }
     }
+
+    /// The body, where it is in SSA form.
+    pub fn lifted(&self) -> Option<&Func> {
+        match &self.body {
+            Body::Lifted(func) => Some(func),
+            Body::Import | Body::Lazy(_) | Body::Detached | Body::Removed => None,
+        }
+    }
 }
 
 /// The body of a function.
