@@ -4,6 +4,7 @@
 //! dispatching node. On the way unused code and block parameters are dropped, blocks that only jump on are bypassed, and the parameters of a
 //! block with one predecessor become other names of their arguments.
 
+use crate::analysis::{EntityLists, ListLengths};
 use crate::effects::{EffectsEnvironment, OperatorEffects};
 use crate::entity::Entity;
 use crate::func::{Block, BlockCall, Func, Inst, Terminator, Value, ValueDefinition};
@@ -209,39 +210,14 @@ impl Graph {
         }
     }
 
-    /// The edges into each node, as ranges of one list: those of node `n` are `list[starts[n]..starts[n + 1]]`.
-    pub fn in_edges(&self) -> InEdges {
-        let mut starts = vec![0u32; self.nodes.len() + 1];
-        for node in 0..index_u32(self.nodes.len()) {
-            self.for_each_out_edge(node, |edge| starts[self.edges[edge as usize].to as usize + 1] += 1);
-        }
-        for index in 1..starts.len() {
-            starts[index] += starts[index - 1];
-        }
-        let mut cursor = starts.clone();
-        let mut list = vec![0; starts[self.nodes.len()] as usize];
-        for node in 0..index_u32(self.nodes.len()) {
-            self.for_each_out_edge(node, |edge| {
-                let at = &mut cursor[self.edges[edge as usize].to as usize];
-                list[*at as usize] = edge;
-                *at += 1;
-            });
-        }
-        InEdges { starts, list }
-    }
-}
-
-/// The edges into each node.
-pub(super) struct InEdges {
-    starts: Vec<u32>,
-    list: Vec<EdgeId>,
-}
-
-impl InEdges {
-    /// The edges into a node.
-    #[inline]
-    pub fn of(&self, node: NodeId) -> &[EdgeId] {
-        &self.list[self.starts[node as usize] as usize..self.starts[node as usize + 1] as usize]
+    /// The edges into each node.
+    pub fn in_edges(&self) -> EntityLists<NodeId, EdgeId> {
+        let nodes = || 0..index_u32(self.nodes.len());
+        let mut lengths = ListLengths::new(self.nodes.len());
+        nodes().for_each(|node| self.for_each_out_edge(node, |edge| lengths.count(self.edges[edge as usize].to)));
+        let mut lists = lengths.allocate(NONE);
+        nodes().for_each(|node| self.for_each_out_edge(node, |edge| lists.push(self.edges[edge as usize].to, edge)));
+        lists.finish()
     }
 }
 

@@ -7,6 +7,7 @@
 use super::dominance::{Dominance, Loops, emission_order};
 use super::graph::{EdgeId, Exit, Graph, NONE, NodeId, index_u32};
 use super::options::Options;
+use crate::analysis::EntityLists;
 use crate::func::{Func, Inst};
 use smallvec::SmallVec;
 
@@ -160,28 +161,14 @@ pub(super) fn structure(func: &Func, graph: &Graph, dominance: Dominance, option
     }
     let is_merge: Vec<bool> = (0..count).map(|node| forward_edges[node] > 1 || needs_label[node]).collect();
     // Nodes behind blocks, under their immediate dominator, in order of emission.
-    let mut child_starts = vec![0u32; count + 1];
     let is_child = |node: NodeId| is_merge[node as usize] && node != graph.entry;
-    for &node in order.iter().filter(|&&node| is_child(node)) {
-        child_starts[dominance.idom[node as usize] as usize + 1] += 1;
-    }
-    for index in 1..child_starts.len() {
-        child_starts[index] += child_starts[index - 1];
-    }
-    let mut cursor = child_starts.clone();
-    let mut children = vec![0; child_starts[count] as usize];
-    for &node in order.iter().filter(|&&node| is_child(node)) {
-        let at = &mut cursor[dominance.idom[node as usize] as usize];
-        children[*at as usize] = node;
-        *at += 1;
-    }
+    let mut children = EntityLists::of_pairs(count, || {
+        order.iter().filter(|&&node| is_child(node)).map(|&node| (dominance.idom[node as usize], node))
+    });
     // What is outside of the loop of its immediate dominator goes behind the loop.
     for &node in order.iter().filter(|&&node| loops.is_header(node)) {
-        let range = child_starts[node as usize] as usize..child_starts[node as usize + 1] as usize;
-        children[range].sort_by_key(|&child| !loops.contains(node, child));
+        children.of_mut(node).sort_by_key(|&child| !loops.contains(node, child));
     }
-    let children_of =
-        |node: NodeId| &children[child_starts[node as usize] as usize..child_starts[node as usize + 1] as usize];
 
     let mut structurer = Structurer {
         func,
@@ -200,7 +187,7 @@ pub(super) fn structure(func: &Func, graph: &Graph, dominance: Dominance, option
         tasks: Vec::new(),
     };
     for &node in order.iter().rev() {
-        structurer.tails[node as usize] = match children_of(node).last() {
+        structurer.tails[node as usize] = match children.of(node).last() {
             Some(&last) => structurer.tails[last as usize].clone(),
             None => structurer.exit_tails(node),
         };
@@ -209,7 +196,7 @@ pub(super) fn structure(func: &Func, graph: &Graph, dominance: Dominance, option
     while let Some(task) = structurer.tasks.pop() {
         match task {
             Task::Item(item) => structurer.items.push(item),
-            Task::Node(node, follow) => structurer.node(node, follow, children_of(node)),
+            Task::Node(node, follow) => structurer.node(node, follow, children.of(node)),
             Task::Exit(node, follow) => structurer.exit(node, follow),
             Task::Edge(edge, follow) => structurer.edge(edge, follow),
         }
