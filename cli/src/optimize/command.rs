@@ -159,13 +159,11 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         }
     }
     report(&arguments, &before, &outcome.bytes, &outcome.timings)?;
-    let text = || wasmprinter::print_bytes(&outcome.bytes).context("cannot print the output");
     if arguments.print {
-        Output::Stdout.write(text()?.as_bytes())?;
+        Output::Stdout.write_module(&outcome.bytes, true)?;
     }
     if let Some(output) = &arguments.output {
-        let output = Output::from_argument(output);
-        if arguments.emit_text { output.write(text()?.as_bytes())? } else { output.write(&outcome.bytes)? }
+        Output::from_argument(output).write_module(&outcome.bytes, arguments.emit_text)?;
     }
     Ok(ExitCode::SUCCESS)
 }
