@@ -140,6 +140,9 @@ impl Default for EngineOptions {
 const WASM_STACK: usize = 1 << 20;
 
 /// An engine for many small modules: quick to compile for, quick to instantiate in, and deterministic about NaN.
+///
+/// # Errors
+/// If wasmtime does not take the options.
 pub fn engine(options: EngineOptions) -> Result<Engine> {
     let mut config = Config::new();
     config
@@ -244,6 +247,9 @@ fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
 
 impl Runner {
     /// A runner on a new engine.
+    ///
+    /// # Errors
+    /// If wasmtime does not take the options.
     pub fn new(options: EngineOptions) -> Result<Runner> {
         let engine = engine(options)?;
         let ticking = engine.weak();
@@ -259,12 +265,18 @@ impl Runner {
         Ok(Runner { engine, linker })
     }
 
-    /// Runs a program's invocations on an encoding of it. An error means that the module was refused, not that it trapped.
+    /// Runs a program's invocations on an encoding of it.
+    ///
+    /// # Errors
+    /// If the module is refused; a trap is an outcome.
     pub fn run(&self, program: &Program, wasm: &[u8]) -> Result<Observations> {
         self.run_covered(program, wasm).map(|(observations, _)| observations)
     }
 
     /// The same, with what an instrumented encoding reported.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
     pub fn run_covered(&self, program: &Program, wasm: &[u8]) -> Result<(Observations, Coverage)> {
         let module = Module::new(&self.engine, wasm)
             .map_err(|error| anyhow!("{error:?}"))

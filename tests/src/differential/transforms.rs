@@ -61,6 +61,9 @@ impl Transform {
     }
 
     /// What it makes of a module.
+    ///
+    /// # Errors
+    /// If the module cannot be transformed.
     pub fn apply(&self, wasm: &[u8]) -> Result<Vec<u8>> {
         (self.apply)(wasm)
     }
@@ -170,6 +173,9 @@ fn proved_options() -> Options {
 }
 
 /// What `wasmfx-opt -OLEVEL` makes of a module; each emitted body is proved.
+///
+/// # Errors
+/// If there is no such level, the module is not valid, or a body cannot be proved.
 pub fn optimize_at_level(wasm: &[u8], level: &str) -> Result<Vec<u8>> {
     optimize(wasm, level, proved_options())
 }
@@ -189,6 +195,9 @@ fn without_label_names(wasm: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// What the passes of these names make of a module, in that order.
+///
+/// # Errors
+/// If there is no such pass, the module is not valid, or a body cannot be proved.
 pub fn optimize_by_passes(wasm: &[u8], names: &[&str]) -> Result<Vec<u8>> {
     let options = proved_options();
     let mut pipeline = Pipeline::default();
