@@ -1,7 +1,7 @@
 //! Dominators, loops and the order of emission of a [`Graph`].
 
 use super::graph::{EdgeId, Graph, NONE, NodeId, index_u32};
-use crate::analysis::{DepthFirstTree, EntityLists};
+use crate::analysis::{DepthFirstTree, DisjointSets, EntityLists};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -104,15 +104,7 @@ impl Loops {
         let mut header = vec![NONE; count];
         let mut is_header = vec![false; count];
         // Nodes of a loop are united with its header.
-        let mut united: Vec<NodeId> = (0..index_u32(count)).collect();
-        let find = |united: &mut Vec<NodeId>, mut node: NodeId| {
-            while united[node as usize] != node {
-                let next = united[united[node as usize] as usize];
-                united[node as usize] = next;
-                node = next;
-            }
-            node
-        };
+        let mut united = DisjointSets::new(count);
         let mut body = Vec::new();
         let mut in_body = vec![NONE; count];
         for &node in dominance.preorder.iter().rev() {
@@ -121,7 +113,7 @@ impl Loops {
                 let from = graph.edges[edge as usize].from;
                 if dominance.is_reachable(from) && dominance.dominates(node, from) {
                     is_header[node as usize] = true;
-                    let latch = find(&mut united, from);
+                    let latch = united.find(from);
                     if latch != node && in_body[latch as usize] != node {
                         in_body[latch as usize] = node;
                         body.push(latch);
@@ -137,7 +129,7 @@ impl Loops {
                     if !dominance.is_reachable(from) {
                         continue;
                     }
-                    let from = find(&mut united, from);
+                    let from = united.find(from);
                     if from != node && in_body[from as usize] != node {
                         in_body[from as usize] = node;
                         body.push(from);
@@ -146,7 +138,7 @@ impl Loops {
             }
             for &member in &body {
                 header[member as usize] = node;
-                united[member as usize] = node;
+                united.unite(member, node);
             }
         }
         let mut depth = vec![0; count];

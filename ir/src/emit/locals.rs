@@ -10,7 +10,7 @@ use super::options::Options;
 use super::schedule::{Code, CopyPair, Schedule};
 use super::segments::{Calendars, Lists, Segments};
 use super::structure::Structure;
-use crate::analysis::EntityLists;
+use crate::analysis::{DisjointSets, EntityLists};
 use crate::entity::Entity;
 use crate::func::{Func, SourceLocal, Value};
 use rustc_hash::FxHashMap;
@@ -71,25 +71,16 @@ fn variables(schedule: &Schedule) -> Variables {
 
 /// Variables that are one local.
 struct Classes {
-    parent: Vec<u32>,
+    sets: DisjointSets<u32>,
     segments: Lists,
     /// The function parameter that the class is, or [`NONE`].
     param: Vec<u32>,
 }
 
 impl Classes {
-    fn find(&mut self, mut variable: u32) -> u32 {
-        while self.parent[variable as usize] != variable {
-            let next = self.parent[self.parent[variable as usize] as usize];
-            self.parent[variable as usize] = next;
-            variable = next;
-        }
-        variable
-    }
-
     /// Unites two classes if they are never alive together.
     fn unite(&mut self, a: u32, b: u32, between: (u32, u32)) {
-        let (a, b) = (self.find(a), self.find(b));
+        let (a, b) = (self.sets.find(a), self.sets.find(b));
         if a == b {
             return;
         }
@@ -100,7 +91,7 @@ impl Classes {
             return;
         }
         let (keep, gone) = self.segments.unite(a, b);
-        self.parent[gone as usize] = keep;
+        self.sets.unite(gone, keep);
         // The local holds the value between the read that is left out and the write that is left out.
         self.segments.insert(keep, between);
         self.param[keep as usize] = self.param[keep as usize].min(self.param[gone as usize]);
@@ -127,12 +118,12 @@ pub(super) fn assign(
             first.0 = 0;
         }
     }
-    let parent = (0..variables.count()).collect();
-    let mut classes = Classes { parent, segments: Lists::new(segments), param: param_of };
+    let sets = DisjointSets::new(variables.values.len());
+    let mut classes = Classes { sets, segments: Lists::new(segments), param: param_of };
     if options.coalesce {
         assigner.coalesce(&mut classes, &blocks);
     }
-    let class_of: Vec<u32> = (0..variables.count()).map(|variable| classes.find(variable)).collect();
+    let class_of: Vec<u32> = (0..variables.count()).map(|variable| classes.sets.find(variable)).collect();
     let shared = share(func, &classes.segments.into_lists(), &classes.param, &class_of, &types, options);
     let mut local_of: Vec<u32> = class_of.iter().map(|&class| shared.local[class as usize]).collect();
     let elided = assigner.elide(&local_of);
