@@ -89,22 +89,28 @@ pub(super) struct Places {
     pub open: Vec<u32>,
 }
 
-/// Where the end of code leads, as far as falling off the end is concerned; beyond four targets: anywhere.
+/// To how many targets the end of code leads at most before it is taken to lead anywhere.
+const MAX_TAILS: usize = 4;
+
+/// Where the end of code leads, as far as falling off the end is concerned.
 #[derive(Clone, Default)]
 struct Tails {
-    targets: SmallVec<[NodeId; 4]>,
+    targets: SmallVec<[NodeId; MAX_TAILS]>,
     anywhere: bool,
 }
 
 impl Tails {
     fn add(&mut self, target: NodeId) {
-        if self.targets.contains(&target) || self.anywhere {
-        } else if self.targets.len() == 4 {
+        if self.contains(target) {
+            return;
+        }
+        if self.targets.len() == MAX_TAILS {
             self.anywhere = true;
         } else {
             self.targets.push(target);
         }
     }
+
     fn contains(&self, target: NodeId) -> bool {
         self.anywhere || self.targets.contains(&target)
     }
@@ -143,22 +149,8 @@ pub(super) fn structure(func: &Func, graph: &Graph, dominance: Dominance, option
     let loops = Loops::new(graph, &dominance);
     let order = emission_order(graph, &dominance);
     let count = graph.nodes.len();
-    let mut forward_edges = vec![0u32; count];
-    let mut needs_label = vec![false; count];
-    for &node in &order {
-        graph.for_each_out_edge(node, |edge| {
-            if !dominance.is_back_edge(graph, edge) {
-                forward_edges[graph.edges[edge as usize].to as usize] += 1;
-            }
-        });
-        let mut label = |edge: EdgeId| needs_label[graph.edges[edge as usize].to as usize] = true;
-        match &graph.nodes[node as usize].exit {
-            Exit::Switch { entries, .. } => entries.iter().copied().for_each(label),
-            Exit::Invoke { handlers, .. } => handlers.iter().copied().for_each(label),
-            Exit::BranchOnReference { taken, .. } => label(*taken),
-            _ => {}
-        }
-    }
+    let forward_edges = count_forward_edges(graph, &dominance);
+    let needs_label = targets_of_labels(graph, &order);
     let is_merge: Vec<bool> = (0..count).map(|node| forward_edges[node] > 1 || needs_label[node]).collect();
     // Nodes behind blocks, under their immediate dominator, in order of emission.
     let is_child = |node: NodeId| is_merge[node as usize] && node != graph.entry;
@@ -204,6 +196,34 @@ pub(super) fn structure(func: &Func, graph: &Graph, dominance: Dominance, option
     let Structurer { items, frames, block_frame, loop_frame, conditional, .. } = structurer;
     let places = place(graph, &items, &frames);
     Structure { items, frames, block_frame, loop_frame, conditional, places, loops, dominance }
+}
+
+/// How many edges lead forward to each node.
+fn count_forward_edges(graph: &Graph, dominance: &Dominance) -> Vec<u32> {
+    let mut forward_edges = vec![0; graph.nodes.len()];
+    for &node in dominance.preorder() {
+        graph.for_each_out_edge(node, |edge| {
+            if !dominance.is_back_edge(graph, edge) {
+                forward_edges[graph.edges[edge as usize].to as usize] += 1;
+            }
+        });
+    }
+    forward_edges
+}
+
+/// Whether an instruction leads to each node by a label.
+fn targets_of_labels(graph: &Graph, nodes: &[NodeId]) -> Vec<bool> {
+    let mut is_target = vec![false; graph.nodes.len()];
+    for &node in nodes {
+        let mut label = |edge: EdgeId| is_target[graph.edges[edge as usize].to as usize] = true;
+        match &graph.nodes[node as usize].exit {
+            Exit::Switch { entries, .. } => entries.iter().copied().for_each(label),
+            Exit::Invoke { handlers, .. } => handlers.iter().copied().for_each(label),
+            Exit::BranchOnReference { taken, .. } => label(*taken),
+            _ => {}
+        }
+    }
+    is_target
 }
 
 impl Structurer<'_> {
