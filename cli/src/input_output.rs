@@ -7,6 +7,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
+use wasmfx_ir::text::print_module;
 use wast::Wat;
 use wast::core::{ModuleField, ModuleKind, TagKind};
 use wast::parser::{self, ParseBuffer};
@@ -204,6 +205,14 @@ impl Output {
     /// `-` is standard output.
     pub fn from_argument(argument: &Path) -> Output {
         if argument == Path::new("-") { Output::Stdout } else { Output::File(argument.to_path_buf()) }
+    }
+
+    /// Writes a binary module, in the text format if `as_text`.
+    ///
+    /// # Errors
+    /// If the module cannot be printed, and as [`Self::write`].
+    pub fn write_module(&self, module: &[u8], as_text: bool) -> Result<()> {
+        if as_text { self.write(print_module(module)?.as_bytes()) } else { self.write(module) }
     }
 
     /// Writes `bytes`. A file is written whole or not at all: a reader never sees half of it, and a failure leaves the old content.

@@ -108,7 +108,7 @@ const ERRORS: &[(&str, &str)] = &[
 #[test]
 fn what_stays_as_it_is_is_remarked_on_only_where_something_is_optimised() {
     let module = b"(module (tag $e) (func (export \"f\") try throw $e catch $e end))";
-    let remark = "is not optimized: ";
+    let remark = "is not optimised: ";
     assert!(Run::new("- -O2 -S -o -", Some(module)).stderr().contains(remark));
     let untouched = Run::new("- -O0 -S -o -", Some(module));
     assert!(untouched.stdout().contains("try") && !untouched.stderr().contains(remark), "{}", untouched.stderr());

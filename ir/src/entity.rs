@@ -13,6 +13,18 @@ pub trait Entity: Copy + Eq + Ord + std::hash::Hash + std::fmt::Debug {
     fn index(self) -> usize;
 }
 
+/// For numbers that have no type of their own, as they mean something inside of one algorithm only.
+impl Entity for u32 {
+    #[inline]
+    fn from_index(index: usize) -> Self {
+        Self::try_from(index).expect("more than 2^32 entities of one kind")
+    }
+    #[inline]
+    fn index(self) -> usize {
+        self as usize
+    }
+}
+
 /// Declares typed ids: `entity_id! { /// doc  pub struct Name("prefix"); }`; the prefix is what the id prints as.
 #[macro_export]
 macro_rules! entity_id {

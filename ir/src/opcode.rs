@@ -242,22 +242,6 @@ macro_rules! define_without_immediates {
 }
 wasmparser::for_each_operator!(define_without_immediates);
 
-macro_rules! define_fixed_arity {
-    ($(@$proposal:ident $op:ident $({ $($arg:ident: $argty:ty),* })? => $visit:ident ($($arity:tt)*))*) => {
-        impl Opcode {
-            /// How many operands and results the operator has, where its immediates and the module's types do not matter. A memory access is taken
-            /// for one to a memory; to an array (multibyte array access) it has one operand more, see [`crate::signature::fixed_arity`].
-            pub const fn fixed_arity(self) -> Option<(usize, usize)> {
-                match self { $(Self::$op => define_fixed_arity!(@one $($arity)*)),* }
-            }
-        }
-    };
-    (@one arity custom) => { None };
-    (@one arity memarg $operands:literal -> $results:literal) => { Some(($operands, $results)) };
-    (@one arity $operands:literal -> $results:literal) => { Some(($operands, $results)) };
-}
-wasmparser::for_each_operator!(define_fixed_arity);
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -27,31 +27,42 @@ impl Signature {
     }
 }
 
-macro_rules! define_fixed_arity {
+/// How many values operators pop and push, as far as their opcode says.
+enum Arity {
+    /// So many, whatever the immediates are.
+    Fixed { pops: usize, pushes: usize },
+    /// So many where a memory is accessed. An access to an array instead (multibyte array access) pops the array, too.
+    MemoryAccess { pops: usize, pushes: usize },
+    /// That depends on the module or on the labels around.
+    Open,
+}
+
+macro_rules! define_arity {
     ($(@$proposal:ident $op:ident $({ $($arg:ident: $argty:ty),* })? => $visit:ident ($($ann:tt)*))*) => {
-        /// How many values an operator pops and pushes; `None` where that depends on the module or on the labels around.
-        #[inline]
-        pub fn fixed_arity(operator: &Operator<'_>) -> Option<(u8, u8)> {
-            match operator {
-                $(Operator::$op $({ $($arg),* })? => {
-                    $($(let _ = $arg;)*)?
-                    define_fixed_arity!(@arity { $($($arg)*)? } $($ann)*)
-                })*
-                _ => unreachable!("an operator that for_each_operator! does not list"),
+        impl Arity {
+            #[inline]
+            const fn of(opcode: Opcode) -> Self {
+                match opcode { $(Opcode::$op => define_arity!(@one $($ann)*)),* }
             }
         }
     };
-    (@arity { $($arg:ident)* } arity custom) => { None };
-    (@arity { $memarg:ident $($arg:ident)* } arity memarg $pops:literal -> $pushes:literal) => {
-        Some(($pops + u8::from(accesses_array($memarg)), $pushes))
-    };
-    (@arity { $($arg:ident)* } arity $pops:literal -> $pushes:literal) => { Some(($pops, $pushes)) };
+    (@one arity custom) => { Self::Open };
+    (@one arity memarg $pops:literal -> $pushes:literal) => { Self::MemoryAccess { pops: $pops, pushes: $pushes } };
+    (@one arity $pops:literal -> $pushes:literal) => { Self::Fixed { pops: $pops, pushes: $pushes } };
 }
-wasmparser::for_each_operator!(define_fixed_arity);
+wasmparser::for_each_operator!(define_arity);
 
-/// Whether a memory access is to an array instead (multibyte array access), which takes another operand.
-fn accesses_array(memarg: &MemArg) -> bool {
-    matches!(memarg.target, MemArgTarget::Array(_))
+/// How many values an operator pops and pushes; `None` where that depends on the module or on the labels around.
+#[inline]
+pub fn fixed_arity(operator: &Operator<'_>) -> Option<(usize, usize)> {
+    match Arity::of(Opcode::of(operator)) {
+        Arity::Fixed { pops, pushes } => Some((pops, pushes)),
+        Arity::MemoryAccess { pops, pushes } => {
+            let of_array = matches!(memarg_of(operator), Some(MemArg { target: MemArgTarget::Array(_), .. }));
+            Some((pops + usize::from(of_array), pushes))
+        }
+        Arity::Open => None,
+    }
 }
 
 /// The operand and result types of an operator, in the numbers of the module. `None` where they depend on the operands (`ref.as_non_null`,
@@ -420,8 +431,10 @@ fn vector_signature(opcode: Opcode, lane: ValType, name: &str) -> Option<Numeric
 
 /// As many operands and results as the operator has, all of one type.
 fn homogeneous(opcode: Opcode, ty: ValType) -> Option<NumericSignature> {
-    let (params, results) = opcode.fixed_arity()?;
-    Some(numeric(&vec![ty; params], &vec![ty; results]))
+    match Arity::of(opcode) {
+        Arity::Fixed { pops, pushes } => Some(numeric(&vec![ty; pops], &vec![ty; pushes])),
+        Arity::MemoryAccess { .. } | Arity::Open => None,
+    }
 }
 
 #[cfg(test)]

@@ -370,11 +370,11 @@ impl Verifier<'_> {
         let Some((pops, pushes)) = fixed_arity(operator) else {
             return Err("its immediates do not fit the module".into());
         };
-        if operands.len() != usize::from(pops) {
+        if operands.len() != pops {
             return Err(format!("{} operands where {pops} are expected", operands.len()));
         }
         let Some(results) = results else { return Ok(()) };
-        if results.len() != usize::from(pushes) {
+        if results.len() != pushes {
             return Err(format!("{} results where {pushes} are expected", results.len()));
         }
         self.check_polymorphic(operator, operands, results)

@@ -389,7 +389,7 @@ fn optimize_in_child(level: &str, input: &Path, output: &Path, keep_equal_functi
         ..Optimizer::default()
     };
     let bytes = std::fs::read(input).expect("the input can be read");
-    let outcome = optimizer.run(&bytes).expect("the corpus can be optimized");
+    let outcome = optimizer.run(&bytes).expect("the corpus can be optimised");
     std::fs::write(output, outcome.bytes).expect("the output can be written");
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));

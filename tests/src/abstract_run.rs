@@ -399,13 +399,13 @@ impl Machine<'_> {
             | Operator::Throw { .. }
             | Operator::ThrowRef => return self.with_handlers(next, &operator, &[]),
             operator => {
-                let (pops, pushes) = fixed_arity(&operator).map_or_else(
-                    || operator.operator_arity(&self.arity).unwrap(),
-                    |(pops, pushes)| (pops.into(), pushes.into()),
-                );
-                let operands = self.pop_many(pops as usize);
+                let (pops, pushes) = fixed_arity(&operator).unwrap_or_else(|| {
+                    let (pops, pushes) = operator.operator_arity(&self.arity).unwrap();
+                    (pops as usize, pushes as usize)
+                });
+                let operands = self.pop_many(pops);
                 let hash = self.trace.apply(&operator, &operands);
-                self.stack.extend((0..u64::from(pushes)).map(|index| mix(hash, index)));
+                self.stack.extend((0..pushes as u64).map(|index| mix(hash, index)));
                 if is_tail_call(&operator) {
                     return None;
                 }

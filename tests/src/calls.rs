@@ -30,6 +30,9 @@ fn items(text: &str) -> Vec<String> {
 
 impl Call {
     /// Reads one call.
+    ///
+    /// # Errors
+    /// If it is not written as one.
     pub fn parse(text: &str) -> Result<Call> {
         let malformed =
             || format!("`{text}` is not a call: write `name(arguments) -> results`, `-> trap MESSAGE` or `-> throws`");
@@ -63,6 +66,9 @@ pub struct Session {
 
 impl Session {
     /// Instantiates a module, after the modules that it is linked with.
+    ///
+    /// # Errors
+    /// If the engine refuses one of them, or its instantiation fails.
     pub fn new(engine: &Engine, linked: &[(&str, &[u8])], wasm: &[u8]) -> Result<Session> {
         let mut store = Store::new(engine, ());
         store.set_epoch_deadline(u64::MAX / 2);
@@ -78,7 +84,10 @@ impl Session {
         Ok(Session { store, instance })
     }
 
-    /// Makes a call; an error says what else came of it than what was expected.
+    /// Makes a call.
+    ///
+    /// # Errors
+    /// If it cannot be made, or something else came of it than what was expected.
     pub fn check(&mut self, call: &Call) -> Result<()> {
         let function = self
             .instance

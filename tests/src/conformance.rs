@@ -74,13 +74,19 @@ enum Shortcoming {
 
 impl Ledger {
     /// Reads `tests/ledger/NAME`.
+    ///
+    /// # Errors
+    /// If it cannot be read, or as [`Self::parse`].
     pub fn load(name: &str) -> Result<Ledger> {
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("ledger").join(name);
         let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
         Ledger::parse(&text).with_context(|| path.display().to_string())
     }
 
-    /// Reads a ledger's text. Every entry must have a reason.
+    /// Reads a ledger's text.
+    ///
+    /// # Errors
+    /// If a line is no entry, or one without a reason.
     pub fn parse(text: &str) -> Result<Ledger> {
         let mut ledger = Ledger::default();
         for (index, line) in text.lines().enumerate() {
@@ -93,8 +99,11 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// Whether a report differs from what the scripts say exactly as the ledger has it. An entry that is not needed any more is an error
-    /// unless `stale_allowed`: a transformation may remove what the engine cannot do.
+    /// Checks that a report differs from what the scripts say exactly as the ledger has it.
+    ///
+    /// # Errors
+    /// If it differs elsewhere, or no longer does where the ledger says so; the latter not if `stale_allowed`, as a transformation may remove
+    /// what the engine cannot do.
     pub fn check(&self, report: &ScriptReport, stale_allowed: bool) -> Result<()> {
         let found = shortcomings_of(report);
         let known: Vec<Shortcoming> =

@@ -10,12 +10,16 @@ use crate::differential::run::{EngineOptions, engine};
 
 /// An instance of the lowered module on an engine without stack switching.
 pub struct Lowered {
+    /// The store that the instance lives in.
     pub store: Store<StoreLimits>,
     instance: Instance,
 }
 
 impl Lowered {
-    /// With every global, and the memory of the frames, exported by name.
+    /// An instance of a module in the text format, lowered, with every global and memory that has a name exported by it.
+    ///
+    /// # Panics
+    /// If the module cannot be lowered or instantiated.
     pub fn new(text: &str, arguments: &LoweringArguments, limits: StoreLimits) -> Self {
         let (lowered, _) = lower_binary(&wat::parse_str(text).unwrap(), &arguments.options()).unwrap();
         let mut module = parse_module(lowered, &ParseOptions::default()).unwrap();
@@ -40,6 +44,13 @@ impl Lowered {
         Self { store, instance }
     }
 
+    /// Calls an export with numbers. The result is the first one, or zero where there is none.
+    ///
+    /// # Errors
+    /// If the call traps or throws.
+    ///
+    /// # Panics
+    /// If there is no such export, or it takes or returns anything else.
     pub fn call(&mut self, name: &str, arguments: &[i32]) -> wasmtime::Result<i32> {
         let function = self.instance.get_func(&mut self.store, name).unwrap();
         let arguments: Vec<Val> = arguments.iter().map(|&argument| Val::I32(argument)).collect();
@@ -48,10 +59,18 @@ impl Lowered {
         Ok(results.first().map_or(0, |result| result.unwrap_i32()))
     }
 
+    /// A global of the lowered module.
+    ///
+    /// # Panics
+    /// If none has this name.
     pub fn global(&mut self, name: &str) -> Global {
         self.instance.get_global(&mut self.store, name).unwrap()
     }
 
+    /// The memory that frames are kept in.
+    ///
+    /// # Panics
+    /// If frames are kept elsewhere.
     pub fn frames(&mut self) -> Memory {
         self.instance.get_memory(&mut self.store, "wasmfx.frames").unwrap()
     }

@@ -25,6 +25,9 @@ pub fn node() -> Option<PathBuf> {
 pub type Transform<'t> = dyn Fn(&str, &[u8]) -> Result<Vec<u8>> + 't;
 
 /// A script as steps for the driver. `transform` makes of each module what runs.
+///
+/// # Errors
+/// If the script cannot be parsed, or a module cannot be encoded or transformed.
 pub fn steps(name: &str, text: &str, transform: &Transform<'_>) -> Result<Value> {
     let buffer = ParseBuffer::new(text)?;
     let script: Wast<'_> = parse(&buffer)?;
@@ -128,6 +131,9 @@ fn expectation(expected: &WastRet<'_>) -> Value {
 }
 
 /// Runs scripts, each in a world of its own: the number of assertions that held, and what did not.
+///
+/// # Errors
+/// If there is no Node, or the driver does not come to its end.
 pub fn run(scripts: &[(String, Value)]) -> Result<(usize, Vec<String>)> {
     let node = node().context("NODE26 names no program")?;
     let directory = tempfile::tempdir()?;

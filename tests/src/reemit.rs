@@ -4,6 +4,9 @@ use anyhow::{Context, Result};
 use walrus::ModuleConfig;
 
 /// The module as walrus writes it.
+///
+/// # Errors
+/// If walrus cannot read it.
 pub fn reemit_with_walrus(binary: &[u8]) -> Result<Vec<u8>> {
     let mut config = ModuleConfig::new();
     config.generate_producers_section(false);

@@ -11,7 +11,7 @@ use wasmfx::lowering::{CopiesArgument, Frames, LoweringDetails, lower_script_at}
 use wasmfx_passes::options::Level;
 use wasmfx_tests::calls::{Call, Session};
 use wasmfx_tests::differential::run::{EngineOptions, engine};
-use wasmfx_tests::differential::transforms::{self, EVERYTHING, optimise_at_level, optimise_by_passes};
+use wasmfx_tests::differential::transforms::{self, EVERYTHING, optimize_at_level, optimize_by_passes};
 use wasmparser::{Validator, WasmFeatures};
 
 /// What the header of a case asks for.
@@ -93,7 +93,7 @@ fn header(text: &str) -> Result<Header> {
 fn transform(name: &str, wasm: &[u8]) -> Result<(Vec<u8>, bool)> {
     if let Some(passes) = name.strip_prefix("passes:") {
         let names: Vec<&str> = passes.split(',').map(str::trim).collect();
-        return Ok((optimise_by_passes(wasm, &names)?, true));
+        return Ok((optimize_by_passes(wasm, &names)?, true));
     }
     let transform = transforms::find(name).with_context(|| format!("there is no transformation `{name}`"))?;
     Ok((transform.apply(wasm)?, transform.stack_switching))
@@ -179,7 +179,7 @@ fn run_as_script(path: &Path, text: &str, transform: Option<&str>) -> Result<()>
         Some(None) => {
             let level = transform.and_then(|name| name.strip_prefix("opt:O"));
             let level = level.context("of transformations, scripts know levels and lowering")?;
-            let transform = move |_: &str, wasm: &[u8]| optimise_at_level(wasm, level);
+            let transform = move |_: &str, wasm: &[u8]| optimize_at_level(wasm, level);
             options.transform = Some(&transform);
             run_script(&engine_options.build()?, &name, text, &options)?
         }

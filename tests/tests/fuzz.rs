@@ -81,7 +81,7 @@ fn round_trips_keep_modules_of_all_kinds() {
 
 #[test]
 fn the_optimiser_stands_modules_of_all_kinds() {
-    for_a_second(smith, fuzz::optimise);
+    for_a_second(smith, fuzz::optimize);
 }
 
 /// Modules of the scripts, the fixtures, and what the generator makes; in a few of them something is wrong afterwards, in most a little is different.

@@ -30,7 +30,7 @@ static PLAIN: LazyLock<WasmEngine> = LazyLock::new(|| {
 enum Besides {
     Nothing,
     /// -O2 before and after.
-    Optimised,
+    Optimized,
     /// Read and written by walrus.
     Reemitted,
     /// Functions are their own resumable copy.
@@ -51,7 +51,7 @@ impl Way {
     fn all() -> Vec<Way> {
         let mut ways = vec![Way::Native];
         for frames in [Frames::Memory, Frames::Gc] {
-            for besides in [Besides::Nothing, Besides::Optimised, Besides::Reemitted, Besides::OneCopy] {
+            for besides in [Besides::Nothing, Besides::Optimized, Besides::Reemitted, Besides::OneCopy] {
                 ways.extend([Way::Closed(frames, besides), Way::Shared(frames, besides)]);
             }
         }
@@ -75,7 +75,7 @@ impl Way {
                 let [world, store] = self.words();
                 let besides = match besides {
                     Besides::Nothing => "",
-                    Besides::Optimised => " -O2",
+                    Besides::Optimized => " -O2",
                     Besides::Reemitted => " walrus",
                     Besides::OneCopy => " one copy",
                 };
@@ -95,10 +95,10 @@ impl Way {
 
 fn run(name: &str, text: &str, way: Way) -> Result<(), Failed> {
     let lowered = ScriptOptions { check_trap_messages: false, ..ScriptOptions::default() };
-    let level = |besides| (besides == Besides::Optimised).then(|| Level::from_name("2").expect("-O2 is a level"));
+    let level = |besides| (besides == Besides::Optimized).then(|| Level::from_name("2").expect("-O2 is a level"));
     let finish = |binary: Vec<u8>, besides| match besides {
         Besides::Reemitted => reemit_with_walrus(&binary),
-        Besides::Nothing | Besides::Optimised | Besides::OneCopy => Ok(binary),
+        Besides::Nothing | Besides::Optimized | Besides::OneCopy => Ok(binary),
     };
     let details = |besides| LoweringDetails {
         copies: if besides == Besides::OneCopy { CopiesArgument::One } else { CopiesArgument::Auto },

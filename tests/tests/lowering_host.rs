@@ -1,7 +1,7 @@
 //! Host functions that call back, and go on whatever came of it: nothing of a callback is left in the continuation that called the host.
 
 use wasmfx::lowering::{
-    CopiesArgument, Frames, LoweringArguments, LoweringDetails, World, lower_binary, runtime_binary,
+    CopiesArgument, Frames, LoweringArguments, LoweringDetails, RuntimeArgument, lower_binary, runtime_binary,
 };
 use wasmfx_passes::lower::RUNTIME_MODULE;
 use wasmfx_tests::differential::run::{EngineOptions, engine};
@@ -77,7 +77,7 @@ fn the_runtime_is_not_the_hosts_whatever_the_patterns_say() {
     let binary = wat::parse_str(CALLBACKS).unwrap();
     for frames in [Frames::Memory, Frames::Gc] {
         let details = LoweringDetails { host_import: vec!["*".to_owned()], ..LoweringDetails::default() };
-        let arguments = LoweringArguments { frames, runtime: World::Shared, details };
+        let arguments = LoweringArguments { frames, runtime: RuntimeArgument::Shared, details };
         let (lowered, _) = lower_binary(&binary, &arguments.options()).unwrap();
         let engine = engine(EngineOptions { stack_switching: false, ..EngineOptions::default() }).unwrap();
         let mut store = Store::new(&engine, 0);

@@ -6,7 +6,7 @@ use wasmfx_ir::encode::encode_module;
 use wasmfx_ir::parse::ParseOptions;
 use wasmfx_ir::text::read_module;
 use wasmfx_passes::merge::{Input, MergeOptions, merge};
-use wasmfx_tests::differential::transforms::optimise_at_level;
+use wasmfx_tests::differential::transforms::optimize_at_level;
 use wasmtime::{Caller, Extern, Instance, Linker, Store, Val};
 
 /// What the host's `env.log` was called with.
@@ -62,7 +62,7 @@ fn run_merged(engine: &WasmEngine, case: &Case, level: Option<&str>) -> Vec<Stri
     let merged = merge(inputs.collect(), &MergeOptions::default()).unwrap();
     let mut binary = encode_module(&merged.module).unwrap();
     if let Some(level) = level {
-        binary = optimise_at_level(&binary, level).unwrap();
+        binary = optimize_at_level(&binary, level).unwrap();
     }
     let module = compile(engine, &binary).unwrap();
     let (mut store, linker) = new_store(engine);

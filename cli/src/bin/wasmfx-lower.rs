@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Parser;
 use wasmfx::arguments::{Positionals, UsageError, run_tool};
 use wasmfx::common_arguments::CommonArguments;
@@ -101,10 +101,5 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
 
 fn write(arguments: &Arguments, module: &[u8]) -> Result<()> {
     let Some(path) = &arguments.output else { return Ok(()) };
-    let output = Output::from_argument(path);
-    if arguments.emit_text {
-        output.write(wasmprinter::print_bytes(module).context("cannot print the output")?.as_bytes())
-    } else {
-        output.write(module)
-    }
+    Output::from_argument(path).write_module(module, arguments.emit_text)
 }

@@ -11,7 +11,6 @@ use wasmfx::input_output::{Input, Output, recognize, tell, warn_of_relocations};
 use wasmfx::validate::blame;
 use wasmfx_ir::encode::{EncodeOptions, encode_module_with};
 use wasmfx_ir::parse::{ParseOptions, parse_module};
-use wasmfx_ir::text::print_module;
 use wasmfx_passes::merge::{self, ExportConflicts, MergeOptions, merge};
 use wasmfx_passes::parallel::Parallel;
 use wasmfx_passes::pattern::Pattern;
@@ -92,12 +91,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
     // Bodies are validated when they are written.
     let binary = encode_module_with(&merged.module, &EncodeOptions::default(), &Parallel);
     let binary = binary.map_err(|error| blame(&sources, options.features, error))?;
-    let output = Output::from_argument(&arguments.output);
-    if arguments.emit_text {
-        output.write(print_module(&binary)?.as_bytes())?;
-    } else {
-        output.write(&binary)?;
-    }
+    Output::from_argument(&arguments.output).write_module(&binary, arguments.emit_text)?;
     Ok(ExitCode::SUCCESS)
 }
 

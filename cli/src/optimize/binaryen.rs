@@ -19,7 +19,7 @@ enum Instead {
 }
 
 const LOCALS: Instead =
-    Instead::Always("bodies are optimized without locals, which are chosen anew whenever a body is written");
+    Instead::Always("bodies are optimised without locals, which are chosen anew whenever a body is written");
 const ORDER: Instead = Instead::Always("the output is ordered by use whenever a pass runs");
 
 /// In alphabetical order.

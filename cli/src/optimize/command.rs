@@ -23,14 +23,14 @@ use wasmfx_passes::pass_table::{self, PASSES, PassKind};
 use wasmfx_passes::pattern::Pattern;
 use wasmfx_passes::pipeline::Timings;
 
-/// Optimize a WebAssembly module, in the binary or the text format.
+/// Optimise a WebAssembly module, in the binary or the text format.
 ///
 /// Levels and passes run in the order given. Every standardised feature and stack switching are accepted unless disabled, and the output
 /// uses no feature that the input did not.
 #[derive(Parser)]
 #[command(name = "wasmfx-opt", version)]
 pub struct Arguments {
-    /// The module to optimize; '-' is standard input
+    /// The module to optimise; '-' is standard input
     #[arg(value_name = "IN", required_unless_present = "list_passes")]
     input: Option<PathBuf>,
     /// Where to write the result; '-' is standard output
@@ -166,13 +166,11 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         }
     }
     report(&arguments, &before, &outcome.bytes, &outcome.timings)?;
-    let text = || wasmprinter::print_bytes(&outcome.bytes).context("cannot print the output");
     if arguments.print {
-        Output::Stdout.write(text()?.as_bytes())?;
+        Output::Stdout.write_module(&outcome.bytes, true)?;
     }
     if let Some(output) = &arguments.output {
-        let output = Output::from_argument(output);
-        if arguments.emit_text { output.write(text()?.as_bytes())? } else { output.write(&outcome.bytes)? }
+        Output::from_argument(output).write_module(&outcome.bytes, arguments.emit_text)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -259,7 +257,7 @@ fn print_remark(remark: &Remark) {
         .name
         .as_deref()
         .map_or_else(|| format!("function {}", remark.function.as_u32()), |name| format!("function '{name}'"));
-    tell(format_args!("wasmfx-opt: remark: {name} is not optimized: {}", remark.reason));
+    tell(format_args!("wasmfx-opt: remark: {name} is not optimised: {}", remark.reason));
 }
 
 fn report(arguments: &Arguments, before: &[u8], after: &[u8], timings: &Timings) -> Result<()> {

@@ -79,7 +79,7 @@ fn level_option() -> Arg {
         .value_name("LEVEL")
         .value_parser(Level::NAMES)
         .action(ArgAction::Append)
-        .help("Optimize: 0 not at all, 1 fast, 2 by default, 3 and 4 for speed, s and z for size; -O is -Os")
+        .help("Optimise: 0 not at all, 1 fast, 2 by default, 3 and 4 for speed, s and z for size; -O is -Os")
 }
 
 /// The levels given, with the places where they stand on the command line.

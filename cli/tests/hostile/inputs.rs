@@ -288,6 +288,18 @@ fn large_text() -> Vec<(&'static str, String)> {
                 "(module (func (param i32) (block {blocks} (br_table {labels} {BRANCHES} (local.get 0)) {branches})))"
             )
         }),
+        ("text: two tables of the same branches with a long chain of blocks between them", {
+            const BRANCHES: usize = 20_000;
+            let labels: String = (0..BRANCHES).map(|n| format!("{n} ")).collect();
+            let branches: String = (0..=BRANCHES).map(|n| format!(") (call $f (i32.const {n})) (return)")).collect();
+            format!(
+                "(module (import \"m\" \"f\" (func $f (param i32))) (func (export \"h\") (param i32) {}
+                   (block (br_table {labels} {BRANCHES} (local.get 0))) {}
+                   (br_table {labels} {BRANCHES} (local.get 0)) {branches}))",
+                "(block ".repeat(BRANCHES + 1),
+                "(if (local.get 0) (then (call $f (i32.const 0))))".repeat(BRANCHES)
+            )
+        }),
         ("text: an array of many elements in one instruction", {
             const ELEMENTS: usize = 70_000;
             format!(

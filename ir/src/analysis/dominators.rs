@@ -1,9 +1,8 @@
-//! The dominator tree: Lengauer and Tarjan, "A Fast Algorithm for Finding Dominators in a Flowgraph" (TOPLAS 1979), the variant with
-//! path compression alone. The simpler iterative algorithm of Cooper, Harvey and Kennedy is quadratic on what wasm allows (a hundred
-//! thousand nested blocks with a branch out of each).
+//! The dominator tree of a body.
 
 use super::ControlFlowGraph;
-use crate::entity::{Entity, SecondaryMap};
+use super::depth_first::DepthFirstTree;
+use crate::entity::SecondaryMap;
 use crate::func::{Block, Func};
 
 /// The dominator tree of the reachable blocks.
@@ -19,110 +18,21 @@ pub struct DominatorTree {
     depth: SecondaryMap<Block, u32>,
 }
 
-/// The work arrays, all indexed by number in depth-first order.
-struct Forest {
-    ancestor: Vec<u32>,
-    label: Vec<u32>,
-    semidominator: Vec<u32>,
-    path: Vec<u32>,
-}
-
-const NONE: u32 = u32::MAX;
-
-impl Forest {
-    /// The node with the smallest semidominator on the path from `node` to the root of its tree, the root excluded.
-    fn evaluate(&mut self, node: u32) -> u32 {
-        if self.ancestor[node as usize] == NONE {
-            return node;
-        }
-        // Path compression, from the top down.
-        let mut at = node;
-        while self.ancestor[self.ancestor[at as usize] as usize] != NONE {
-            self.path.push(at);
-            at = self.ancestor[at as usize];
-        }
-        while let Some(below) = self.path.pop() {
-            let above = self.ancestor[below as usize] as usize;
-            if self.semidominator[self.label[above] as usize] < self.semidominator[self.label[below as usize] as usize]
-            {
-                self.label[below as usize] = self.label[above];
-            }
-            self.ancestor[below as usize] = self.ancestor[above];
-        }
-        self.label[node as usize]
-    }
-}
-
 impl DominatorTree {
     /// Computes the tree.
     pub fn new(func: &Func, cfg: &ControlFlowGraph) -> Self {
         let block_count = func.blocks.len();
-        // Depth-first preorder numbers with parents.
-        let mut number = vec![NONE; block_count];
-        let mut blocks: Vec<Block> = Vec::with_capacity(cfg.reverse_postorder().len());
-        let mut parent: Vec<u32> = Vec::new();
-        let mut stack = vec![(func.entry, NONE)];
-        while let Some((block, from)) = stack.pop() {
-            if number[block.index()] != NONE {
-                continue;
-            }
-            let this = blocks.len() as u32;
-            number[block.index()] = this;
-            blocks.push(block);
-            parent.push(from);
-            func.blocks[block].terminator.for_each_successor(|successor| {
-                if number[successor.index()] == NONE {
-                    stack.push((successor, this));
-                }
-            });
-        }
-
-        let count = blocks.len() as u32;
-        let mut forest = Forest {
-            ancestor: vec![NONE; blocks.len()],
-            label: (0..count).collect(),
-            semidominator: (0..count).collect(),
-            path: Vec::new(),
-        };
-        let mut dominator = vec![NONE; blocks.len()];
-        // Nodes whose semidominator is the index, as linked lists.
-        let mut bucket_head = vec![NONE; blocks.len()];
-        let mut bucket_next = vec![NONE; blocks.len()];
-        for node in (1..count).rev() {
-            for &predecessor in cfg.predecessors(blocks[node as usize]) {
-                let best = forest.evaluate(number[predecessor.index()]);
-                let semidominator = forest.semidominator[best as usize];
-                if semidominator < forest.semidominator[node as usize] {
-                    forest.semidominator[node as usize] = semidominator;
-                }
-            }
-            let semidominator = forest.semidominator[node as usize] as usize;
-            bucket_next[node as usize] = bucket_head[semidominator];
-            bucket_head[semidominator] = node;
-            let above = parent[node as usize];
-            forest.ancestor[node as usize] = above;
-            let mut member = std::mem::replace(&mut bucket_head[above as usize], NONE);
-            while member != NONE {
-                let best = forest.evaluate(member);
-                dominator[member as usize] =
-                    if forest.semidominator[best as usize] < forest.semidominator[member as usize] {
-                        best
-                    } else {
-                        above
-                    };
-                member = bucket_next[member as usize];
-            }
-        }
-        for node in 1..count {
-            if dominator[node as usize] != forest.semidominator[node as usize] {
-                dominator[node as usize] = dominator[dominator[node as usize] as usize];
-            }
-        }
-
+        let tree = DepthFirstTree::new(block_count, func.entry.as_u32(), |block, successors| {
+            let terminator = &func.blocks[Block::from_u32(block)].terminator;
+            terminator.for_each_successor(|successor| successors.push(successor.as_u32()));
+        });
+        let dominators = tree.immediate_dominators(|block| {
+            cfg.predecessors(Block::from_u32(block)).iter().map(|predecessor| predecessor.as_u32())
+        });
         let mut immediate_dominator = SecondaryMap::with_default_and_len(None, block_count);
-        immediate_dominator[func.entry] = Some(func.entry);
-        for node in 1..blocks.len() {
-            immediate_dominator[blocks[node]] = Some(blocks[dominator[node] as usize]);
+        for (&block, &dominator) in tree.preorder.iter().zip(&dominators) {
+            let dominator = Block::from_u32(tree.preorder[dominator as usize]);
+            immediate_dominator[Block::from_u32(block)] = Some(dominator);
         }
         Self::number(func, cfg, immediate_dominator)
     }
@@ -248,5 +158,20 @@ mod tests {
             Some(Block::from_u32(depth as u32 - 1).min(func.entry))
         );
         assert_eq!(tree.depth(Block::from_u32(depth as u32 - 1)), depth as u32 - 1);
+    }
+    #[test]
+    fn two_tables_of_a_hundred_thousand_targets_with_as_many_blocks_between_them_take_linear_time() {
+        let count = 100_000;
+        let targets = count + 1..2 * count + 1;
+        let mut graph: Vec<Vec<usize>> = (0..count).map(|node| vec![node + 1]).collect();
+        graph[1].extend(targets.clone());
+        graph.push(targets.clone().collect());
+        graph.resize(2 * count + 1, Vec::new());
+        let func = func_of_graph(&graph);
+        let cfg = ControlFlowGraph::new(&func);
+        let tree = DominatorTree::new(&func, &cfg);
+        for target in targets {
+            assert_eq!(tree.immediate_dominator(Block::from_u32(target as u32)), Some(Block::from_u32(1)));
+        }
     }
 }

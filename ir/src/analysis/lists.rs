@@ -6,7 +6,7 @@ use crate::entity::Entity;
 use std::marker::PhantomData;
 
 /// How long each list is going to be.
-pub(super) struct ListLengths<K> {
+pub(crate) struct ListLengths<K> {
     /// The length of an entity's list is one position behind it.
     lengths: Vec<u32>,
     key: PhantomData<K>,
@@ -14,18 +14,18 @@ pub(super) struct ListLengths<K> {
 
 impl<K: Entity> ListLengths<K> {
     /// Empty lists for the first `count` entities.
-    pub(super) fn new(count: usize) -> Self {
+    pub(crate) fn new(count: usize) -> Self {
         Self { lengths: vec![0; count + 1], key: PhantomData }
     }
 
     /// Makes room for one more value in a list.
     #[inline]
-    pub(super) fn count(&mut self, key: K) {
+    pub(crate) fn count(&mut self, key: K) {
         self.lengths[key.index() + 1] += 1;
     }
 
     /// Lists of these lengths; `placeholder` is what they hold until they are filled.
-    pub(super) fn allocate<V: Clone>(self, placeholder: V) -> UnfilledLists<K, V> {
+    pub(crate) fn allocate<V: Clone>(self, placeholder: V) -> UnfilledLists<K, V> {
         let mut start = self.lengths;
         for index in 1..start.len() {
             start[index] += start[index - 1];
@@ -37,7 +37,7 @@ impl<K: Entity> ListLengths<K> {
 }
 
 /// Lists that still have room.
-pub(super) struct UnfilledLists<K, V> {
+pub(crate) struct UnfilledLists<K, V> {
     lists: EntityLists<K, V>,
     /// Where the next value of each list goes.
     next: Vec<u32>,
@@ -46,14 +46,14 @@ pub(super) struct UnfilledLists<K, V> {
 impl<K: Entity, V> UnfilledLists<K, V> {
     /// Adds a value at the end of a list.
     #[inline]
-    pub(super) fn push(&mut self, key: K, value: V) {
+    pub(crate) fn push(&mut self, key: K, value: V) {
         let next = &mut self.next[key.index()];
         self.lists.values[*next as usize] = value;
         *next += 1;
     }
 
     /// The lists, which must be full.
-    pub(super) fn finish(self) -> EntityLists<K, V> {
+    pub(crate) fn finish(self) -> EntityLists<K, V> {
         debug_assert!(
             self.next.iter().zip(&self.lists.start[1..]).all(|(next, end)| next == end),
             "a list is not full"
@@ -64,22 +64,44 @@ impl<K: Entity, V> UnfilledLists<K, V> {
 
 /// A list of values for each entity.
 #[derive(Clone, Debug)]
-pub(super) struct EntityLists<K, V> {
+pub(crate) struct EntityLists<K, V> {
     /// Where each list starts in `values`; one entry more than there are lists.
     start: Vec<u32>,
     values: Vec<V>,
     key: PhantomData<K>,
 }
 
+impl<K: Entity, V: Copy> EntityLists<K, V> {
+    /// The values that pairs have for each of the first `count` entities. `pairs` gives the same ones each time.
+    pub(crate) fn of_pairs<P>(count: usize, pairs: impl Fn() -> P) -> Self
+    where
+        P: Iterator<Item = (K, V)>,
+    {
+        let mut lengths = ListLengths::new(count);
+        pairs().for_each(|(key, _)| lengths.count(key));
+        let Some((_, placeholder)) = pairs().next() else {
+            return Self { start: lengths.lengths, values: Vec::new(), key: PhantomData };
+        };
+        let mut lists = lengths.allocate(placeholder);
+        pairs().for_each(|(key, value)| lists.push(key, value));
+        lists.finish()
+    }
+}
+
 impl<K: Entity, V> EntityLists<K, V> {
     /// The values of all lists, in the order of the entities.
-    pub(super) fn into_values(self) -> Vec<V> {
+    pub(crate) fn into_values(self) -> Vec<V> {
         self.values
+    }
+
+    /// The list of an entity, to change the order of its values.
+    pub(crate) fn of_mut(&mut self, key: K) -> &mut [V] {
+        &mut self.values[self.start[key.index()] as usize..self.start[key.index() + 1] as usize]
     }
 
     /// The list of an entity. Entities that were added since have empty ones.
     #[inline]
-    pub(super) fn of(&self, key: K) -> &[V] {
+    pub(crate) fn of(&self, key: K) -> &[V] {
         match self.start.get(key.index()..key.index() + 2) {
             Some(&[start, end]) => &self.values[start as usize..end as usize],
             _ => &[],

@@ -1,6 +1,6 @@
 //! Natural loops, how they nest, and whether the graph is reducible.
 
-use super::{ControlFlowGraph, DominatorTree};
+use super::{ControlFlowGraph, DisjointSets, DominatorTree};
 use crate::entity::SecondaryMap;
 use crate::func::{Block, Func};
 
@@ -48,8 +48,8 @@ impl LoopForest {
         let mut loops: Vec<Loop> = headers.iter().map(|&header| Loop { header, parent: None, depth: 0 }).collect();
         let mut innermost: SecondaryMap<Block, Option<u32>> =
             SecondaryMap::with_default_and_len(None, func.blocks.len());
-        // The outermost loop found so far around a loop, with path compression: deep nests stay near-linear.
-        let mut outermost: Vec<usize> = (0..loops.len()).collect();
+        // Named by the outermost loop found so far around a loop.
+        let mut outermost: DisjointSets<u32> = DisjointSets::new(loops.len());
         let mut work: Vec<Block> = Vec::new();
         // Inner headers come later in preorder; so each block goes to the innermost loop first.
         for (index, &header) in headers.iter().enumerate().rev() {
@@ -64,13 +64,13 @@ impl LoopForest {
                         block
                     }
                     Some(inner) => {
-                        let outer = find_outermost(&mut outermost, inner as usize);
-                        if outer == index {
+                        let outer = outermost.find(inner);
+                        if outer as usize == index {
                             continue;
                         }
-                        outermost[outer] = index;
-                        loops[outer].parent = Some(index);
-                        loops[outer].header
+                        outermost.unite(outer, index as u32);
+                        loops[outer as usize].parent = Some(index);
+                        loops[outer as usize].header
                     }
                 };
                 if expand != header {
@@ -100,17 +100,6 @@ impl LoopForest {
     pub fn is_irreducible(&self) -> bool {
         self.irreducible
     }
-}
-
-fn find_outermost(outermost: &mut [usize], mut index: usize) -> usize {
-    let mut root = index;
-    while outermost[root] != root {
-        root = outermost[root];
-    }
-    while outermost[index] != root {
-        index = std::mem::replace(&mut outermost[index], root);
-    }
-    root
 }
 
 #[cfg(test)]

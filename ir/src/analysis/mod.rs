@@ -4,6 +4,8 @@
 
 mod components;
 mod control_flow;
+mod depth_first;
+mod disjoint_sets;
 mod dominators;
 mod lists;
 mod liveness;
@@ -15,7 +17,10 @@ mod uses;
 
 pub use components::strongly_connected_components;
 pub use control_flow::ControlFlowGraph;
+pub(crate) use depth_first::DepthFirstTree;
+pub(crate) use disjoint_sets::DisjointSets;
 pub use dominators::DominatorTree;
+pub(crate) use lists::{EntityLists, ListLengths};
 pub use liveness::{DefinitionBlocks, Liveness, uses_elsewhere};
 pub use loops::{Loop, LoopForest};
 pub use needed::{Incoming, Needed};

@@ -6,6 +6,7 @@ use super::state::Known;
 use crate::effects::EffectFlags;
 use crate::func::{Inst, OperatorId, Terminator};
 use crate::opcode::Opcode;
+use crate::signature::fixed_arity;
 use smallvec::SmallVec;
 
 /// How many combinations of what is known of operands are looked at.
@@ -49,14 +50,14 @@ impl Simulation<'_> {
             Some(inst) => format!("{inst} ({})", func.inst_text(inst)),
             None => format!("the end of the block ({})", func.terminator_text(thread.position.block)),
         };
-        let operands = Opcode::of(&func.operators[operator]).fixed_arity().map_or(3, |(operands, _)| operands);
+        let operands = fixed_arity(&func.operators[operator]).map_or(3, |(operands, _)| operands);
         let operands = self.describe(thread, operands);
         self.error(thread, format!("{name} of {operands} is no instruction that may come here; next is {next}"))
     }
 
     /// Executes an operator as a pure one, if it is pure or if the function computes the same expression.
     fn try_pure(&mut self, thread: &mut Thread, operator: OperatorId) -> bool {
-        let Some((operands, results)) = Opcode::of(&self.function.func.operators[operator]).fixed_arity() else {
+        let Some((operands, results)) = fixed_arity(&self.function.func.operators[operator]) else {
             return false;
         };
         let Some(start) = thread.state.stack.len().checked_sub(operands) else { return false };
@@ -97,7 +98,7 @@ impl Simulation<'_> {
 
     /// Executes an operator that changes nothing and cannot trap. Nothing is known of its results.
     fn try_harmless(&self, thread: &mut Thread, operator: OperatorId) -> bool {
-        let operands_results = Opcode::of(&self.function.func.operators[operator]).fixed_arity();
+        let operands_results = fixed_arity(&self.function.func.operators[operator]);
         match operands_results {
             Some((operands, results)) if self.function.facts.operator_effects[operator].is_removable_if_unused() => {
                 let Some(rest) = thread.state.stack.len().checked_sub(operands) else { return false };

@@ -2,8 +2,8 @@ use super::*;
 use crate::emit::{BlockTypeId, CodeItem, EmittedBlockType, emit};
 use crate::lift::lift_body;
 use crate::module::{Body, Module};
-use crate::opcode::Opcode;
 use crate::parse::{ParseOptions, parse_module};
+use crate::signature::fixed_arity;
 use wasmparser::Operator;
 
 fn parse(text: &str) -> Module {
@@ -230,7 +230,7 @@ fn damaged(func: &Func, body: &EmittedBody, at: usize, locals: u32) -> Vec<Emitt
             vec![body]
         }
         CodeItem::Operator(operator) => {
-            let arity = Opcode::of(&func.operators[operator]).fixed_arity();
+            let arity = fixed_arity(&func.operators[operator]);
             let mut all = vec![with(&[])];
             // Executed twice; not executed, with another result of the same number.
             match arity {

@@ -124,19 +124,9 @@ impl EmittedBody {
         &self,
         operators: &OperatorPool,
         indices: &mut R,
-        mut function_type: impl FnMut(&EmittedBlockType) -> u32,
+        function_type: impl FnMut(&EmittedBlockType) -> u32,
     ) -> Result<EncodedBody, Error<R::Error>> {
-        let mut block_types = Vec::with_capacity(self.block_types.len());
-        for ty in &self.block_types {
-            let encoded = match (&*ty.params, &*ty.results) {
-                ([], []) => wasm_encoder::BlockType::Empty,
-                ([], &[result]) => wasm_encoder::BlockType::Result(indices.val_type(result)?),
-                _ => wasm_encoder::BlockType::FunctionType(function_type(ty)),
-            };
-            let mut bytes = Vec::new();
-            encoded.encode(&mut bytes);
-            block_types.push(bytes);
-        }
+        let block_types = self.encode_block_types(indices, function_type)?;
         // Operators are interned, so each is translated once however often it occurs.
         let mut operator_bytes: Vec<u8> = Vec::new();
         let mut operator_ranges: Vec<(u32, u32)> = vec![(0, 0); operators.len()];
@@ -206,6 +196,25 @@ impl EmittedBody {
         }
         sink.push(0x0b);
         Ok(EncodedBody { bytes: sink, branch_hints })
+    }
+
+    /// The bytes of each block type.
+    fn encode_block_types<R: Reencode>(
+        &self,
+        indices: &mut R,
+        mut function_type: impl FnMut(&EmittedBlockType) -> u32,
+    ) -> Result<Vec<Vec<u8>>, Error<R::Error>> {
+        let encode = |ty: &EmittedBlockType| {
+            let encoded = match (&*ty.params, &*ty.results) {
+                ([], []) => wasm_encoder::BlockType::Empty,
+                ([], &[result]) => wasm_encoder::BlockType::Result(indices.val_type(result)?),
+                _ => wasm_encoder::BlockType::FunctionType(function_type(ty)),
+            };
+            let mut bytes = Vec::new();
+            encoded.encode(&mut bytes);
+            Ok(bytes)
+        };
+        self.block_types.iter().map(encode).collect()
     }
 }
 

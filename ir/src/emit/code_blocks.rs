@@ -1,8 +1,9 @@
 //! Control flow of scheduled code: runs of positions without branches and labels.
 
-use super::graph::{Exit, Graph, NONE, index_u32};
+use super::graph::{EdgeId, Exit, Graph, NONE, index_u32};
 use super::schedule::Code;
-use super::structure::{FrameKind, Structure};
+use super::structure::{FrameId, FrameKind, Structure};
+use crate::analysis::EntityLists;
 use std::ops::Range;
 
 /// Control flow of scheduled code. Blocks are numbered in the order of the code.
@@ -11,131 +12,154 @@ pub(super) struct CodeBlocks {
     spans: Vec<Range<u32>>,
     /// The block of each position.
     of: Vec<u32>,
-    predecessor_starts: Vec<u32>,
-    predecessors: Vec<u32>,
+    predecessors: EntityLists<u32, u32>,
     /// How many loops each block is in.
     depth: Vec<u32>,
 }
 
+/// Finds the blocks of scheduled code and the edges between them.
 pub(super) fn code_blocks(graph: &Graph, structure: &Structure, code: &[Code]) -> CodeBlocks {
-    let frame_count = structure.frames.len();
-    let mut end = vec![NONE; frame_count];
-    let mut or_else = vec![NONE; frame_count];
-    let mut of = Vec::with_capacity(code.len() + 1);
-    let mut blocks: Vec<Range<u32>> = Vec::new();
-    blocks.push(0..0);
-    let mut depth = vec![0];
-    let mut loops = 0;
-    let mut start_of_loop = vec![NONE; frame_count];
-    for (position, item) in code.iter().enumerate() {
-        let position = index_u32(position);
-        of.push(index_u32(blocks.len() - 1));
-        let ends_block = match *item {
-            Code::Open(frame) => match structure.frames[frame as usize].kind {
-                FrameKind::Loop => {
-                    loops += 1;
-                    start_of_loop[frame as usize] = position + 1;
+    let layout = Layout::new(structure, code);
+    let mut edges: Vec<(u32, u32)> = Vec::with_capacity(layout.spans.len() * 2);
+    for block in 0..index_u32(layout.spans.len()) {
+        layout.for_each_successor(graph, structure, code, block, |successor| edges.push((block, successor)));
+    }
+    CodeBlocks::new(layout.spans, layout.of, layout.depth, &edges)
+}
+
+/// Where blocks and frames begin and end.
+struct Layout {
+    /// As in [`CodeBlocks`].
+    spans: Vec<Range<u32>>,
+    /// As in [`CodeBlocks`], with the position behind the code.
+    of: Vec<u32>,
+    /// As in [`CodeBlocks`].
+    depth: Vec<u32>,
+    /// The position in each frame that is a loop.
+    start_of_loop: Vec<u32>,
+    /// The position behind the `else` of each frame that has one; [`NONE`] for the others.
+    behind_else: Vec<u32>,
+    /// The position behind the end of each frame.
+    behind_end: Vec<u32>,
+}
+
+impl Layout {
+    fn new(structure: &Structure, code: &[Code]) -> Self {
+        let of_frames = || vec![NONE; structure.frames.len()];
+        let (mut start_of_loop, mut behind_else, mut behind_end) = (of_frames(), of_frames(), of_frames());
+        let mut spans: Vec<Range<u32>> = Vec::new();
+        let mut of = Vec::with_capacity(code.len() + 1);
+        let (mut depth, mut loops) = (vec![0], 0);
+        let mut start = 0;
+        for (position, item) in code.iter().enumerate() {
+            let behind = index_u32(position + 1);
+            of.push(index_u32(spans.len()));
+            let ends_block = match *item {
+                Code::Open(frame) => match structure.frames[frame as usize].kind {
+                    FrameKind::Loop => {
+                        loops += 1;
+                        start_of_loop[frame as usize] = behind;
+                        true
+                    }
+                    FrameKind::If { .. } => true,
+                    FrameKind::Block | FrameKind::Try => false,
+                },
+                Code::Else(frame) => {
+                    behind_else[frame as usize] = behind;
                     true
                 }
-                FrameKind::If { .. } => true,
-                FrameKind::Block | FrameKind::Try => false,
-            },
-            Code::Else(frame) => {
-                or_else[frame as usize] = position + 1;
-                true
-            }
-            Code::End(frame) => {
-                if structure.frames[frame as usize].kind == FrameKind::Loop {
-                    loops -= 1;
+                Code::End(frame) => {
+                    loops -= u32::from(structure.frames[frame as usize].kind == FrameKind::Loop);
+                    behind_end[frame as usize] = behind;
+                    true
                 }
-                end[frame as usize] = position + 1;
-                true
+                Code::Br(_) | Code::BrIf(_) | Code::Table(_) | Code::Invoke(_) | Code::BranchOnReference(_) => true,
+                Code::Return | Code::Unreachable => true,
+                _ => false,
+            };
+            if ends_block {
+                spans.push(start..behind);
+                depth.push(loops);
+                start = behind;
             }
-            Code::Br(_) | Code::BrIf(_) | Code::Table(_) | Code::Invoke(_) | Code::BranchOnReference(_) => true,
-            Code::Return | Code::Unreachable => true,
-            _ => false,
-        };
-        if ends_block {
-            blocks.last_mut().expect("there is a first block").end = position + 1;
-            blocks.push(position + 1..position + 1);
-            depth.push(loops);
         }
+        // Empty where the last of the code ends a block.
+        spans.push(start..index_u32(code.len()));
+        of.push(index_u32(spans.len() - 1));
+        Self { spans, of, depth, start_of_loop, behind_else, behind_end }
     }
-    blocks.last_mut().expect("there is a first block").end = index_u32(code.len());
-    of.push(index_u32(blocks.len() - 1));
-    let mut edges: Vec<(u32, u32)> = Vec::with_capacity(blocks.len() * 2);
-    let at = |position: u32| of[position as usize];
-    let label = |frame: u32| match structure.frames[frame as usize].kind {
-        FrameKind::Loop => at(start_of_loop[frame as usize]),
-        _ => at(end[frame as usize]),
-    };
-    let node_label = |from: u32, edge: u32| {
-        let data = &graph.edges[edge as usize];
-        debug_assert_eq!(data.from, from);
-        if structure.dominance.is_back_edge(graph, edge) {
-            label(structure.loop_frame[data.to as usize])
-        } else {
-            label(structure.block_frame[data.to as usize])
-        }
-    };
-    for (number, block) in blocks.iter().enumerate() {
-        let from = index_u32(number);
-        if block.end == block.start {
+
+    /// The block that the label of a frame stands for.
+    fn label(&self, structure: &Structure, frame: FrameId) -> u32 {
+        let position = match structure.frames[frame as usize].kind {
+            FrameKind::Loop => self.start_of_loop[frame as usize],
+            FrameKind::Block | FrameKind::Try | FrameKind::If { .. } => self.behind_end[frame as usize],
+        };
+        self.of[position as usize]
+    }
+
+    /// The block that an edge of the graph leads to.
+    fn target(&self, graph: &Graph, structure: &Structure, edge: EdgeId) -> u32 {
+        let to = graph.edges[edge as usize].to as usize;
+        let is_back_edge = structure.dominance.is_back_edge(graph, edge);
+        self.label(structure, if is_back_edge { structure.loop_frame[to] } else { structure.block_frame[to] })
+    }
+
+    fn for_each_successor(
+        &self,
+        graph: &Graph,
+        structure: &Structure,
+        code: &[Code],
+        block: u32,
+        mut visit: impl FnMut(u32),
+    ) {
+        let span = &self.spans[block as usize];
+        if span.is_empty() {
             // The empty block at the end of the code.
-            continue;
+            return;
         }
-        let next = from + 1;
-        match code[block.end as usize - 1] {
-            Code::Br(frame) => edges.push((from, label(frame))),
-            Code::BrIf(frame) => edges.extend([(from, label(frame)), (from, next)]),
+        let next = block + 1;
+        match code[span.end as usize - 1] {
+            Code::Br(frame) => visit(self.label(structure, frame)),
+            Code::BrIf(frame) => [self.label(structure, frame), next].into_iter().for_each(visit),
             Code::Open(frame) => {
-                edges.push((from, next));
+                visit(next);
                 if let FrameKind::If { .. } = structure.frames[frame as usize].kind {
-                    let other = match or_else[frame as usize] {
-                        NONE => end[frame as usize],
+                    let other = match self.behind_else[frame as usize] {
+                        NONE => self.behind_end[frame as usize],
                         position => position,
                     };
-                    edges.push((from, at(other)));
+                    visit(self.of[other as usize]);
                 }
             }
-            Code::Else(frame) => edges.push((from, at(end[frame as usize]))),
-            Code::Table(node) => graph.for_each_out_edge(node, |edge| edges.push((from, node_label(node, edge)))),
+            Code::Else(frame) => visit(self.of[self.behind_end[frame as usize] as usize]),
+            Code::Table(node) => graph.for_each_out_edge(node, |edge| visit(self.target(graph, structure, edge))),
             Code::Invoke(node) => {
                 let Exit::Invoke { normal, ref handlers } = graph.nodes[node as usize].exit else {
                     unreachable!("an invocation is the exit of its node")
                 };
-                edges.extend(normal.map(|_| (from, next)));
-                edges.extend(handlers.iter().map(|&edge| (from, node_label(node, edge))));
+                let normal = normal.map(|_| next);
+                let handlers = handlers.iter().map(|&edge| self.target(graph, structure, edge));
+                normal.into_iter().chain(handlers).for_each(visit);
             }
             Code::BranchOnReference(node) => {
                 let Exit::BranchOnReference { taken, .. } = graph.nodes[node as usize].exit else {
                     unreachable!("a branch on a reference is the exit of its node")
                 };
-                edges.extend([(from, next), (from, node_label(node, taken))]);
+                [next, self.target(graph, structure, taken)].into_iter().for_each(visit);
             }
             Code::Return | Code::Unreachable => {}
-            _ if next < index_u32(blocks.len()) => edges.push((from, next)),
+            _ if next < index_u32(self.spans.len()) => visit(next),
             _ => {}
         }
     }
-    CodeBlocks::new(blocks, of, depth, &edges)
 }
 
 impl CodeBlocks {
     /// Blocks with edges between them.
     pub(super) fn new(spans: Vec<Range<u32>>, of: Vec<u32>, depth: Vec<u32>, edges: &[(u32, u32)]) -> Self {
-        let mut predecessor_starts = vec![0u32; spans.len() + 1];
-        edges.iter().for_each(|&(_, to)| predecessor_starts[to as usize + 1] += 1);
-        for index in 1..predecessor_starts.len() {
-            predecessor_starts[index] += predecessor_starts[index - 1];
-        }
-        let mut cursor = predecessor_starts.clone();
-        let mut predecessors = vec![0; edges.len()];
-        for &(from, to) in edges {
-            predecessors[cursor[to as usize] as usize] = from;
-            cursor[to as usize] += 1;
-        }
-        Self { spans, of, predecessor_starts, predecessors, depth }
+        let predecessors = EntityLists::of_pairs(spans.len(), || edges.iter().map(|&(from, to)| (to, from)));
+        Self { spans, of, predecessors, depth }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -157,7 +181,6 @@ impl CodeBlocks {
     }
 
     pub(super) fn predecessors_of(&self, block: u32) -> &[u32] {
-        &self.predecessors
-            [self.predecessor_starts[block as usize] as usize..self.predecessor_starts[block as usize + 1] as usize]
+        self.predecessors.of(block)
     }
 }

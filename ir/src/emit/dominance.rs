@@ -1,12 +1,14 @@
 //! Dominators, loops and the order of emission of a [`Graph`].
 
-use super::graph::{EdgeId, Graph, InEdges, NONE, NodeId, index_u32};
+use super::graph::{EdgeId, Graph, NONE, NodeId, index_u32};
+use crate::analysis::{DepthFirstTree, DisjointSets, EntityLists};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 /// What structure rests on: the dominator tree and the loops of a graph.
 pub(super) struct Dominance {
-    pub in_edges: InEdges,
+    /// The edges into each node.
+    pub in_edges: EntityLists<NodeId, EdgeId>,
     /// Reachable nodes in depth-first preorder.
     preorder: Vec<NodeId>,
     /// The immediate dominator of each node; the entry's is itself, an unreachable node's [`NONE`].
@@ -18,89 +20,20 @@ pub(super) struct Dominance {
 }
 
 impl Dominance {
-    /// Semi-NCA (Georgiadis, "Linear-Time Algorithms for Dominators and Related Problems", 2005), as chains of single-entry blocks make
-    /// the iterative algorithm quadratic.
+    /// The dominators of a graph.
     pub fn new(graph: &Graph) -> Self {
-        let count = graph.nodes.len();
         let in_edges = graph.in_edges();
-        let mut number = vec![NONE; count];
-        let mut preorder = Vec::with_capacity(count);
-        let mut parent: Vec<u32> = Vec::with_capacity(count);
-        let mut stack = vec![(graph.entry, 0)];
-        let mut successors = Vec::new();
-        while let Some((node, from)) = stack.pop() {
-            if number[node as usize] != NONE {
-                continue;
-            }
-            let mine = index_u32(preorder.len());
-            number[node as usize] = mine;
-            preorder.push(node);
-            parent.push(from);
+        let tree = DepthFirstTree::new(graph.nodes.len(), graph.entry, |node, successors| {
             graph.for_each_out_edge(node, |edge| successors.push(graph.edges[edge as usize].to));
-            // The first successor is visited first.
-            stack.extend(successors.drain(..).rev().map(|to| (to, mine)));
-        }
-        let reached = preorder.len();
-        let mut semi: Vec<u32> = (0..index_u32(reached)).collect();
-        let mut label = semi.clone();
-        let mut ancestor = parent.clone();
-        let mut path = Vec::new();
-        for vertex in (1..index_u32(reached)).rev() {
-            let mut best = parent[vertex as usize];
-            for &edge in in_edges.of(preorder[vertex as usize]) {
-                let from = number[graph.edges[edge as usize].from as usize];
-                // The smallest semidominator on the path through vertices that are linked already, with path compression.
-                let found = if from <= vertex {
-                    from
-                } else {
-                    let mut at = from;
-                    while ancestor[at as usize] > vertex {
-                        path.push(at);
-                        at = ancestor[at as usize];
-                    }
-                    let mut top = at;
-                    while let Some(passed) = path.pop() {
-                        if label[top as usize] < label[passed as usize] {
-                            label[passed as usize] = label[top as usize];
-                        }
-                        ancestor[passed as usize] = ancestor[at as usize];
-                        top = passed;
-                    }
-                    label[from as usize]
-                };
-                best = best.min(found);
-            }
-            semi[vertex as usize] = best;
-            label[vertex as usize] = best;
-        }
-        let mut idom_number = parent;
-        for vertex in 1..reached {
-            while idom_number[vertex] > semi[vertex] {
-                idom_number[vertex] = idom_number[idom_number[vertex] as usize];
-            }
-        }
-        let mut idom = vec![NONE; count];
-        for (vertex, &node) in preorder.iter().enumerate() {
-            idom[node as usize] = preorder[idom_number[vertex] as usize];
-        }
-        // Sizes of subtrees from the leaves up, then intervals from the root down.
-        let mut size = vec![1u32; reached];
-        for vertex in (1..reached).rev() {
-            size[idom_number[vertex] as usize] += size[vertex];
-        }
-        let mut subtree = vec![(NONE, 0); count];
-        let mut next = vec![0u32; reached];
-        for (vertex, &node) in preorder.iter().enumerate() {
-            let start = if vertex == 0 {
-                0
-            } else {
-                let slot = &mut next[idom_number[vertex] as usize];
-                let start = *slot;
-                *slot += size[vertex];
-                start
-            };
-            subtree[node as usize] = (start, start + size[vertex] - 1);
-            next[vertex] = start + 1;
+        });
+        let idom_number =
+            tree.immediate_dominators(|node| in_edges.of(node).iter().map(|&edge| graph.edges[edge as usize].from));
+        let DepthFirstTree { preorder, number, .. } = tree;
+        let mut idom = vec![NONE; graph.nodes.len()];
+        let mut subtree = vec![(NONE, 0); graph.nodes.len()];
+        for ((&node, &dominator), interval) in preorder.iter().zip(&idom_number).zip(subtrees(&idom_number)) {
+            idom[node as usize] = preorder[dominator as usize];
+            subtree[node as usize] = interval;
         }
         Self { in_edges, preorder, idom, subtree, number }
     }
@@ -124,12 +57,34 @@ impl Dominance {
         &self.preorder
     }
 
+    /// The position of a node in depth-first preorder.
+    pub fn depth_first_number(&self, node: NodeId) -> u32 {
+        self.number[node as usize]
+    }
+
     /// Whether an edge leads back to the header of a loop that it is in.
     #[inline]
     pub fn is_back_edge(&self, graph: &Graph, edge: EdgeId) -> bool {
         let edge = &graph.edges[edge as usize];
         self.dominates(edge.to, edge.from)
     }
+}
+
+/// First and last number that a preorder of the dominator tree gives to what each node dominates. Nodes are what they are in depth-first preorder,
+/// where dominators come first.
+fn subtrees(idom: &[u32]) -> impl Iterator<Item = (u32, u32)> {
+    let mut size = vec![1u32; idom.len()];
+    for node in (1..idom.len()).rev() {
+        size[idom[node] as usize] += size[node];
+    }
+    // Where the next subtree under each node starts.
+    let mut next = vec![0u32; idom.len()];
+    (0..idom.len()).map(move |node| {
+        let start = next[idom[node] as usize];
+        next[idom[node] as usize] += size[node];
+        next[node] = start + 1;
+        (start, start + size[node] - 1)
+    })
 }
 
 /// The loops of a reducible graph.
@@ -149,15 +104,7 @@ impl Loops {
         let mut header = vec![NONE; count];
         let mut is_header = vec![false; count];
         // Nodes of a loop are united with its header.
-        let mut united: Vec<NodeId> = (0..index_u32(count)).collect();
-        let find = |united: &mut Vec<NodeId>, mut node: NodeId| {
-            while united[node as usize] != node {
-                let next = united[united[node as usize] as usize];
-                united[node as usize] = next;
-                node = next;
-            }
-            node
-        };
+        let mut united = DisjointSets::new(count);
         let mut body = Vec::new();
         let mut in_body = vec![NONE; count];
         for &node in dominance.preorder.iter().rev() {
@@ -166,7 +113,7 @@ impl Loops {
                 let from = graph.edges[edge as usize].from;
                 if dominance.is_reachable(from) && dominance.dominates(node, from) {
                     is_header[node as usize] = true;
-                    let latch = find(&mut united, from);
+                    let latch = united.find(from);
                     if latch != node && in_body[latch as usize] != node {
                         in_body[latch as usize] = node;
                         body.push(latch);
@@ -182,7 +129,7 @@ impl Loops {
                     if !dominance.is_reachable(from) {
                         continue;
                     }
-                    let from = find(&mut united, from);
+                    let from = united.find(from);
                     if from != node && in_body[from as usize] != node {
                         in_body[from as usize] = node;
                         body.push(from);
@@ -191,7 +138,7 @@ impl Loops {
             }
             for &member in &body {
                 header[member as usize] = node;
-                united[member as usize] = node;
+                united.unite(member, node);
             }
         }
         let mut depth = vec![0; count];
@@ -267,11 +214,4 @@ pub(super) fn emission_order(graph: &Graph, dominance: &Dominance) -> Vec<NodeId
     }
     assert_eq!(order.len(), dominance.preorder.len(), "emission: a cycle without a header remains");
     order
-}
-
-impl Dominance {
-    /// The position of a node in depth-first preorder.
-    pub fn depth_first_number(&self, node: NodeId) -> u32 {
-        self.number[node as usize]
-    }
 }

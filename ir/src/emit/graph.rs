@@ -4,6 +4,7 @@
 //! dispatching node. On the way unused code and block parameters are dropped, blocks that only jump on are bypassed, and the parameters of a
 //! block with one predecessor become other names of their arguments.
 
+use crate::analysis::{EntityLists, ListLengths};
 use crate::effects::{EffectsEnvironment, OperatorEffects};
 use crate::entity::Entity;
 use crate::func::{Block, BlockCall, Func, Inst, Terminator, Value, ValueDefinition};
@@ -209,39 +210,14 @@ impl Graph {
         }
     }
 
-    /// The edges into each node, as ranges of one list: those of node `n` are `list[starts[n]..starts[n + 1]]`.
-    pub fn in_edges(&self) -> InEdges {
-        let mut starts = vec![0u32; self.nodes.len() + 1];
-        for node in 0..index_u32(self.nodes.len()) {
-            self.for_each_out_edge(node, |edge| starts[self.edges[edge as usize].to as usize + 1] += 1);
-        }
-        for index in 1..starts.len() {
-            starts[index] += starts[index - 1];
-        }
-        let mut cursor = starts.clone();
-        let mut list = vec![0; starts[self.nodes.len()] as usize];
-        for node in 0..index_u32(self.nodes.len()) {
-            self.for_each_out_edge(node, |edge| {
-                let at = &mut cursor[self.edges[edge as usize].to as usize];
-                list[*at as usize] = edge;
-                *at += 1;
-            });
-        }
-        InEdges { starts, list }
-    }
-}
-
-/// The edges into each node.
-pub(super) struct InEdges {
-    starts: Vec<u32>,
-    list: Vec<EdgeId>,
-}
-
-impl InEdges {
-    /// The edges into a node.
-    #[inline]
-    pub fn of(&self, node: NodeId) -> &[EdgeId] {
-        &self.list[self.starts[node as usize] as usize..self.starts[node as usize + 1] as usize]
+    /// The edges into each node.
+    pub fn in_edges(&self) -> EntityLists<NodeId, EdgeId> {
+        let nodes = || 0..index_u32(self.nodes.len());
+        let mut lengths = ListLengths::new(self.nodes.len());
+        nodes().for_each(|node| self.for_each_out_edge(node, |edge| lengths.count(self.edges[edge as usize].to)));
+        let mut lists = lengths.allocate(NONE);
+        nodes().for_each(|node| self.for_each_out_edge(node, |edge| lists.push(self.edges[edge as usize].to, edge)));
+        lists.finish()
     }
 }
 
@@ -472,7 +448,6 @@ impl<'a> Builder<'a> {
     fn finish(mut self) -> Graph {
         self.bypass_idle_blocks();
         let func = self.func;
-        let mut names: Vec<Value> = (0..func.value_count()).map(Value::from_index).collect();
         let mut graph = Graph {
             entry: func.entry.as_u32(),
             edges: self
@@ -489,55 +464,64 @@ impl<'a> Builder<'a> {
             function_values: func.value_count(),
         };
         drop_unreachable(&mut graph);
-        let incoming = graph.in_edges();
-        for node in 0..index_u32(graph.nodes.len()) {
-            let params = &func.blocks[Block::from_u32(node)].params;
-            if params.is_empty() || matches!(graph.nodes[node as usize].exit, Exit::Dead) {
-                continue;
-            }
-            let edges = incoming.of(node);
-            let is_live = |param: &Value| self.live_value[param.index()];
-            match *edges {
-                [] => graph.nodes[node as usize].params = params.iter().copied().filter(is_live).collect(),
-                [only] => match self.raw[only as usize].args {
-                    None => {
-                        graph.nodes[node as usize].params = params.iter().copied().collect();
-                        graph.nodes[node as usize].params_on_stack = true;
-                    }
-                    // A bypassed edge has no arguments: no parameter is live.
-                    Some(args) => {
-                        params.iter().zip(args).for_each(|(param, &arg)| names[param.index()] = arg);
-                    }
-                },
-                _ => {
-                    graph.nodes[node as usize].params = params.iter().copied().filter(is_live).collect();
-                    for &edge in edges {
-                        let args = self.raw[edge as usize]
-                            .args
-                            .expect("a block that an instruction's edge leads to has no other");
-                        let pairs = params.iter().copied().zip(args.iter().copied());
-                        graph.edges[edge as usize].copies = pairs.filter(|(param, _)| is_live(param)).collect();
-                    }
-                }
-            }
-        }
-        // Follow chains of names. Single predecessors form no cycle among reachable blocks.
-        for value in 0..names.len() {
-            let mut end = names[value];
-            while names[end.index()] != end {
-                end = names[end.index()];
-            }
-            let mut passed = value;
-            while names[passed] != end {
-                passed = std::mem::replace(&mut names[passed], end).index();
-            }
-        }
-        graph.names = names;
+        graph.names = place_params(func, &mut graph, &self.raw, &self.live_value);
         leave_out_undefined(func, &mut graph);
         simplify_branches(&mut graph);
         split_table_edges(&mut graph);
         count_uses(func, &mut graph);
         graph
+    }
+}
+
+/// Gives nodes the parameters that are used, and edges the copies into them. Returns what each value is another name of, as the parameter of a node
+/// with one edge is of its argument.
+fn place_params(func: &Func, graph: &mut Graph, raw: &[RawEdge<'_>], live_value: &[bool]) -> Vec<Value> {
+    let mut names: Vec<Value> = (0..func.value_count()).map(Value::from_index).collect();
+    let is_live = |param: &Value| live_value[param.index()];
+    let incoming = graph.in_edges();
+    for node in 0..index_u32(graph.nodes.len()) {
+        let params = &func.blocks[Block::from_u32(node)].params;
+        if params.is_empty() || matches!(graph.nodes[node as usize].exit, Exit::Dead) {
+            continue;
+        }
+        match *incoming.of(node) {
+            [] => graph.nodes[node as usize].params = params.iter().copied().filter(is_live).collect(),
+            [only] => match raw[only as usize].args {
+                None => {
+                    graph.nodes[node as usize].params = params.iter().copied().collect();
+                    graph.nodes[node as usize].params_on_stack = true;
+                }
+                // A bypassed edge has no arguments: no parameter is live.
+                Some(args) => {
+                    params.iter().zip(args).for_each(|(param, &arg)| names[param.index()] = arg);
+                }
+            },
+            ref edges => {
+                graph.nodes[node as usize].params = params.iter().copied().filter(is_live).collect();
+                for &edge in edges {
+                    let args =
+                        raw[edge as usize].args.expect("a block that an instruction's edge leads to has no other");
+                    let pairs = params.iter().copied().zip(args.iter().copied());
+                    graph.edges[edge as usize].copies = pairs.filter(|(param, _)| is_live(param)).collect();
+                }
+            }
+        }
+    }
+    follow_names(&mut names);
+    names
+}
+
+/// Follows chains of names. Single predecessors form no cycle among reachable blocks.
+fn follow_names(names: &mut [Value]) {
+    for value in 0..names.len() {
+        let mut end = names[value];
+        while names[end.index()] != end {
+            end = names[end.index()];
+        }
+        let mut passed = value;
+        while names[passed] != end {
+            passed = std::mem::replace(&mut names[passed], end).index();
+        }
     }
 }
 

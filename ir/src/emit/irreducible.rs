@@ -8,6 +8,7 @@
 use super::dominance::Dominance;
 use super::graph::{Added, EdgeId, Exit, Graph, NodeId, index_u32, split_table_edges};
 use crate::analysis::strongly_connected_components;
+use crate::entity::Entity;
 
 /// Makes the graph reducible, and returns its dominators.
 pub(super) fn make_reducible(graph: &mut Graph) -> Dominance {
@@ -50,35 +51,47 @@ fn cyclic_components(graph: &Graph, dominance: &Dominance) -> Vec<Vec<NodeId>> {
     })
 }
 
-fn add_dispatch(graph: &mut Graph, dominance: &Dominance, component: &[NodeId], redirect_all: bool) {
-    let mut inside = vec![false; graph.nodes.len()];
-    component.iter().for_each(|&node| inside[node as usize] = true);
-    let is_inside = |node: NodeId| inside.get(node as usize).is_some_and(|&inside| inside);
-    let enters = |graph: &Graph, edge: EdgeId| !is_inside(graph.edges[edge as usize].from);
-    let mut entries: Vec<NodeId> = component
-        .iter()
-        .copied()
-        .filter(|&node| {
-            dominance.in_edges.of(node).iter().any(|&edge| {
-                // What closes a loop of one entry may come from a node that is in no cycle without that edge.
-                let from = graph.edges[edge as usize].from;
-                dominance.is_reachable(from) && enters(graph, edge) && !dominance.is_back_edge(graph, edge)
+/// A region without the edges back to dominating nodes, as a set of nodes.
+struct Region<'a> {
+    dominance: &'a Dominance,
+    contains: Vec<bool>,
+}
+
+impl Region<'_> {
+    /// Whether an edge to a node of the region comes from outside.
+    fn is_entered_by(&self, graph: &Graph, edge: EdgeId) -> bool {
+        // Nodes that were added since are not in the region.
+        !self.contains.get(graph.edges[edge as usize].from as usize).is_some_and(|&inside| inside)
+    }
+
+    /// The nodes that edges from outside lead to, the main one first: that to which most cycles are closed.
+    fn entries(&self, graph: &Graph, component: &[NodeId]) -> Vec<NodeId> {
+        let in_edges = |node: NodeId| {
+            let edges = self.dominance.in_edges.of(node).iter().copied();
+            // What closes a loop of one entry may come from a node that is in no cycle without that edge.
+            edges.filter(|&edge| !self.dominance.is_back_edge(graph, edge))
+        };
+        let is_entry = |node: NodeId| {
+            in_edges(node).any(|edge| {
+                self.dominance.is_reachable(graph.edges[edge as usize].from) && self.is_entered_by(graph, edge)
             })
-        })
-        .collect();
-    entries.sort_unstable_by_key(|&node| (graph.nodes[node as usize].key, node));
-    // The main entry is the one that most cycles are closed to.
-    let closing = |graph: &Graph, node: NodeId| {
-        dominance
-            .in_edges
-            .of(node)
-            .iter()
-            .filter(|&&edge| !enters(graph, edge) && !dominance.is_back_edge(graph, edge))
-            .count()
-    };
-    let main = (0..entries.len()).max_by_key(|&index| (closing(graph, entries[index]), std::cmp::Reverse(index)));
-    let main = main.expect("a region that can be reached has an entry");
-    entries[..=main].rotate_right(1);
+        };
+        let mut entries: Vec<NodeId> = component.iter().copied().filter(|&node| is_entry(node)).collect();
+        entries.sort_unstable_by_key(|&node| (graph.nodes[node as usize].key, node));
+        let closing = |node: NodeId| in_edges(node).filter(|&edge| !self.is_entered_by(graph, edge)).count();
+        let main = (0..entries.len()).max_by_key(|&index| (closing(entries[index]), std::cmp::Reverse(index)));
+        let main = main.expect("a region that can be reached has an entry");
+        entries[..=main].rotate_right(1);
+        entries
+    }
+}
+
+/// Puts a dispatching node in front of a component.
+fn add_dispatch(graph: &mut Graph, dominance: &Dominance, component: &[NodeId], redirect_all: bool) {
+    let mut contains = vec![false; graph.nodes.len()];
+    component.iter().for_each(|&node| contains[node as usize] = true);
+    let region = Region { dominance, contains };
+    let entries = region.entries(graph, component);
 
     let label = graph.add_value(Added::I32Param);
     let key = entries.iter().map(|&node| graph.nodes[node as usize].key).min().expect("there is an entry");
@@ -90,13 +103,13 @@ fn add_dispatch(graph: &mut Graph, dominance: &Dominance, component: &[NodeId], 
     };
     let set_label = |graph: &mut Graph, edge: EdgeId, number: usize| {
         let value = constant(graph, number);
-        graph.uses[crate::entity::Entity::index(value)] += 1;
+        graph.uses[value.index()] += 1;
         graph.edges[edge as usize].copies.push((label, value));
     };
     for (number, &entry) in entries.iter().enumerate() {
         for &edge in dominance.in_edges.of(entry) {
             let from = graph.edges[edge as usize].from;
-            let from_outside = enters(graph, edge);
+            let from_outside = region.is_entered_by(graph, edge);
             if !dominance.is_reachable(from) || dominance.is_back_edge(graph, edge) {
                 continue;
             }
@@ -114,7 +127,7 @@ fn add_dispatch(graph: &mut Graph, dominance: &Dominance, component: &[NodeId], 
     for &edge in &onward[1..] {
         set_label(graph, edge, 0);
     }
-    graph.uses[crate::entity::Entity::index(label)] += 1;
+    graph.uses[label.index()] += 1;
     graph.nodes[dispatch as usize].exit = match *onward {
         [main, other] => Exit::Branch { condition: label, then_edge: other, else_edge: main, likely: None },
         // The default is the main entry's.

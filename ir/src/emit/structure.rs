@@ -7,6 +7,7 @@
 use super::dominance::{Dominance, Loops, emission_order};
 use super::graph::{EdgeId, Exit, Graph, NONE, NodeId, index_u32};
 use super::options::Options;
+use crate::analysis::EntityLists;
 use crate::func::{Func, Inst};
 use smallvec::SmallVec;
 
@@ -88,22 +89,28 @@ pub(super) struct Places {
     pub open: Vec<u32>,
 }
 
-/// Where the end of code leads, as far as falling off the end is concerned; beyond four targets: anywhere.
+/// To how many targets the end of code leads at most before it is taken to lead anywhere.
+const MAX_TAILS: usize = 4;
+
+/// Where the end of code leads, as far as falling off the end is concerned.
 #[derive(Clone, Default)]
 struct Tails {
-    targets: SmallVec<[NodeId; 4]>,
+    targets: SmallVec<[NodeId; MAX_TAILS]>,
     anywhere: bool,
 }
 
 impl Tails {
     fn add(&mut self, target: NodeId) {
-        if self.targets.contains(&target) || self.anywhere {
-        } else if self.targets.len() == 4 {
+        if self.contains(target) {
+            return;
+        }
+        if self.targets.len() == MAX_TAILS {
             self.anywhere = true;
         } else {
             self.targets.push(target);
         }
     }
+
     fn contains(&self, target: NodeId) -> bool {
         self.anywhere || self.targets.contains(&target)
     }
@@ -142,46 +149,18 @@ pub(super) fn structure(func: &Func, graph: &Graph, dominance: Dominance, option
     let loops = Loops::new(graph, &dominance);
     let order = emission_order(graph, &dominance);
     let count = graph.nodes.len();
-    let mut forward_edges = vec![0u32; count];
-    let mut needs_label = vec![false; count];
-    for &node in &order {
-        graph.for_each_out_edge(node, |edge| {
-            if !dominance.is_back_edge(graph, edge) {
-                forward_edges[graph.edges[edge as usize].to as usize] += 1;
-            }
-        });
-        let mut label = |edge: EdgeId| needs_label[graph.edges[edge as usize].to as usize] = true;
-        match &graph.nodes[node as usize].exit {
-            Exit::Switch { entries, .. } => entries.iter().copied().for_each(label),
-            Exit::Invoke { handlers, .. } => handlers.iter().copied().for_each(label),
-            Exit::BranchOnReference { taken, .. } => label(*taken),
-            _ => {}
-        }
-    }
+    let forward_edges = count_forward_edges(graph, &dominance);
+    let needs_label = targets_of_labels(graph, &order);
     let is_merge: Vec<bool> = (0..count).map(|node| forward_edges[node] > 1 || needs_label[node]).collect();
     // Nodes behind blocks, under their immediate dominator, in order of emission.
-    let mut child_starts = vec![0u32; count + 1];
     let is_child = |node: NodeId| is_merge[node as usize] && node != graph.entry;
-    for &node in order.iter().filter(|&&node| is_child(node)) {
-        child_starts[dominance.idom[node as usize] as usize + 1] += 1;
-    }
-    for index in 1..child_starts.len() {
-        child_starts[index] += child_starts[index - 1];
-    }
-    let mut cursor = child_starts.clone();
-    let mut children = vec![0; child_starts[count] as usize];
-    for &node in order.iter().filter(|&&node| is_child(node)) {
-        let at = &mut cursor[dominance.idom[node as usize] as usize];
-        children[*at as usize] = node;
-        *at += 1;
-    }
+    let mut children = EntityLists::of_pairs(count, || {
+        order.iter().filter(|&&node| is_child(node)).map(|&node| (dominance.idom[node as usize], node))
+    });
     // What is outside of the loop of its immediate dominator goes behind the loop.
     for &node in order.iter().filter(|&&node| loops.is_header(node)) {
-        let range = child_starts[node as usize] as usize..child_starts[node as usize + 1] as usize;
-        children[range].sort_by_key(|&child| !loops.contains(node, child));
+        children.of_mut(node).sort_by_key(|&child| !loops.contains(node, child));
     }
-    let children_of =
-        |node: NodeId| &children[child_starts[node as usize] as usize..child_starts[node as usize + 1] as usize];
 
     let mut structurer = Structurer {
         func,
@@ -200,7 +179,7 @@ pub(super) fn structure(func: &Func, graph: &Graph, dominance: Dominance, option
         tasks: Vec::new(),
     };
     for &node in order.iter().rev() {
-        structurer.tails[node as usize] = match children_of(node).last() {
+        structurer.tails[node as usize] = match children.of(node).last() {
             Some(&last) => structurer.tails[last as usize].clone(),
             None => structurer.exit_tails(node),
         };
@@ -209,7 +188,7 @@ pub(super) fn structure(func: &Func, graph: &Graph, dominance: Dominance, option
     while let Some(task) = structurer.tasks.pop() {
         match task {
             Task::Item(item) => structurer.items.push(item),
-            Task::Node(node, follow) => structurer.node(node, follow, children_of(node)),
+            Task::Node(node, follow) => structurer.node(node, follow, children.of(node)),
             Task::Exit(node, follow) => structurer.exit(node, follow),
             Task::Edge(edge, follow) => structurer.edge(edge, follow),
         }
@@ -217,6 +196,34 @@ pub(super) fn structure(func: &Func, graph: &Graph, dominance: Dominance, option
     let Structurer { items, frames, block_frame, loop_frame, conditional, .. } = structurer;
     let places = place(graph, &items, &frames);
     Structure { items, frames, block_frame, loop_frame, conditional, places, loops, dominance }
+}
+
+/// How many edges lead forward to each node.
+fn count_forward_edges(graph: &Graph, dominance: &Dominance) -> Vec<u32> {
+    let mut forward_edges = vec![0; graph.nodes.len()];
+    for &node in dominance.preorder() {
+        graph.for_each_out_edge(node, |edge| {
+            if !dominance.is_back_edge(graph, edge) {
+                forward_edges[graph.edges[edge as usize].to as usize] += 1;
+            }
+        });
+    }
+    forward_edges
+}
+
+/// Whether an instruction leads to each node by a label.
+fn targets_of_labels(graph: &Graph, nodes: &[NodeId]) -> Vec<bool> {
+    let mut is_target = vec![false; graph.nodes.len()];
+    for &node in nodes {
+        let mut label = |edge: EdgeId| is_target[graph.edges[edge as usize].to as usize] = true;
+        match &graph.nodes[node as usize].exit {
+            Exit::Switch { entries, .. } => entries.iter().copied().for_each(label),
+            Exit::Invoke { handlers, .. } => handlers.iter().copied().for_each(label),
+            Exit::BranchOnReference { taken, .. } => label(*taken),
+            _ => {}
+        }
+    }
+    is_target
 }
 
 impl Structurer<'_> {

@@ -7,7 +7,6 @@ use crate::module::{Function, FunctionId, LazyBody};
 use std::borrow::Cow;
 use wasm_encoder::Encode;
 use wasm_encoder::reencode::Reencode;
-use wasmparser::{BinaryReader, FunctionBody};
 
 /// Offsets of branches from the start of their body, and whether each is likely taken.
 type BranchHints = Vec<(u32, bool)>;
@@ -68,18 +67,6 @@ fn copy_or_reencode<'a>(
     }
     let (bytes, hints) = reencode(body, indices, limit)?;
     Ok((Cow::Owned(bytes), Cow::Owned(hints)))
-}
-
-impl LazyBody {
-    /// The bytes of the body: locals and operators.
-    pub fn bytes(&self) -> &[u8] {
-        &self.source.bytes[self.range.clone()]
-    }
-
-    /// A reader of the body.
-    pub fn reader(&self) -> FunctionBody<'_> {
-        FunctionBody::new(BinaryReader::new_features(self.bytes(), self.range.start as u64, self.source.features))
-    }
 }
 
 /// Writes a body anew; stops after `limit` bytes.

@@ -28,26 +28,26 @@ pub struct Order {
 #[derive(Clone, Debug)]
 pub struct Indices {
     /// Types.
-    pub types: IndexSpace<TypeId>,
+    pub types: IndexAssignment<TypeId>,
     /// Functions.
-    pub functions: IndexSpace<FunctionId>,
+    pub functions: IndexAssignment<FunctionId>,
     /// Tables.
-    pub tables: IndexSpace<TableId>,
+    pub tables: IndexAssignment<TableId>,
     /// Memories.
-    pub memories: IndexSpace<MemoryId>,
+    pub memories: IndexAssignment<MemoryId>,
     /// Globals.
-    pub globals: IndexSpace<GlobalId>,
+    pub globals: IndexAssignment<GlobalId>,
     /// Tags.
-    pub tags: IndexSpace<TagId>,
+    pub tags: IndexAssignment<TagId>,
     /// Element segments.
-    pub elements: IndexSpace<ElementId>,
+    pub elements: IndexAssignment<ElementId>,
     /// Data segments.
-    pub data: IndexSpace<DataId>,
+    pub data: IndexAssignment<DataId>,
 }
 
 /// The indices of the items of one kind.
 #[derive(Clone, Debug)]
-pub struct IndexSpace<K> {
+pub struct IndexAssignment<K> {
     /// By id; [`NONE`] for an item that is not written.
     indices: Vec<u32>,
     order: Vec<K>,
@@ -57,7 +57,7 @@ pub struct IndexSpace<K> {
 /// wasmparser's limits keep all index spaces far below this.
 const NONE: u32 = u32::MAX;
 
-impl<K: Entity> IndexSpace<K> {
+impl<K: Entity> IndexAssignment<K> {
     fn new(len: usize) -> Self {
         Self { indices: vec![NONE; len], order: Vec::with_capacity(len), imports: 0 }
     }
@@ -107,8 +107,8 @@ fn assign<K: Entity, V>(
     origin: impl Fn(&V) -> Origin,
     imports: impl Iterator<Item = K>,
     explicit: &[K],
-) -> Result<IndexSpace<K>> {
-    let mut space = IndexSpace::new(items.len());
+) -> Result<IndexAssignment<K>> {
+    let mut space = IndexAssignment::new(items.len());
     for id in imports {
         if items.get(id).map(&origin) != Some(Origin::Import) || space.get(id).is_some() {
             return Err(Error::internal(format!("an import entry names {id:?}, which is not an imported {kind}")));
@@ -135,7 +135,7 @@ impl Indices {
     /// # Errors
     /// An internal error if the import entries do not name exactly the imported items, each once.
     pub fn assign(module: &Module, order: &Order) -> Result<Self> {
-        let mut types = IndexSpace::new(module.types.definitions.len());
+        let mut types = IndexAssignment::new(module.types.definitions.len());
         let all_groups = || (0..module.types.groups.len()).collect();
         for group in order.type_groups.clone().unwrap_or_else(all_groups) {
             for ty in module.types.groups[group].range.clone() {
@@ -180,8 +180,8 @@ impl Indices {
                 imports().filter_map(|item| if let Item::Tag(id) = item { Some(id) } else { None }),
                 &order.tags,
             )?,
-            elements: IndexSpace::assign_segments(module.elements.len(), |id| module.elements[id].removed),
-            data: IndexSpace::assign_segments(module.data.len(), |id| module.data[id].removed),
+            elements: IndexAssignment::assign_segments(module.elements.len(), |id| module.elements[id].removed),
+            data: IndexAssignment::assign_segments(module.data.len(), |id| module.data[id].removed),
         })
     }
 

@@ -14,7 +14,7 @@ mod tests;
 mod validate;
 
 pub use body::EncodedBody;
-pub use indices::{IndexSpace, Indices, Order};
+pub use indices::{IndexAssignment, Indices, Order};
 pub use reencode::{DanglingReference, IndexReencoder, ReencodeError};
 pub use validate::{Invalid, validate, validate_lazy};
 

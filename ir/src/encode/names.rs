@@ -1,7 +1,7 @@
 //! The name section.
 
 use super::body::EncodedBody;
-use super::{IndexSpace, Indices};
+use super::{IndexAssignment, Indices};
 use crate::entity::{Entity, PrimaryMap};
 use crate::module::{Function, FunctionId, Module};
 use wasm_encoder::{IndirectNameMap, NameMap, NameSection};
@@ -53,7 +53,7 @@ pub(super) fn name_section(module: &Module, indices: &Indices, bodies: &[Encoded
 /// The names inside functions: those of imported functions, then those of bodies.
 fn of_functions<'a>(
     module: &'a Module,
-    functions: &'a IndexSpace<FunctionId>,
+    functions: &'a IndexAssignment<FunctionId>,
     bodies: &'a [EncodedBody<'_>],
     of_body: fn(&'a EncodedBody<'_>) -> &'a [(u32, String)],
     of_import: fn(&'a Function) -> &'a [(u32, String)],
@@ -71,7 +71,7 @@ impl Builder {
     fn names<K: Entity, V>(
         &mut self,
         items: &PrimaryMap<K, V>,
-        space: &IndexSpace<K>,
+        space: &IndexAssignment<K>,
         name: impl Fn(&V) -> &Option<String>,
         write: fn(&mut NameSection, &NameMap),
     ) {

@@ -3,6 +3,7 @@
 use super::body::LocalSlot;
 use super::graph::{Graph, Slot};
 use super::{locals, parameters};
+use crate::analysis::DisjointSets;
 use crate::entity::PrimaryMap;
 use crate::func::{Block, Func, Inst};
 use crate::module::OpaqueReason;
@@ -22,9 +23,9 @@ pub(super) fn finish(
         let insts = &mut func.blocks[func.entry].insts;
         insts.splice(0..0, defaults);
     }
-    let mut values = parameters::Equal::new(func.value_count());
+    let mut values = DisjointSets::new(func.value_count());
     for (read, &value) in graph.pending_reads.iter().zip(&resolved.reads) {
-        values.make_equal(read.stand_in, value);
+        values.unite(read.stand_in, value);
     }
     parameters::remove_redundant(&resolved.parameters, &resolved.arguments, &mut values);
     parameters::write(&mut func, graph, &resolved.parameters, &resolved.arguments, &mut values, limit)?;

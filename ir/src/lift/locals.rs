@@ -18,6 +18,7 @@ use super::finish::SizeLimit;
 use super::graph::{
     Assignment, Construct, ConstructId, ConstructKind, Graph, JoinId, Parameter, ParameterSource, Slot,
 };
+use crate::analysis::EntityLists;
 use crate::entity::{Entity, PrimaryMap};
 use crate::func::{Func, Inst, Value};
 use crate::module::OpaqueReason;
@@ -81,7 +82,9 @@ pub(super) fn resolve(
         graph,
         slots,
         edges_of_join: &edges_of_join,
-        assignments: AssignmentsOfSlots::new(graph, slots_len(graph)),
+        assignments: EntityLists::of_pairs(slots_len(graph), || {
+            graph.assignments.iter().map(|&assignment| (assignment.slot, assignment))
+        }),
         ends: AncestorTree::new(graph, is_end_join),
         loops: AncestorTree::new(graph, |graph, construct| match construct.kind {
             ConstructKind::Loop(header) => graph.joins[header].edge_count > 1,
@@ -148,36 +151,6 @@ impl EdgesOfJoins {
     }
     pub fn of(&self, join: JoinId) -> &[u32] {
         &self.edges[self.starts[join.index()] as usize..self.starts[join.index() + 1] as usize]
-    }
-}
-
-/// The assignments to each local, in the order of the source.
-struct AssignmentsOfSlots {
-    starts: Vec<u32>,
-    assignments: Vec<Assignment>,
-}
-
-impl AssignmentsOfSlots {
-    fn new(graph: &Graph, slot_count: usize) -> Self {
-        // A counting sort by slot, which keeps the order of positions.
-        let mut starts = vec![0u32; slot_count + 1];
-        for assignment in &graph.assignments {
-            starts[assignment.slot.index() + 1] += 1;
-        }
-        for index in 1..starts.len() {
-            starts[index] += starts[index - 1];
-        }
-        let mut next = starts.clone();
-        let mut assignments = graph.assignments.clone();
-        for &assignment in &graph.assignments {
-            let place = &mut next[assignment.slot.index()];
-            assignments[*place as usize] = assignment;
-            *place += 1;
-        }
-        Self { starts, assignments }
-    }
-    fn of(&self, slot: Slot) -> &[Assignment] {
-        &self.assignments[self.starts[slot.index()] as usize..self.starts[slot.index() + 1] as usize]
     }
 }
 
@@ -260,7 +233,8 @@ struct Resolver<'a> {
     graph: &'a Graph,
     slots: &'a mut PrimaryMap<Slot, LocalSlot>,
     edges_of_join: &'a EdgesOfJoins,
-    assignments: AssignmentsOfSlots,
+    /// The assignments to each local, in the order of the source.
+    assignments: EntityLists<Slot, Assignment>,
     /// Constructs at whose ends edges meet.
     ends: AncestorTree,
     /// Loops with back edges.

@@ -15,10 +15,8 @@ mod parameters;
 #[cfg(test)]
 mod tests;
 
-use crate::entity::Entity;
 use crate::func::Func;
-use crate::module::{LazyBody, OpaqueReason, Renumbering, TypeId};
-use crate::references::IndexSpace;
+use crate::module::{LazyBody, OpaqueReason, TypeId};
 use wasmparser::FuncValidatorAllocations;
 
 /// Why a body was not lifted.
@@ -111,31 +109,4 @@ impl Lifter {
 /// If the body is not valid or cannot be lifted.
 pub fn lift_body(body: &LazyBody, ty: TypeId, local_names: &[(u32, String)]) -> Result<Func, Error> {
     Lifter::new().lift(body, ty, local_names)
-}
-
-impl Renumbering {
-    /// The id, as a number, that an old number has become.
-    ///
-    /// # Panics
-    /// If there was no such number.
-    pub fn map(&self, space: IndexSpace, number: u32) -> u32 {
-        self.get(space, number).unwrap_or_else(|| panic!("number {number} of {space:?} was never renumbered"))
-    }
-
-    /// The same, if there was such a number.
-    pub fn get(&self, space: IndexSpace, number: u32) -> Option<u32> {
-        fn id<E: Entity>(ids: &[E], number: u32) -> Option<u32> {
-            ids.get(number as usize).map(|id| id.index() as u32)
-        }
-        match space {
-            IndexSpace::Type => id(&self.types, number),
-            IndexSpace::Function => id(&self.functions, number),
-            IndexSpace::Table => id(&self.tables, number),
-            IndexSpace::Memory => id(&self.memories, number),
-            IndexSpace::Global => id(&self.globals, number),
-            IndexSpace::Tag => id(&self.tags, number),
-            IndexSpace::Element => id(&self.elements, number),
-            IndexSpace::Data => id(&self.data, number),
-        }
-    }
 }

@@ -3,42 +3,10 @@
 use super::finish::SizeLimit;
 use super::graph::{Graph, JoinId, Parameter};
 use super::locals::Arguments;
+use crate::analysis::DisjointSets;
 use crate::entity::Entity;
 use crate::func::{Func, Value};
 use crate::module::OpaqueReason;
-
-/// Which values are the same value.
-pub(super) struct Equal {
-    target: Vec<Value>,
-}
-
-impl Equal {
-    pub fn new(value_count: usize) -> Self {
-        Self { target: (0..value_count).map(Value::from_index).collect() }
-    }
-
-    /// From now on `value` is `target`.
-    pub fn make_equal(&mut self, value: Value, target: Value) {
-        let target = self.find(target);
-        debug_assert_ne!(value, target);
-        self.target[value.index()] = target;
-    }
-
-    /// The value that this one is.
-    #[inline]
-    pub fn find(&mut self, mut value: Value) -> Value {
-        loop {
-            let target = self.target[value.index()];
-            if target == value {
-                return value;
-            }
-            // Path halving.
-            let beyond = self.target[target.index()];
-            self.target[value.index()] = beyond;
-            value = beyond;
-        }
-    }
-}
 
 /// How often the parameters are gone over at most. A parameter is redundant if its arguments are one value and itself; taking one away can make others
 /// redundant, nearly always those that come later in the same sweep. Whatever more sweeps would find is correct as it is, only not minimal.
@@ -46,7 +14,7 @@ const MAX_SWEEPS: usize = 16;
 
 /// Makes each parameter whose arguments are all the same value, or the parameter itself, equal to that value.
 /// Control flow of wasm is reducible, so none but these are redundant (Braun et al., section 3.2).
-pub(super) fn remove_redundant(parameters: &[Parameter], arguments: &Arguments, values: &mut Equal) {
+pub(super) fn remove_redundant(parameters: &[Parameter], arguments: &Arguments, values: &mut DisjointSets<Value>) {
     let mut remaining: Vec<u32> = (0..parameters.len() as u32).collect();
     for _ in 0..MAX_SWEEPS {
         let before = remaining.len();
@@ -64,7 +32,7 @@ pub(super) fn remove_redundant(parameters: &[Parameter], arguments: &Arguments, 
             }
             match only {
                 Some(target) => {
-                    values.make_equal(value, target);
+                    values.unite(value, target);
                     false
                 }
                 // A loop that can only be entered from itself is not reached.
@@ -84,7 +52,7 @@ pub(super) fn write(
     graph: &Graph,
     parameters: &[Parameter],
     arguments: &Arguments,
-    values: &mut Equal,
+    values: &mut DisjointSets<Value>,
     limit: SizeLimit,
 ) -> Result<(), OpaqueReason> {
     const NONE: u32 = u32::MAX;

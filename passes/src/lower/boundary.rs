@@ -130,7 +130,7 @@ impl Lowering<'_> {
     /// The operator for an indirect call that may suspend, and its operands: whoever is entered by it learns that the caller is not the host.
     pub(super) fn call_from_inside(
         &self,
-        b: &mut Builder<'_>,
+        builder: &mut Builder<'_>,
         operator: Operator<'static>,
         args: &[Value],
     ) -> (Operator<'static>, Vec<Value>) {
@@ -145,10 +145,10 @@ impl Lowering<'_> {
             {
                 let index = args.pop().expect("an indirect call has an index");
                 let element = ValType::Ref(self.module.tables[TableId::from_u32(table_index)].ty.element_type);
-                let element = b.value(Operator::TableGet { table: table_index }, &[index], element);
+                let element = builder.value(Operator::TableGet { table: table_index }, &[index], element);
                 let hty = HeapType::Concrete(UnpackedIndex::Module(type_index));
                 let ty = RefType::new(false, hty).expect("types are below wasm's limit");
-                args.push(b.value(Operator::RefCastNonNull { hty }, &[element], ValType::Ref(ty)));
+                args.push(builder.value(Operator::RefCastNonNull { hty }, &[element], ValType::Ref(ty)));
                 operator = match operator {
                     Operator::CallIndirect { .. } => Operator::CallRef { type_index },
                     _ => Operator::ReturnCallRef { type_index },
@@ -156,12 +156,12 @@ impl Lowering<'_> {
             }
             Operator::CallRef { .. } | Operator::ReturnCallRef { .. } => {
                 let reference = args.pop().expect("a call of a reference has one");
-                let mut ty = b.func.value_type(reference);
+                let mut ty = builder.func.value_type(reference);
                 if let ValType::Ref(nullable) = ty
                     && nullable.is_nullable()
                 {
                     ty = ValType::Ref(nullable.as_non_null());
-                    args.push(b.value(Operator::RefAsNonNull, &[reference], ty));
+                    args.push(builder.value(Operator::RefAsNonNull, &[reference], ty));
                 } else {
                     args.push(reference);
                 }
@@ -171,15 +171,15 @@ impl Lowering<'_> {
                     let table = TableId::from_u32(table_index);
                     let element = ValType::Ref(self.module.tables[table].ty.element_type);
                     let &index = args.last().expect("an indirect call has an index");
-                    let element = b.value(Operator::TableGet { table: table_index }, &[index], element);
-                    let is_null = b.value(Operator::RefIsNull, &[element], ValType::I32);
-                    b.trap_if(is_null);
+                    let element = builder.value(Operator::TableGet { table: table_index }, &[index], element);
+                    let is_null = builder.value(Operator::RefIsNull, &[element], ValType::I32);
+                    builder.trap_if(is_null);
                 }
             }
             _ => return (operator, args),
         }
-        let one = b.i32(1);
-        b.set_global(boundary.inside, one);
+        let one = builder.i32(1);
+        builder.set_global(boundary.inside, one);
         (operator, args)
     }
 
@@ -192,29 +192,29 @@ impl Lowering<'_> {
     }
 
     /// After a call that may suspend, takes back what the callee has not.
-    pub(super) fn called_from_inside(&self, b: &mut Builder<'_>, operator: &Operator<'static>) {
+    pub(super) fn called_from_inside(&self, builder: &mut Builder<'_>, operator: &Operator<'static>) {
         if let Some(boundary) = self.may_stay_inside(operator) {
-            let zero = b.i32(0);
-            b.set_global(boundary.inside, zero);
+            let zero = builder.i32(0);
+            builder.set_global(boundary.inside, zero);
         }
     }
 
     /// The same where a call ends with an exception, which may come from any such call within.
-    pub(super) fn catches_from_inside(&self, b: &mut Builder<'_>, catches: Vec<Handler>) -> Vec<Handler> {
+    pub(super) fn catches_from_inside(&self, builder: &mut Builder<'_>, catches: Vec<Handler>) -> Vec<Handler> {
         match self.boundary {
             Some(boundary) if !catches.is_empty() => {
-                let zero = b.i32(0);
-                b.setting_global(&catches, boundary.inside, zero)
+                let zero = builder.i32(0);
+                builder.setting_global(&catches, boundary.inside, zero)
             }
             _ => catches,
         }
     }
 
     /// Where the host's call of a function that may suspend comes back.
-    pub(super) fn back_to_host(&self, b: &mut Builder<'_>) {
+    pub(super) fn back_to_host(&self, builder: &mut Builder<'_>) {
         if let Some(boundary) = self.boundary {
-            let zero = b.i32(0);
-            b.set_global(boundary.inside, zero);
+            let zero = builder.i32(0);
+            builder.set_global(boundary.inside, zero);
         }
     }
 
@@ -230,10 +230,10 @@ impl Lowering<'_> {
                 continue;
             }
             func.blocks[block].terminator = Terminator::Missing;
-            let b = &mut Builder::at(func, block);
-            let (operator, args) = self.call_from_inside(b, operator, &args);
-            let operator = b.func.operators.intern(operator);
-            b.end(Terminator::TailCall { operator, args: args.into_iter().collect() });
+            let builder = &mut Builder::at(func, block);
+            let (operator, args) = self.call_from_inside(builder, operator, &args);
+            let operator = builder.func.operators.intern(operator);
+            builder.end(Terminator::TailCall { operator, args: args.into_iter().collect() });
         }
     }
 
@@ -304,27 +304,27 @@ impl Lowering<'_> {
     ) -> Func {
         let mut func = self.lowered_func(function);
         let (args, results) = (func.blocks[func.entry].params.clone(), func.results.clone());
-        let b = &mut Builder::new(&mut func);
-        let call = |b: &mut Builder<'_>, function: FunctionId, tail: bool| {
+        let builder = &mut Builder::new(&mut func);
+        let call = |builder: &mut Builder<'_>, function: FunctionId, tail: bool| {
             let function_index = function.as_u32();
             if tail {
-                let operator = b.func.operators.intern(Operator::ReturnCall { function_index });
-                b.end(Terminator::TailCall { operator, args: args.clone() });
+                let operator = builder.func.operators.intern(Operator::ReturnCall { function_index });
+                builder.end(Terminator::TailCall { operator, args: args.clone() });
             } else {
-                let values = b.values(Operator::Call { function_index }, &args, &results);
-                b.ret(&values);
+                let values = builder.values(Operator::Call { function_index }, &args, &results);
+                builder.ret(&values);
             }
         };
         if let Some(barrier) = barrier {
-            let inside = b.global(boundary.inside, ValType::I32);
-            let (inside, outside) = b.fork(inside);
-            b.switch_to(outside);
-            call(b, barrier, false);
-            b.switch_to(inside);
+            let inside = builder.global(boundary.inside, ValType::I32);
+            let (inside, outside) = builder.fork(inside);
+            builder.switch_to(outside);
+            call(builder, barrier, false);
+            builder.switch_to(inside);
         }
-        let zero = b.i32(0);
-        b.set_global(boundary.inside, zero);
-        call(b, to, boundary.tail_calls);
+        let zero = builder.i32(0);
+        builder.set_global(boundary.inside, zero);
+        call(builder, to, boundary.tail_calls);
         super::function::finish(&mut func);
         func
     }

@@ -68,23 +68,23 @@ impl<'f> Builder<'f> {
         self.value(operator, operands, ValType::I32)
     }
 
-    /// `a + constant`, which is `a` for 0.
-    pub(super) fn add(&mut self, a: Value, constant: u32) -> Value {
+    /// `value + constant`, which is `value` for 0.
+    pub(super) fn add(&mut self, value: Value, constant: u32) -> Value {
         if constant == 0 {
-            return a;
+            return value;
         }
         let constant = self.i32(constant);
-        self.i32_op(Operator::I32Add, &[a, constant])
+        self.i32_op(Operator::I32Add, &[value, constant])
     }
 
     /// Whether an i32 is zero.
-    pub(super) fn is_zero(&mut self, a: Value) -> Value {
-        self.i32_op(Operator::I32Eqz, &[a])
+    pub(super) fn is_zero(&mut self, value: Value) -> Value {
+        self.i32_op(Operator::I32Eqz, &[value])
     }
 
     /// Whether two i32 are equal.
-    pub(super) fn is_equal(&mut self, a: Value, b: Value) -> Value {
-        self.i32_op(Operator::I32Eq, &[a, b])
+    pub(super) fn is_equal(&mut self, one: Value, other: Value) -> Value {
+        self.i32_op(Operator::I32Eq, &[one, other])
     }
 
     /// `global.get`
@@ -239,9 +239,9 @@ impl<'f> Builder<'f> {
         let handlers = self.landings(catches);
         for landing in handlers.iter().filter_map(Handler::block) {
             let jump = std::mem::take(&mut self.func.blocks[landing].terminator);
-            let b = &mut Builder::at(self.func, landing);
-            b.set_global(global, value);
-            b.end(jump);
+            let builder = &mut Builder::at(self.func, landing);
+            builder.set_global(global, value);
+            builder.end(jump);
         }
         handlers
     }

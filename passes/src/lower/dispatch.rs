@@ -184,7 +184,7 @@ impl Region {
         let mut entrance = None;
         let numbers: FxHashMap<Block, usize> =
             self.entries.iter().enumerate().map(|(number, &entry)| (entry, number)).collect();
-        for edges in self.redirected.chunk_by(|a, b| a.0 == b.0) {
+        for edges in self.redirected.chunk_by(|(one, _), (other, _)| one == other) {
             let source = edges[0].0;
             let mut terminator = std::mem::take(&mut func.blocks[source].terminator);
             terminator.for_each_block_call_mut(|call| {
@@ -220,13 +220,13 @@ impl Region {
             .iter()
             .map(|&entry| BlockCall::with_args(entry, values.by_ref().take(func.blocks[entry].params.len())))
             .collect();
-        let b = &mut Builder::at(func, dispatch);
+        let builder = &mut Builder::at(func, dispatch);
         if onward.len() == 2 {
             let (other, header) = (onward.remove(1), onward.remove(0));
-            b.end(Terminator::Branch { condition: label, then_target: other, else_target: header, likely: None });
+            builder.end(Terminator::Branch { condition: label, then_target: other, else_target: header, likely: None });
         } else {
             let default = onward[0].clone();
-            b.end(Terminator::Switch { index: label, targets: onward, default });
+            builder.end(Terminator::Switch { index: label, targets: onward, default });
         }
         (dispatch, entrance)
     }

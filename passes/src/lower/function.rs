@@ -234,9 +234,9 @@ impl Lowering<'_> {
             let Terminator::TailCall { args, .. } = std::mem::take(&mut func.blocks[block].terminator) else {
                 unreachable!("it was one above")
             };
-            let b = &mut Builder::at(func, block);
-            let results = b.values(call, &args, &types);
-            b.ret(&results);
+            let builder = &mut Builder::at(func, block);
+            let results = builder.values(call, &args, &types);
+            builder.ret(&results);
         }
     }
 
@@ -293,10 +293,10 @@ impl Lowering<'_> {
             let Terminator::TailCall { operator, .. } = func.blocks[block].terminator else { continue };
             let callee = callee(&func.operators[operator]);
             if callee.is_some_and(|callee| self.analysis.ends_unwinding(function, callee)) {
-                let b = &mut Builder::at(func, block);
-                let zero = b.i32(0);
-                b.set_global(self.store.items.depth, zero);
-                b.set_global(self.store.items.unwinding, zero);
+                let builder = &mut Builder::at(func, block);
+                let zero = builder.i32(0);
+                builder.set_global(self.store.items.depth, zero);
+                builder.set_global(self.store.items.unwinding, zero);
             }
         }
     }
@@ -312,8 +312,8 @@ impl Lowering<'_> {
         let entry = copy.func.add_block();
         let frame = copy.func.add_block_param(entry, self.store.kind.frame_type());
         let frame = {
-            let b = &mut Builder::at(&mut copy.func, entry);
-            self.frame_of_layout(b, copy.layout, frame)
+            let builder = &mut Builder::at(&mut copy.func, entry);
+            self.frame_of_layout(builder, copy.layout, frame)
         };
         copy.flavour = Flavour::Resumed(frame);
         for block in original_blocks {
@@ -354,15 +354,15 @@ impl Lowering<'_> {
                 let types = self.resumption_types(&call);
                 let lowered = self.lowered_types(&types);
                 let suspends = callee(&call).is_some_and(|callee| self.analysis.call_suspends(copy.function, callee));
-                let b = &mut Builder::at(&mut copy.func, block);
+                let builder = &mut Builder::at(&mut copy.func, block);
                 let layout = copy.layout;
-                let results = self.call_or_leave(b, call, &args, &lowered, suspends, |this, b, status| {
-                    this.leave_without_frame(b, layout, frame, status);
+                let results = self.call_or_leave(builder, call, &args, &lowered, suspends, |this, builder, status| {
+                    this.leave_without_frame(builder, layout, frame, status);
                 });
-                self.values.write(self.module, &self.original_types, b, &types, &results, false)?;
-                self.free_frame(b, copy.layout, frame);
-                let zero = b.i32(0);
-                b.ret(&[zero]);
+                self.values.write(self.module, &self.original_types, builder, &types, &results, false)?;
+                self.free_frame(builder, copy.layout, frame);
+                let zero = builder.i32(0);
+                builder.ret(&[zero]);
             }
             other => copy.func.blocks[block].terminator = other,
         }
@@ -372,14 +372,14 @@ impl Lowering<'_> {
     /// Makes the block that takes a resumable copy's results.
     fn resumed_exit(&mut self, copy: &mut Copy<'_>, frame: Value) -> Result<Block, Error> {
         let entry = copy.func.entry;
-        let b = &mut Builder::at(&mut copy.func, entry);
-        let exit = b.new_block(&copy.lowered_results);
-        b.switch_to(exit);
-        let values = b.block_params(exit);
-        self.values.write(self.module, &self.original_types, b, &copy.result_types, &values, false)?;
-        self.free_frame(b, copy.layout, frame);
-        let zero = b.i32(0);
-        b.ret(&[zero]);
+        let builder = &mut Builder::at(&mut copy.func, entry);
+        let exit = builder.new_block(&copy.lowered_results);
+        builder.switch_to(exit);
+        let values = builder.block_params(exit);
+        self.values.write(self.module, &self.original_types, builder, &copy.result_types, &values, false)?;
+        self.free_frame(builder, copy.layout, frame);
+        let zero = builder.i32(0);
+        builder.ret(&[zero]);
         copy.exit = Some(exit);
         Ok(exit)
     }
@@ -387,7 +387,7 @@ impl Lowering<'_> {
     /// Calls something from a resume function, and ends with `leave`, which gets the status, where what is called unwinds.
     pub(super) fn call_or_leave(
         &mut self,
-        b: &mut Builder<'_>,
+        builder: &mut Builder<'_>,
         call: Operator<'static>,
         args: &[Value],
         results: &[ValType],
@@ -395,18 +395,18 @@ impl Lowering<'_> {
         leave: impl FnOnce(&mut Self, &mut Builder<'_>, Value),
     ) -> ValueVec {
         if !suspends {
-            return b.values(call, args, results);
+            return builder.values(call, args, results);
         }
-        let (call, args) = self.call_from_inside(b, call, args);
-        let values = b.values(call.clone(), &args, results);
-        self.called_from_inside(b, &call);
-        let status = b.global(self.store.items.unwinding, ValType::I32);
-        let (unwind, go_on) = b.fork(status);
-        b.switch_to(unwind);
-        let zero = b.i32(0);
-        b.set_global(self.store.items.unwinding, zero);
-        leave(self, b, status);
-        b.switch_to(go_on);
+        let (call, args) = self.call_from_inside(builder, call, args);
+        let values = builder.values(call.clone(), &args, results);
+        self.called_from_inside(builder, &call);
+        let status = builder.global(self.store.items.unwinding, ValType::I32);
+        let (unwind, go_on) = builder.fork(status);
+        builder.switch_to(unwind);
+        let zero = builder.i32(0);
+        builder.set_global(self.store.items.unwinding, zero);
+        leave(self, builder, status);
+        builder.switch_to(go_on);
         values
     }
 
@@ -460,15 +460,21 @@ impl Lowering<'_> {
                 continue;
             }
             copy.common.insert((variable, slot));
-            let b = &mut Builder::at(&mut copy.func, entry);
-            let value = self.load(b, copy.layout, frame, slot, slot.ty);
+            let builder = &mut Builder::at(&mut copy.func, entry);
+            let value = self.load(builder, copy.layout, frame, slot, slot.ty);
             definitions.push(Definition { variable, block: entry, value });
         }
         definitions
     }
 
     /// Ends a block by leading on to the target that a frame's resume function stands for, counted from `first_slot`.
-    pub(super) fn switch_between(&self, b: &mut Builder<'_>, frame: Value, first_slot: u32, mut targets: Vec<Block>) {
+    pub(super) fn switch_between(
+        &self,
+        builder: &mut Builder<'_>,
+        frame: Value,
+        first_slot: u32,
+        mut targets: Vec<Block>,
+    ) {
         // Where each run of equal targets ends.
         let mut runs: Vec<(usize, Block)> = Vec::new();
         for (position, &target) in targets.iter().enumerate() {
@@ -479,25 +485,25 @@ impl Lowering<'_> {
         }
         let (_, last) = runs.pop().expect("there is an entry for each slot");
         if runs.is_empty() {
-            b.jump(last, &[]);
+            builder.jump(last, &[]);
             return;
         }
-        let function = self.store.frame_field(b, frame, FrameField::Function);
-        let first = self.store.resume_function(b, first_slot);
-        let index = b.i32_op(Operator::I32Sub, &[function, first]);
+        let function = self.store.frame_field(builder, frame, FrameField::Function);
+        let first = self.store.resume_function(builder, first_slot);
+        let index = builder.i32_op(Operator::I32Sub, &[function, first]);
         if runs.len() * ENTRIES_OF_A_COMPARISON < targets.len() {
             for (end, target) in runs {
-                let end = b.i32(u32::try_from(end).expect("slots are numbered by u32"));
-                let is_below = b.i32_op(Operator::I32LtU, &[index, end]);
-                let rest = b.new_block(&[]);
-                b.branch(is_below, target, &[], rest, &[]);
-                b.switch_to(rest);
+                let end = builder.i32(u32::try_from(end).expect("slots are numbered by u32"));
+                let is_below = builder.i32_op(Operator::I32LtU, &[index, end]);
+                let rest = builder.new_block(&[]);
+                builder.branch(is_below, target, &[], rest, &[]);
+                builder.switch_to(rest);
             }
-            b.jump(last, &[]);
+            builder.jump(last, &[]);
             return;
         }
         let default = targets.pop().expect("there is an entry for each slot");
-        b.end(Terminator::Switch {
+        builder.end(Terminator::Switch {
             index,
             targets: targets.into_iter().map(BlockCall::new).collect(),
             default: BlockCall::new(default),
@@ -518,9 +524,9 @@ impl Lowering<'_> {
         let live = copy.liveness.live_in(point.normal).to_vec();
         self.load_frame(copy, stub, point, saved, &live, definitions);
         let types = self.resumption_types(&point.operator);
-        let b = &mut Builder::at(&mut copy.func, stub);
-        let values = self.values.read(self.module, &self.original_types, b, &types, false)?;
-        b.jump(point.normal, &values);
+        let builder = &mut Builder::at(&mut copy.func, stub);
+        let values = self.values.read(self.module, &self.original_types, builder, &types, false)?;
+        builder.jump(point.normal, &values);
 
         if let Some(exception) = self.store.items.exception {
             let stub = copy.func.add_block();
@@ -535,8 +541,8 @@ impl Lowering<'_> {
             live.sort_unstable();
             live.dedup();
             self.load_frame(copy, stub, point, saved, &live, definitions);
-            let b = &mut Builder::at(&mut copy.func, stub);
-            self.store.raise_pending(b, exception, &point.catches);
+            let builder = &mut Builder::at(&mut copy.func, stub);
+            self.store.raise_pending(builder, exception, &point.catches);
         }
 
         for clause in &point.clauses {
@@ -550,9 +556,9 @@ impl Lowering<'_> {
             self.load_frame(copy, stub, point, saved, &live, definitions);
             let mut types = self.original_params(self.original_tag_type(tag));
             types.push(super::types::continuation_reference());
-            let b = &mut Builder::at(&mut copy.func, stub);
-            let values = self.values.read(self.module, &self.original_types, b, &types, false)?;
-            b.jump(block, &values);
+            let builder = &mut Builder::at(&mut copy.func, stub);
+            let values = self.values.read(self.module, &self.original_types, builder, &types, false)?;
+            builder.jump(block, &values);
         }
         Ok(())
     }
@@ -581,12 +587,12 @@ impl Lowering<'_> {
                 }
                 Saved::InFrame(frame) => {
                     let ty = copy.func.value_type(variable);
-                    let b = &mut Builder::at(&mut copy.func, stub);
+                    let builder = &mut Builder::at(&mut copy.func, stub);
                     if is_live {
-                        let value = self.load(b, layout, frame, slot, ty);
+                        let value = self.load(builder, layout, frame, slot, ty);
                         definitions.push(Definition { variable, block: stub, value });
                     } else {
-                        self.forget(b, layout, frame, slot);
+                        self.forget(builder, layout, frame, slot);
                     }
                 }
             }
@@ -597,21 +603,21 @@ impl Lowering<'_> {
     pub(super) fn expand_point(&mut self, copy: &mut Copy<'_>, point: &Point) -> Result<(), Error> {
         match point.operator {
             Operator::Suspend { .. } | Operator::Switch { .. } if !point.suspends => {
-                let b = &mut Builder::at(&mut copy.func, point.block);
+                let builder = &mut Builder::at(&mut copy.func, point.block);
                 if let (Operator::Switch { .. }, Some(&continuation)) = (&point.operator, point.args.last()) {
-                    self.store.consume(b, continuation);
+                    self.store.consume(builder, continuation);
                 }
                 // Outside of all continuations nobody handles it.
-                b.end(Terminator::Unreachable);
+                builder.end(Terminator::Unreachable);
                 Ok(())
             }
             Operator::Suspend { tag_index } => {
                 let tag = TagId::from_u32(tag_index);
                 let types = self.original_params(self.original_tag_type(tag));
-                let b = &mut Builder::at(&mut copy.func, point.block);
-                self.values.write(self.module, &self.original_types, b, &types, &point.args, true)?;
-                let status = self.suspension_status(b, tag);
-                let block = b.block;
+                let builder = &mut Builder::at(&mut copy.func, point.block);
+                self.values.write(self.module, &self.original_types, builder, &types, &point.args, true)?;
+                let status = self.suspension_status(builder, tag);
+                let block = builder.block;
                 self.suspend_itself(copy, point, block, status)
             }
             Operator::Switch { cont_type_index, tag_index } => {
@@ -619,13 +625,13 @@ impl Lowering<'_> {
                 let target = self.original_continuation(TypeId::from_u32(cont_type_index));
                 let mut types = self.original_params(target);
                 types.pop();
-                let b = &mut Builder::at(&mut copy.func, point.block);
+                let builder = &mut Builder::at(&mut copy.func, point.block);
                 let (&continuation, args) = point.args.split_last().expect("a switch has a target");
-                let running = self.store.consume(b, continuation);
-                self.values.write(self.module, &self.original_types, b, &types, args, true)?;
-                b.set_global(self.store.items.pending, running.stack);
-                let status = self.switch_status(b, tag);
-                let block = b.block;
+                let running = self.store.consume(builder, continuation);
+                self.values.write(self.module, &self.original_types, builder, &types, args, true)?;
+                builder.set_global(self.store.items.pending, running.stack);
+                let status = self.switch_status(builder, tag);
+                let block = builder.block;
                 self.suspend_itself(copy, point, block, status)
             }
             Operator::Call { .. } | Operator::CallIndirect { .. } | Operator::CallRef { .. } => {
@@ -641,76 +647,76 @@ impl Lowering<'_> {
             return Ok(());
         }
         let types = result_types(&copy.func, point);
-        let b = &mut Builder::at(&mut copy.func, point.block);
+        let builder = &mut Builder::at(&mut copy.func, point.block);
         let mut catches = point.catches.clone();
         if !catches.is_empty() && callee(&point.operator).is_some_and(|callee| self.analysis.may_ask_for_start(callee))
         {
-            let depth = b.global(self.store.items.depth, ValType::I32);
-            catches = b.setting_global(&catches, self.store.items.depth, depth);
+            let depth = builder.global(self.store.items.depth, ValType::I32);
+            catches = builder.setting_global(&catches, self.store.items.depth, depth);
         }
-        catches = self.catches_from_inside(b, catches);
-        let (operator, args) = self.call_from_inside(b, point.operator.clone(), &point.args);
-        let results = b.call(operator.clone(), &args, &types, &catches);
-        self.called_from_inside(b, &operator);
+        catches = self.catches_from_inside(builder, catches);
+        let (operator, args) = self.call_from_inside(builder, point.operator.clone(), &point.args);
+        let results = builder.call(operator.clone(), &args, &types, &catches);
+        self.called_from_inside(builder, &operator);
         if point.tail && matches!(copy.flavour, Flavour::Fast) {
             // The caller sees that unwinding goes on; this function has nothing to save.
-            b.jump(point.normal, &results);
+            builder.jump(point.normal, &results);
             return Ok(());
         }
-        let status = b.global(self.store.items.unwinding, ValType::I32);
-        let (unwind, go_on) = b.fork(status);
-        b.switch_to(go_on);
-        b.jump(point.normal, &results);
-        b.switch_to(unwind);
+        let status = builder.global(self.store.items.unwinding, ValType::I32);
+        let (unwind, go_on) = builder.fork(status);
+        builder.switch_to(go_on);
+        builder.jump(point.normal, &results);
+        builder.switch_to(unwind);
         if let Flavour::Resumed(frame) = copy.flavour {
             let saved = &copy.layout.points[point.index];
             if copy.saves_out_of_line && !point.tail && saved.len() <= MAX_HELPER_VALUES {
                 let helper = self.save_again_helper(copy.layout, saved)?;
-                let b = &mut Builder::at(&mut copy.func, unwind);
-                let mut args = vec![frame, self.store.resume_function(b, point.first_slot)];
+                let builder = &mut Builder::at(&mut copy.func, unwind);
+                let mut args = vec![frame, self.store.resume_function(builder, point.first_slot)];
                 args.extend(saved.iter().map(|&(value, _)| value));
-                let status = self.store.call(b, helper, &args, &[ValType::I32])[0];
-                b.ret(&[status]);
+                let status = self.store.call(builder, helper, &args, &[ValType::I32])[0];
+                builder.ret(&[status]);
                 return Ok(());
             }
-            let zero = b.i32(0);
-            b.set_global(self.store.items.unwinding, zero);
+            let zero = builder.i32(0);
+            builder.set_global(self.store.items.unwinding, zero);
         }
         self.save_and_leave(copy, point, unwind, status, SavedFrame::Next)
     }
     /// Expands a call at which unwinding ends.
     fn expand_ending_call(&self, copy: &mut Copy<'_>, point: &Point) {
         let types = result_types(&copy.func, point);
-        let b = &mut Builder::at(&mut copy.func, point.block);
+        let builder = &mut Builder::at(&mut copy.func, point.block);
         let depth = self.store.items.depth;
         let callee = callee(&point.operator).expect("a call has a callee");
-        let outer = self.analysis.may_ask_for_start(callee).then(|| b.global(depth, ValType::I32));
+        let outer = self.analysis.may_ask_for_start(callee).then(|| builder.global(depth, ValType::I32));
         let mut catches = point.catches.clone();
         if let Some(outer) = outer {
-            let zero = b.i32(0);
-            b.set_global(depth, zero);
-            catches = self.restoring_depth(copy.function, b, outer, &catches);
+            let zero = builder.i32(0);
+            builder.set_global(depth, zero);
+            catches = self.restoring_depth(copy.function, builder, outer, &catches);
         }
-        catches = self.catches_from_inside(b, catches);
+        catches = self.catches_from_inside(builder, catches);
         let may_suspend = self.analysis.may_suspend(callee);
         // A trap may have come in the middle of unwinding. Here nothing is being unwound.
-        let zero = b.i32(0);
-        b.set_global(self.store.items.unwinding, zero);
-        let results = b.call(point.operator.clone(), &point.args, &types, &catches);
+        let zero = builder.i32(0);
+        builder.set_global(self.store.items.unwinding, zero);
+        let results = builder.call(point.operator.clone(), &point.args, &types, &catches);
         if let Some(outer) = outer {
-            b.set_global(depth, outer);
+            builder.set_global(depth, outer);
         }
         if may_suspend {
-            let status = b.global(self.store.items.unwinding, ValType::I32);
-            let (unhandled, returned) = b.fork(status);
-            b.switch_to(unhandled);
+            let status = builder.global(self.store.items.unwinding, ValType::I32);
+            let (unhandled, returned) = builder.fork(status);
+            builder.switch_to(unhandled);
             // Who called the host that called this may go on.
-            let zero = b.i32(0);
-            b.set_global(self.store.items.unwinding, zero);
-            b.end(Terminator::Unreachable);
-            b.switch_to(returned);
+            let zero = builder.i32(0);
+            builder.set_global(self.store.items.unwinding, zero);
+            builder.end(Terminator::Unreachable);
+            builder.switch_to(returned);
         }
-        b.jump(point.normal, &results);
+        builder.jump(point.normal, &results);
     }
 
     /// These handlers of a call from which on the depth is counted anew, with the depth set back to `outer` where they catch an exception. Where one
@@ -718,23 +724,23 @@ impl Lowering<'_> {
     fn restoring_depth(
         &self,
         function: FunctionId,
-        b: &mut Builder<'_>,
+        builder: &mut Builder<'_>,
         outer: Value,
         catches: &[Handler],
     ) -> Vec<Handler> {
         let depth = self.store.items.depth;
-        let mut catches = b.setting_global(catches, depth, outer);
+        let mut catches = builder.setting_global(catches, depth, outer);
         let catches_all = |catch: &Handler| matches!(catch, Handler::CatchAll { .. } | Handler::CatchAllRef { .. });
         // Whoever catches it further out does not know that the depth was another one.
         let passes = self.store.items.exception.is_some() && !catches.iter().any(catches_all);
         if passes && self.analysis.is_inside(function) {
-            let passing = b.new_block(&[exception_type(false)]);
-            let call = b.block;
-            b.switch_to(passing);
-            let exception = b.block_params(passing)[0];
-            b.set_global(depth, outer);
-            b.invoke(Operator::ThrowRef, &[exception], None, &[]);
-            b.switch_to(call);
+            let passing = builder.new_block(&[exception_type(false)]);
+            let call = builder.block;
+            builder.switch_to(passing);
+            let exception = builder.block_params(passing)[0];
+            builder.set_global(depth, outer);
+            builder.invoke(Operator::ThrowRef, &[exception], None, &[]);
+            builder.switch_to(call);
             catches.push(Handler::CatchAllRef { block: passing });
         }
         catches

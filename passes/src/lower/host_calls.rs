@@ -86,28 +86,28 @@ impl Lowering<'_> {
     fn guard(&mut self, function: FunctionId, to: FunctionId) -> Func {
         let mut func = self.lowered_func(function);
         let (args, results) = (func.blocks[func.entry].params.clone(), func.results.clone());
-        let b = &mut Builder::new(&mut func);
-        let depth = self.store.items.markers.then(|| b.global(self.store.items.depth, ValType::I32));
-        let catches = self.store.catch_all(b);
-        let values = b.call(Operator::Call { function_index: to.as_u32() }, &args, &results, &catches);
-        self.back_from_host(b, depth);
-        b.ret(&values);
+        let builder = &mut Builder::new(&mut func);
+        let depth = self.store.items.markers.then(|| builder.global(self.store.items.depth, ValType::I32));
+        let catches = self.store.catch_all(builder);
+        let values = builder.call(Operator::Call { function_index: to.as_u32() }, &args, &results, &catches);
+        self.back_from_host(builder, depth);
+        builder.ret(&values);
         if let Some(Handler::CatchAllRef { block }) = catches.first() {
-            b.switch_to(*block);
-            let exception = b.block_params(*block)[0];
-            self.back_from_host(b, depth);
-            b.invoke(Operator::ThrowRef, &[exception], None, &[]);
+            builder.switch_to(*block);
+            let exception = builder.block_params(*block)[0];
+            self.back_from_host(builder, depth);
+            builder.invoke(Operator::ThrowRef, &[exception], None, &[]);
         }
         func
     }
 
-    fn back_from_host(&self, b: &mut Builder<'_>, depth: Option<Value>) {
-        let zero = b.i32(0);
-        b.set_global(self.store.items.unwinding, zero);
+    fn back_from_host(&self, builder: &mut Builder<'_>, depth: Option<Value>) {
+        let zero = builder.i32(0);
+        builder.set_global(self.store.items.unwinding, zero);
         if let Some(depth) = depth {
-            b.set_global(self.store.items.depth, depth);
+            builder.set_global(self.store.items.depth, depth);
         }
-        self.back_to_host(b);
+        self.back_to_host(builder);
     }
 }
 

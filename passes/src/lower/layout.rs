@@ -60,9 +60,9 @@ fn slot_bytes(ty: ValType) -> u32 {
 }
 
 /// What comes out of a slot, as a value of type `ty`.
-pub(super) fn of_type(b: &mut Builder<'_>, value: Value, ty: ValType) -> Value {
+pub(super) fn of_type(builder: &mut Builder<'_>, value: Value, ty: ValType) -> Value {
     match ty {
-        ValType::Ref(reference) if !reference.is_nullable() => b.value(Operator::RefAsNonNull, &[value], ty),
+        ValType::Ref(reference) if !reference.is_nullable() => builder.value(Operator::RefAsNonNull, &[value], ty),
         _ => value,
     }
 }
@@ -158,8 +158,8 @@ impl Layout {
     /// Decides where each field is.
     fn place(&mut self, lowering: &mut Lowering<'_>, few_kinds: bool) -> Vec<u32> {
         match lowering.store.kind {
-            Kind::Memory(m) => {
-                let mut at = m.slots_offset(self.marker);
+            Kind::Memory(memory) => {
+                let mut at = memory.slots_offset(self.marker);
                 let places = self
                     .fields
                     .iter()
@@ -196,26 +196,26 @@ impl Lowering<'_> {
     }
 
     /// Writes a slot. In the memory store a reference goes to a table, and its number into the slot.
-    pub(super) fn save(&mut self, b: &mut Builder<'_>, layout: &Layout, frame: Value, slot: Slot, value: Value) {
+    pub(super) fn save(&mut self, builder: &mut Builder<'_>, layout: &Layout, frame: Value, slot: Slot, value: Value) {
         match self.store.kind {
-            Kind::Memory(m) => {
-                let argument = |log2| super::builder::memory_argument(m.memory, slot.at, log2);
+            Kind::Memory(memory) => {
+                let argument = |log2| super::builder::memory_argument(memory.memory, slot.at, log2);
                 match slot.ty {
-                    ValType::I32 => b.run(Operator::I32Store { memarg: argument(2) }, &[frame, value]),
-                    ValType::I64 => b.run(Operator::I64Store { memarg: argument(3) }, &[frame, value]),
-                    ValType::F32 => b.run(Operator::F32Store { memarg: argument(2) }, &[frame, value]),
-                    ValType::F64 => b.run(Operator::F64Store { memarg: argument(3) }, &[frame, value]),
-                    ValType::V128 => b.run(Operator::V128Store { memarg: argument(4) }, &[frame, value]),
+                    ValType::I32 => builder.run(Operator::I32Store { memarg: argument(2) }, &[frame, value]),
+                    ValType::I64 => builder.run(Operator::I64Store { memarg: argument(3) }, &[frame, value]),
+                    ValType::F32 => builder.run(Operator::F32Store { memarg: argument(2) }, &[frame, value]),
+                    ValType::F64 => builder.run(Operator::F64Store { memarg: argument(3) }, &[frame, value]),
+                    ValType::V128 => builder.run(Operator::V128Store { memarg: argument(4) }, &[frame, value]),
                     ValType::Ref(_) => {
                         let put = self.reference_table(slot.ty).put;
-                        let number = b.value(Operator::Call { function_index: put }, &[value], ValType::I32);
-                        m.store(b, frame, slot.at, number);
+                        let number = builder.value(Operator::Call { function_index: put }, &[value], ValType::I32);
+                        memory.store(builder, frame, slot.at, number);
                     }
                 }
             }
             Kind::Gc(_) => {
                 let operator = Operator::StructSet { struct_type_index: layout.struct_type, field_index: slot.at };
-                b.run(operator, &[frame, value]);
+                builder.run(operator, &[frame, value]);
             }
         }
     }
@@ -223,40 +223,40 @@ impl Lowering<'_> {
     /// Reads a slot as a value of type `ty`. In the memory store a reference leaves its table.
     pub(super) fn load(
         &mut self,
-        b: &mut Builder<'_>,
+        builder: &mut Builder<'_>,
         layout: &Layout,
         frame: Value,
         slot: Slot,
         ty: ValType,
     ) -> Value {
         let value = match self.store.kind {
-            Kind::Memory(m) => {
-                let argument = |log2| super::builder::memory_argument(m.memory, slot.at, log2);
+            Kind::Memory(memory) => {
+                let argument = |log2| super::builder::memory_argument(memory.memory, slot.at, log2);
                 match slot.ty {
-                    ValType::I32 => b.value(Operator::I32Load { memarg: argument(2) }, &[frame], ty),
-                    ValType::I64 => b.value(Operator::I64Load { memarg: argument(3) }, &[frame], ty),
-                    ValType::F32 => b.value(Operator::F32Load { memarg: argument(2) }, &[frame], ty),
-                    ValType::F64 => b.value(Operator::F64Load { memarg: argument(3) }, &[frame], ty),
-                    ValType::V128 => b.value(Operator::V128Load { memarg: argument(4) }, &[frame], ty),
+                    ValType::I32 => builder.value(Operator::I32Load { memarg: argument(2) }, &[frame], ty),
+                    ValType::I64 => builder.value(Operator::I64Load { memarg: argument(3) }, &[frame], ty),
+                    ValType::F32 => builder.value(Operator::F32Load { memarg: argument(2) }, &[frame], ty),
+                    ValType::F64 => builder.value(Operator::F64Load { memarg: argument(3) }, &[frame], ty),
+                    ValType::V128 => builder.value(Operator::V128Load { memarg: argument(4) }, &[frame], ty),
                     ValType::Ref(_) => {
                         let take = self.reference_table(slot.ty).take;
-                        let number = m.load(b, frame, slot.at);
-                        b.value(Operator::Call { function_index: take }, &[number], slot.ty)
+                        let number = memory.load(builder, frame, slot.at);
+                        builder.value(Operator::Call { function_index: take }, &[number], slot.ty)
                     }
                 }
             }
             Kind::Gc(_) => {
                 let operator = Operator::StructGet { struct_type_index: layout.struct_type, field_index: slot.at };
-                b.value(operator, &[frame], slot.ty)
+                builder.value(operator, &[frame], slot.ty)
             }
         };
-        of_type(b, value, ty)
+        of_type(builder, value, ty)
     }
 
     /// Forgets a slot that is not read: a reference leaves its table.
-    pub(super) fn forget(&mut self, b: &mut Builder<'_>, layout: &Layout, frame: Value, slot: Slot) {
+    pub(super) fn forget(&mut self, builder: &mut Builder<'_>, layout: &Layout, frame: Value, slot: Slot) {
         if matches!((self.store.kind, slot.ty), (Kind::Memory(_), ValType::Ref(_))) {
-            self.load(b, layout, frame, slot, slot.ty);
+            self.load(builder, layout, frame, slot, slot.ty);
         }
     }
 
@@ -269,37 +269,37 @@ impl Lowering<'_> {
     }
 
     /// A new frame of this layout. Its slots hold anything.
-    pub(super) fn new_frame(&mut self, b: &mut Builder<'_>, layout: &Layout) -> Value {
+    pub(super) fn new_frame(&mut self, builder: &mut Builder<'_>, layout: &Layout) -> Value {
         match self.store.kind {
-            Kind::Memory(m) => self.store.allocate_frame(b, m, layout.class, layout.bytes),
+            Kind::Memory(memory) => self.store.allocate_frame(builder, memory, layout.class, layout.bytes),
             Kind::Gc(_) => {
                 let operator = Operator::StructNewDefault { struct_type_index: layout.struct_type };
-                b.value(operator, &[], self.frame_type_of(layout))
+                builder.value(operator, &[], self.frame_type_of(layout))
             }
         }
     }
 
     /// Recycles a frame of this layout.
-    pub(super) fn free_frame(&mut self, b: &mut Builder<'_>, layout: &Layout, frame: Value) {
-        if let Kind::Memory(m) = self.store.kind {
-            m.free(b, frame, layout.class);
+    pub(super) fn free_frame(&mut self, builder: &mut Builder<'_>, layout: &Layout, frame: Value) {
+        if let Kind::Memory(memory) = self.store.kind {
+            memory.free(builder, frame, layout.class);
         }
     }
 
     /// The frame that a resume function was given, as one of this layout.
-    pub(super) fn frame_of_layout(&mut self, b: &mut Builder<'_>, layout: &Layout, frame: Value) -> Value {
+    pub(super) fn frame_of_layout(&mut self, builder: &mut Builder<'_>, layout: &Layout, frame: Value) -> Value {
         match self.store.kind {
             Kind::Memory(_) => frame,
             Kind::Gc(_) => {
                 let hty = super::values::concrete_heap(wasmfx_ir::module::TypeId::from_u32(layout.struct_type));
-                b.value(Operator::RefCastNonNull { hty }, &[frame], self.frame_type_of(layout))
+                builder.value(Operator::RefCastNonNull { hty }, &[frame], self.frame_type_of(layout))
             }
         }
     }
 
     /// Sets a frame's resume function.
-    pub(super) fn set_resume_function(&mut self, b: &mut Builder<'_>, frame: Value, number: u32) {
-        let number = self.store.resume_function(b, number);
-        self.store.set_frame_field(b, frame, FrameField::Function, number);
+    pub(super) fn set_resume_function(&mut self, builder: &mut Builder<'_>, frame: Value, number: u32) {
+        let number = self.store.resume_function(builder, number);
+        self.store.set_frame_field(builder, frame, FrameField::Function, number);
     }
 }

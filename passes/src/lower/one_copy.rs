@@ -45,9 +45,9 @@ impl Tie {
     fn new(func: &mut Func, order: &mut Order, from: Block, to: Block) -> Self {
         let rest = func.add_block();
         func.blocks[rest].terminator = std::mem::take(&mut func.blocks[from].terminator);
-        let b = &mut Builder::at(func, from);
-        let anything = b.i32(0);
-        b.branch(anything, to, &[], rest, &[]);
+        let builder = &mut Builder::at(func, from);
+        let anything = builder.i32(0);
+        builder.branch(anything, to, &[], rest, &[]);
         order.place_at(rest, from);
         order.place_at(to, from);
         Self { from, rest }
@@ -107,15 +107,15 @@ impl Lowering<'_> {
         }
         copy.func.entry = entry;
         let store = self.store;
-        let b = &mut Builder::at(&mut copy.func, entry);
+        let builder = &mut Builder::at(&mut copy.func, entry);
         // Read before it is known to be a frame, so that it is in scope wherever something is loaded.
-        let frame = b.global(store.items.last, store.kind.frame_type());
-        let unwinding = b.global(store.items.unwinding, ValType::I32);
-        let again = b.new_block(&[]);
-        b.branch(unwinding, again, &[], called, &[]);
-        b.switch_to(again);
-        let zero = b.i32(0);
-        b.set_global(store.items.unwinding, zero);
+        let frame = builder.global(store.items.last, store.kind.frame_type());
+        let unwinding = builder.global(store.items.unwinding, ValType::I32);
+        let again = builder.new_block(&[]);
+        builder.branch(unwinding, again, &[], called, &[]);
+        builder.switch_to(again);
+        let zero = builder.i32(0);
+        builder.set_global(store.items.unwinding, zero);
 
         self.hoist_constants(copy, points);
         let mut definitions = Vec::new();
@@ -129,8 +129,8 @@ impl Lowering<'_> {
                 self.add_stubs(copy, point, Saved::Loaded(&loaded), &mut stubs, &mut definitions)?;
             }
             targets.extend(stubs.iter().map(|_| loading));
-            let b = &mut Builder::at(&mut copy.func, loading);
-            self.switch_between(b, frame, group[0].first_slot, stubs);
+            let builder = &mut Builder::at(&mut copy.func, loading);
+            self.switch_between(builder, frame, group[0].first_slot, stubs);
             if group[0].home.is_some() {
                 ties.push(Tie::new(&mut copy.func, &mut order, group[0].block, loading));
             }
@@ -168,21 +168,21 @@ impl Lowering<'_> {
             None => variables.keys().copied().collect(),
         };
         let values = if slots.len() < MANY_LOADS || slots.len() > MAX_HELPER_VALUES {
-            let b = &mut Builder::at(&mut copy.func, block);
-            slots.iter().map(|&slot| self.load(b, copy.layout, frame, slot, slot.ty)).collect()
+            let builder = &mut Builder::at(&mut copy.func, block);
+            slots.iter().map(|&slot| self.load(builder, copy.layout, frame, slot, slot.ty)).collect()
         } else {
             let helper = self.load_helper(copy.layout, &slots);
             let types: Vec<ValType> = slots.iter().map(|slot| slot.ty).collect();
             self.store.call(&mut Builder::at(&mut copy.func, block), helper, &[frame], &types)
         };
         let mut loaded: FxHashMap<Slot, Value> = slots.into_iter().zip(values).collect();
-        let b = &mut Builder::at(&mut copy.func, block);
+        let builder = &mut Builder::at(&mut copy.func, block);
         let saved_as: FxHashMap<Slot, ValType> = of_group.into_iter().flatten().copied().collect();
         for (slot, variables) in variables.iter_mut().filter(|(slot, _)| is_reference(slot)) {
-            let ty = b.func.value_type(variables[0]);
+            let ty = builder.func.value_type(variables[0]);
             if *saved_as.get(slot).unwrap_or(&ty) == ty {
                 let value = loaded.remove(slot).expect("what points have saved is loaded");
-                let value = of_type(b, value, ty);
+                let value = of_type(builder, value, ty);
                 variables.sort_unstable();
                 variables.dedup();
                 definitions.extend(variables.iter().map(|&variable| Definition { variable, block, value }));
@@ -199,14 +199,14 @@ impl Lowering<'_> {
             None => {
                 let mut types = vec![ValType::I32];
                 types.extend(slots.iter().map(|&(_, ty)| ty));
-                let b = &mut Builder::at(&mut copy.func, block);
-                let saving = b.new_block(&types);
-                b.switch_to(saving);
-                let params = b.block_params(saving).to_vec();
+                let builder = &mut Builder::at(&mut copy.func, block);
+                let saving = builder.new_block(&types);
+                builder.switch_to(saving);
+                let params = builder.block_params(saving).to_vec();
                 let saved: Vec<(Value, Slot)> =
                     params[1..].iter().copied().zip(slots.iter().map(|&(slot, _)| slot)).collect();
                 let frame = shared_frame(point).expect("a point of a group saves in a frame that others save in");
-                self.save_new(b, copy.layout, &saved, frame, vec![params[0]], true)?;
+                self.save_new(builder, copy.layout, &saved, frame, vec![params[0]], true)?;
                 self.leave_fast_copy(copy, saving)?;
                 copy.saving.insert(point.group, saving);
                 saving
@@ -241,14 +241,14 @@ impl Lowering<'_> {
         let entry = func.entry;
         let frame = func.blocks[entry].params[0];
         let args = self.dummies(&mut func, entry, &params)?;
-        let b = &mut Builder::new(&mut func);
-        b.set_global(self.store.items.last, frame);
-        let again = b.i32(ENTERED_AGAIN);
-        b.set_global(self.store.items.unwinding, again);
-        let mut values = b.values(Operator::Call { function_index: function.as_u32() }, &args, &results);
+        let builder = &mut Builder::new(&mut func);
+        builder.set_global(self.store.items.last, frame);
+        let again = builder.i32(ENTERED_AGAIN);
+        builder.set_global(self.store.items.unwinding, again);
+        let mut values = builder.values(Operator::Call { function_index: function.as_u32() }, &args, &results);
         values.push(frame);
-        let status = self.store.call(b, leave, &values, &[ValType::I32]);
-        b.ret(&status);
+        let status = self.store.call(builder, leave, &values, &[ValType::I32]);
+        builder.ret(&status);
         Ok(func)
     }
 
@@ -264,21 +264,21 @@ impl Lowering<'_> {
         let ty = self.function_type(&params, &[ValType::I32]);
         let mut func = Func::new(ty, &params, &[ValType::I32]);
         let args = func.blocks[func.entry].params.clone();
-        let b = &mut Builder::new(&mut func);
+        let builder = &mut Builder::new(&mut func);
         let (&frame, values) = args.split_last().expect("the frame is the last parameter");
-        let next = store.frame_field(b, frame, FrameField::Next);
-        self.free_frame(b, layout, frame);
-        let status = b.global(store.items.unwinding, ValType::I32);
-        let (unwinding, returned) = b.fork(status);
-        b.switch_to(unwinding);
-        let zero = b.i32(0);
-        b.set_global(store.items.unwinding, zero);
-        self.link_frames(b, next);
-        b.ret(&[status]);
-        b.switch_to(returned);
-        self.values.write(self.module, &self.original_types, b, original_results, values, false)?;
-        let zero = b.i32(0);
-        b.ret(&[zero]);
+        let next = store.frame_field(builder, frame, FrameField::Next);
+        self.free_frame(builder, layout, frame);
+        let status = builder.global(store.items.unwinding, ValType::I32);
+        let (unwinding, returned) = builder.fork(status);
+        builder.switch_to(unwinding);
+        let zero = builder.i32(0);
+        builder.set_global(store.items.unwinding, zero);
+        self.link_frames(builder, next);
+        builder.ret(&[status]);
+        builder.switch_to(returned);
+        self.values.write(self.module, &self.original_types, builder, original_results, values, false)?;
+        let zero = builder.i32(0);
+        builder.ret(&[zero]);
         let function =
             self.add_function(func, format!("wasmfx.leave.{}", self.generated.leaving_helpers.len())).as_u32();
         self.generated.leaving_helpers.insert(key, function);

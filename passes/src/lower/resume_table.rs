@@ -67,19 +67,19 @@ impl Lowering<'_> {
         let element = self.table_element(ty);
         let start_type = self.function_type(&[], &[]);
         let mut func = Func::new(start_type, &[], &[]);
-        let b = &mut Builder::new(&mut func);
+        let builder = &mut Builder::new(&mut func);
         for run in runs {
             let number = |number: usize| u32::try_from(number).expect("slots are numbered by u32");
-            let first = b.i32(number(run.first));
+            let first = builder.i32(number(run.first));
             let operator = Operator::RefFunc { function_index: run.function.as_u32() };
-            let function = b.value(operator, &[], ValType::Ref(element));
-            let count = b.i32(number(run.count));
-            b.run(Operator::TableFill { table }, &[first, function, count]);
+            let function = builder.value(operator, &[], ValType::Ref(element));
+            let count = builder.i32(number(run.count));
+            builder.run(Operator::TableFill { table }, &[first, function, count]);
         }
         if let Some(start) = self.module.start {
-            b.run(Operator::Call { function_index: start.as_u32() }, &[]);
+            builder.run(Operator::Call { function_index: start.as_u32() }, &[]);
         }
-        b.end(Terminator::Return(ValueVec::new()));
+        builder.end(Terminator::Return(ValueVec::new()));
         self.module.start = Some(self.add_function(func, "wasmfx.fill".to_owned()));
         declare_function_references(self.module);
     }

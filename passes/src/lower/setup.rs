@@ -181,14 +181,14 @@ fn memory_store(module: &mut Module, options: &Options, wide: bool, markers: boo
 }
 
 /// Adds the globals that say where there is fresh memory: at first, in the reserved page.
-fn with_bump(module: &mut Module, m: MemoryStore) -> MemoryStore {
+fn with_bump(module: &mut Module, memory: MemoryStore) -> MemoryStore {
     let mut global = |name: &str, address: u32| {
         let value = address.cast_signed();
         add_global(module, ValType::I32, true, Operator::I32Const { value }, name)
     };
-    let bump = global("wasmfx.bump", m.base + cells::HEAP);
-    let bump_end = global("wasmfx.bump_end", m.base + 65536);
-    MemoryStore { bump, bump_end, ..m }
+    let bump = global("wasmfx.bump", memory.base + cells::HEAP);
+    let bump_end = global("wasmfx.bump_end", memory.base + 65536);
+    MemoryStore { bump, bump_end, ..memory }
 }
 
 /// The null continuation names address 0, where something must stand that it is not equal to.
@@ -296,15 +296,15 @@ fn add_functions(module: &mut Module, shared: bool, store: &mut Store, continuat
             module.functions[FunctionId::from_u32(function)].body = Body::Lifted(Box::new(func));
         }
     };
-    if let Kind::Memory(m) = store.kind {
+    if let Kind::Memory(memory) = store.kind {
         let allocate_type = add_function_type(module, &[i32], &[i32], "wasmfx.allocate");
         let record_type = add_function_type(module, &[], &[i32], "wasmfx.allocate_record");
         let retire_type = add_function_type(module, &[i32], &[ValType::I64], "wasmfx.retire");
         store.items.allocate = runtime_function(module, shared, allocate_type, "wasmfx.allocate");
         store.items.allocate_record = runtime_function(module, shared, record_type, "wasmfx.allocate_record");
         store.items.retire = runtime_function(module, shared, retire_type, "wasmfx.retire");
-        define(module, store.items.allocate, store.build_allocate(m, TypeId::from_u32(allocate_type)));
-        define(module, store.items.allocate_record, store.build_allocate_record(m, TypeId::from_u32(record_type)));
+        define(module, store.items.allocate, store.build_allocate(memory, TypeId::from_u32(allocate_type)));
+        define(module, store.items.allocate_record, store.build_allocate_record(memory, TypeId::from_u32(record_type)));
         define(module, store.items.retire, store.build_retire(TypeId::from_u32(retire_type)));
     }
     if let Some(thrown_type) = thrown_type {
@@ -565,19 +565,19 @@ impl Lowering<'_> {
     }
 
     /// The status of a suspension to a tag.
-    pub(super) fn suspension_status(&mut self, b: &mut Builder<'_>, tag: TagId) -> Value {
+    pub(super) fn suspension_status(&mut self, builder: &mut Builder<'_>, tag: TagId) -> Value {
         match (self.static_status(tag, false), self.tag_numbers[tag]) {
-            (None, Some(global)) => b.global(global, ValType::I32),
-            (status, _) => b.i32(status.expect("a tag of a shared runtime has a number")),
+            (None, Some(global)) => builder.global(global, ValType::I32),
+            (status, _) => builder.i32(status.expect("a tag of a shared runtime has a number")),
         }
     }
 
     /// The status of a switch under a tag.
-    pub(super) fn switch_status(&mut self, b: &mut Builder<'_>, tag: TagId) -> Value {
-        let suspension = self.suspension_status(b, tag);
+    pub(super) fn switch_status(&mut self, builder: &mut Builder<'_>, tag: TagId) -> Value {
+        let suspension = self.suspension_status(builder, tag);
         match self.static_status(tag, true) {
-            Some(status) => b.i32(status),
-            None => b.add(suspension, 1),
+            Some(status) => builder.i32(status),
+            None => builder.add(suspension, 1),
         }
     }
 

@@ -208,11 +208,11 @@ impl Lowering<'_> {
         let counter = self.add_i32_global("wasmfx.tags".to_owned());
         let ty = self.function_type(&[], &[ValType::I32]);
         let mut func = Func::new(ty, &[], &[ValType::I32]);
-        let b = &mut Builder::new(&mut func);
-        let last = b.global(counter, ValType::I32);
-        let next = b.add(last, 2);
-        b.set_global(counter, next);
-        b.ret(&[next]);
+        let builder = &mut Builder::new(&mut func);
+        let last = builder.global(counter, ValType::I32);
+        let next = builder.add(last, 2);
+        builder.set_global(counter, next);
+        builder.ret(&[next]);
         self.add_function(func, "wasmfx.new_tag".to_owned());
     }
 
@@ -289,34 +289,34 @@ impl Lowering<'_> {
         for &((_, ty), _, functions) in parts {
             segments.push(self.add_segment(ElementKind::Passive, ty, functions));
         }
-        let b = &mut Builder::new(&mut func);
+        let builder = &mut Builder::new(&mut func);
         for (&((table, ty), base, functions), elem_index) in parts.iter().zip(segments) {
             let heap = HeapType::Concrete(UnpackedIndex::Module(ty));
             let element = RefType::new(true, heap).expect("types are below wasm's limit");
-            let null = b.value(Operator::RefNull { hty: heap }, &[], ValType::Ref(element));
-            let count = b.i32(u32::try_from(functions.len()).expect("functions are numbered by u32"));
-            let offset = b.i32_op(Operator::TableGrow { table }, &[null, count]);
-            let minus_one = b.i32(u32::MAX);
-            let failed = b.is_equal(offset, minus_one);
-            b.trap_if(failed);
-            b.set_global(base, offset);
-            let zero = b.i32(0);
-            b.run(Operator::TableInit { elem_index, table }, &[offset, zero, count]);
+            let null = builder.value(Operator::RefNull { hty: heap }, &[], ValType::Ref(element));
+            let count = builder.i32(u32::try_from(functions.len()).expect("functions are numbered by u32"));
+            let offset = builder.i32_op(Operator::TableGrow { table }, &[null, count]);
+            let minus_one = builder.i32(u32::MAX);
+            let failed = builder.is_equal(offset, minus_one);
+            builder.trap_if(failed);
+            builder.set_global(base, offset);
+            let zero = builder.i32(0);
+            builder.run(Operator::TableInit { elem_index, table }, &[offset, zero, count]);
         }
         if let Some(new_tag) = self.new_tag {
             for tag in self.module.tags.keys() {
                 let Some(global) = self.tag_numbers[tag] else { continue };
                 if self.module.globals[GlobalId::from_u32(global)].origin == Origin::Definition {
-                    let number = b.value(Operator::Call { function_index: new_tag }, &[], ValType::I32);
-                    b.set_global(global, number);
+                    let number = builder.value(Operator::Call { function_index: new_tag }, &[], ValType::I32);
+                    builder.set_global(global, number);
                 }
             }
         }
-        self.check_active_segments(b)?;
+        self.check_active_segments(builder)?;
         if let Some(start) = self.module.start {
-            b.run(Operator::Call { function_index: start.as_u32() }, &[]);
+            builder.run(Operator::Call { function_index: start.as_u32() }, &[]);
         }
-        b.end(Terminator::Return(wasmfx_ir::func::ValueVec::new()));
+        builder.end(Terminator::Return(wasmfx_ir::func::ValueVec::new()));
         self.module.has_data_count = self.module.has_data_count || !self.module.data.is_empty();
         self.module.start = Some(self.add_function(func, "wasmfx.start".to_owned()));
         Ok(())

@@ -277,60 +277,60 @@ impl MemoryStore {
         (128 + rounded.trailing_zeros() - 7, rounded * 16)
     }
 
-    pub(super) fn load(self, b: &mut Builder<'_>, address: Value, offset: u32) -> Value {
-        b.value(Operator::I32Load { memarg: memory_argument(self.memory, offset, 2) }, &[address], ValType::I32)
+    pub(super) fn load(self, builder: &mut Builder<'_>, address: Value, offset: u32) -> Value {
+        builder.value(Operator::I32Load { memarg: memory_argument(self.memory, offset, 2) }, &[address], ValType::I32)
     }
 
-    pub(super) fn store(self, b: &mut Builder<'_>, address: Value, offset: u32, value: Value) {
-        b.run(Operator::I32Store { memarg: memory_argument(self.memory, offset, 2) }, &[address, value]);
+    pub(super) fn store(self, builder: &mut Builder<'_>, address: Value, offset: u32, value: Value) {
+        builder.run(Operator::I32Store { memarg: memory_argument(self.memory, offset, 2) }, &[address, value]);
     }
 
     /// The continuation of a record that is not stale.
-    pub(super) fn load_continuation(self, b: &mut Builder<'_>, record: Value) -> Value {
-        b.value(Operator::I64Load { memarg: memory_argument(self.memory, 0, 3) }, &[record], ValType::I64)
+    pub(super) fn load_continuation(self, builder: &mut Builder<'_>, record: Value) -> Value {
+        builder.value(Operator::I64Load { memarg: memory_argument(self.memory, 0, 3) }, &[record], ValType::I64)
     }
 
-    pub(super) fn store_continuation(self, b: &mut Builder<'_>, record: Value, continuation: Value) {
-        b.run(Operator::I64Store { memarg: memory_argument(self.memory, 0, 3) }, &[record, continuation]);
+    pub(super) fn store_continuation(self, builder: &mut Builder<'_>, record: Value, continuation: Value) {
+        builder.run(Operator::I64Store { memarg: memory_argument(self.memory, 0, 3) }, &[record, continuation]);
     }
 
     /// The address of the reserved kilobyte, to which cells are offsets.
-    fn cells(self, b: &mut Builder<'_>) -> Value {
-        b.i32(self.base)
+    fn cells(self, builder: &mut Builder<'_>) -> Value {
+        builder.i32(self.base)
     }
 
-    pub(super) fn load_cell(self, b: &mut Builder<'_>, cell: u32) -> Value {
-        let address = self.cells(b);
-        self.load(b, address, cell)
+    pub(super) fn load_cell(self, builder: &mut Builder<'_>, cell: u32) -> Value {
+        let address = self.cells(builder);
+        self.load(builder, address, cell)
     }
 
-    pub(super) fn store_cell(self, b: &mut Builder<'_>, cell: u32, value: Value) {
-        let address = self.cells(b);
-        self.store(b, address, cell, value);
+    pub(super) fn store_cell(self, builder: &mut Builder<'_>, cell: u32, value: Value) {
+        let address = self.cells(builder);
+        self.store(builder, address, cell, value);
     }
 
-    fn load_class(self, b: &mut Builder<'_>, frame: Value) -> Value {
+    fn load_class(self, builder: &mut Builder<'_>, frame: Value) -> Value {
         let memarg = memory_argument(self.memory, self.class_offset(), 1);
         if self.wide {
-            return self.load(b, frame, self.class_offset());
+            return self.load(builder, frame, self.class_offset());
         }
-        b.value(Operator::I32Load16U { memarg }, &[frame], ValType::I32)
+        builder.value(Operator::I32Load16U { memarg }, &[frame], ValType::I32)
     }
 
-    pub(super) fn store_class(self, b: &mut Builder<'_>, frame: Value, class: Value) {
+    pub(super) fn store_class(self, builder: &mut Builder<'_>, frame: Value, class: Value) {
         if self.wide {
-            return self.store(b, frame, self.class_offset(), class);
+            return self.store(builder, frame, self.class_offset(), class);
         }
         let memarg = memory_argument(self.memory, self.class_offset(), 1);
-        b.run(Operator::I32Store16 { memarg }, &[frame, class]);
+        builder.run(Operator::I32Store16 { memarg }, &[frame, class]);
     }
 
     /// Frees a frame of a known size class.
-    pub(super) fn free(self, b: &mut Builder<'_>, frame: Value, class: u32) {
+    pub(super) fn free(self, builder: &mut Builder<'_>, frame: Value, class: u32) {
         let cell = cells::FREE_FRAMES + 4 * class;
-        let next = self.load_cell(b, cell);
-        self.store(b, frame, 0, next);
-        self.store_cell(b, cell, frame);
+        let next = self.load_cell(builder, cell);
+        self.store(builder, frame, 0, next);
+        self.store_cell(builder, cell, frame);
     }
 
     fn stack_offset(field: StackField) -> u32 {
@@ -372,219 +372,227 @@ impl GcStore {
 
 impl Store {
     /// The null frame, marker or stack.
-    pub(super) fn null(&self, b: &mut Builder<'_>, ty: ValType) -> Value {
+    pub(super) fn null(&self, builder: &mut Builder<'_>, ty: ValType) -> Value {
         let operator = default_operator(ty).expect("runtime structures are nullable");
-        b.value(operator, &[], ty)
+        builder.value(operator, &[], ty)
     }
 
     /// Whether a frame, marker or stack is null.
-    pub(super) fn is_null(&self, b: &mut Builder<'_>, reference: Value) -> Value {
+    pub(super) fn is_null(&self, builder: &mut Builder<'_>, reference: Value) -> Value {
         match self.kind {
-            Kind::Memory(_) => b.is_zero(reference),
-            Kind::Gc(_) => b.value(Operator::RefIsNull, &[reference], ValType::I32),
+            Kind::Memory(_) => builder.is_zero(reference),
+            Kind::Gc(_) => builder.value(Operator::RefIsNull, &[reference], ValType::I32),
         }
     }
 
     /// Whether two frames are one.
-    pub(super) fn is_same(&self, b: &mut Builder<'_>, one: Value, other: Value) -> Value {
+    pub(super) fn is_same(&self, builder: &mut Builder<'_>, one: Value, other: Value) -> Value {
         match self.kind {
-            Kind::Memory(_) => b.is_equal(one, other),
-            Kind::Gc(_) => b.value(Operator::RefEq, &[one, other], ValType::I32),
+            Kind::Memory(_) => builder.is_equal(one, other),
+            Kind::Gc(_) => builder.value(Operator::RefEq, &[one, other], ValType::I32),
         }
     }
 
-    fn get(&self, b: &mut Builder<'_>, ty: u32, field: u32, of: Value, result: ValType) -> Value {
-        b.value(Operator::StructGet { struct_type_index: ty, field_index: field }, &[of], result)
+    fn get(&self, builder: &mut Builder<'_>, ty: u32, field: u32, of: Value, result: ValType) -> Value {
+        builder.value(Operator::StructGet { struct_type_index: ty, field_index: field }, &[of], result)
     }
 
-    fn set(&self, b: &mut Builder<'_>, ty: u32, field: u32, of: Value, value: Value) {
-        b.run(Operator::StructSet { struct_type_index: ty, field_index: field }, &[of, value]);
+    fn set(&self, builder: &mut Builder<'_>, ty: u32, field: u32, of: Value, value: Value) {
+        builder.run(Operator::StructSet { struct_type_index: ty, field_index: field }, &[of, value]);
     }
 
     /// Reads a field of a frame.
-    pub(super) fn frame_field(&self, b: &mut Builder<'_>, frame: Value, field: FrameField) -> Value {
+    pub(super) fn frame_field(&self, builder: &mut Builder<'_>, frame: Value, field: FrameField) -> Value {
         match (self.kind, field) {
-            (Kind::Memory(m), FrameField::Next) => m.load(b, frame, 0),
-            (Kind::Memory(m), FrameField::Function) if m.function_bytes() == 2 => {
-                let memarg = memory_argument(m.memory, 4, 1);
-                b.value(Operator::I32Load16U { memarg }, &[frame], ValType::I32)
+            (Kind::Memory(memory), FrameField::Next) => memory.load(builder, frame, 0),
+            (Kind::Memory(memory), FrameField::Function) if memory.function_bytes() == 2 => {
+                let memarg = memory_argument(memory.memory, 4, 1);
+                builder.value(Operator::I32Load16U { memarg }, &[frame], ValType::I32)
             }
-            (Kind::Memory(m), FrameField::Function) => m.load(b, frame, 4),
-            (Kind::Gc(gc), FrameField::Next) => self.get(b, gc.frame, 0, frame, self.kind.frame_type()),
-            (Kind::Gc(gc), FrameField::Function) => self.get(b, gc.frame, 1, frame, ValType::I32),
+            (Kind::Memory(memory), FrameField::Function) => memory.load(builder, frame, 4),
+            (Kind::Gc(gc), FrameField::Next) => self.get(builder, gc.frame, 0, frame, self.kind.frame_type()),
+            (Kind::Gc(gc), FrameField::Function) => self.get(builder, gc.frame, 1, frame, ValType::I32),
         }
     }
 
     /// Writes a field of a frame.
-    pub(super) fn set_frame_field(&self, b: &mut Builder<'_>, frame: Value, field: FrameField, value: Value) {
+    pub(super) fn set_frame_field(&self, builder: &mut Builder<'_>, frame: Value, field: FrameField, value: Value) {
         match (self.kind, field) {
-            (Kind::Memory(m), FrameField::Next) => m.store(b, frame, 0, value),
-            (Kind::Memory(m), FrameField::Function) if m.function_bytes() == 2 => {
-                b.run(Operator::I32Store16 { memarg: memory_argument(m.memory, 4, 1) }, &[frame, value]);
+            (Kind::Memory(memory), FrameField::Next) => memory.store(builder, frame, 0, value),
+            (Kind::Memory(memory), FrameField::Function) if memory.function_bytes() == 2 => {
+                builder.run(Operator::I32Store16 { memarg: memory_argument(memory.memory, 4, 1) }, &[frame, value]);
             }
-            (Kind::Memory(m), FrameField::Function) => m.store(b, frame, 4, value),
-            (Kind::Gc(gc), FrameField::Next) => self.set(b, gc.frame, 0, frame, value),
-            (Kind::Gc(gc), FrameField::Function) => self.set(b, gc.frame, 1, frame, value),
+            (Kind::Memory(memory), FrameField::Function) => memory.store(builder, frame, 4, value),
+            (Kind::Gc(gc), FrameField::Next) => self.set(builder, gc.frame, 0, frame, value),
+            (Kind::Gc(gc), FrameField::Function) => self.set(builder, gc.frame, 1, frame, value),
         }
     }
 
     /// Reads a field of a marker.
-    pub(super) fn marker_field(&self, b: &mut Builder<'_>, marker: Value, field: MarkerField) -> Value {
+    pub(super) fn marker_field(&self, builder: &mut Builder<'_>, marker: Value, field: MarkerField) -> Value {
         match self.kind {
-            Kind::Memory(m) => m.load(b, marker, m.marker_field_offset(field)),
+            Kind::Memory(memory) => memory.load(builder, marker, memory.marker_field_offset(field)),
             Kind::Gc(gc) => {
                 let ty = match field {
                     MarkerField::NextMarker => self.kind.marker_type(),
                     MarkerField::InnerTail => self.kind.frame_type(),
                     MarkerField::Mask | MarkerField::Matcher => ValType::I32,
                 };
-                self.get(b, gc.marker, GcStore::marker_field_index(field), marker, ty)
+                self.get(builder, gc.marker, GcStore::marker_field_index(field), marker, ty)
             }
         }
     }
 
     /// Writes a field of a marker.
-    pub(super) fn set_marker_field(&self, b: &mut Builder<'_>, marker: Value, field: MarkerField, value: Value) {
+    pub(super) fn set_marker_field(&self, builder: &mut Builder<'_>, marker: Value, field: MarkerField, value: Value) {
         match self.kind {
-            Kind::Memory(m) => m.store(b, marker, m.marker_field_offset(field), value),
-            Kind::Gc(gc) => self.set(b, gc.marker, GcStore::marker_field_index(field), marker, value),
+            Kind::Memory(memory) => memory.store(builder, marker, memory.marker_field_offset(field), value),
+            Kind::Gc(gc) => self.set(builder, gc.marker, GcStore::marker_field_index(field), marker, value),
         }
     }
 
     /// Reads a field of a stack.
-    pub(super) fn stack_field(&self, b: &mut Builder<'_>, stack: Value, field: StackField) -> Value {
+    pub(super) fn stack_field(&self, builder: &mut Builder<'_>, stack: Value, field: StackField) -> Value {
         match self.kind {
-            Kind::Memory(m) => m.load(b, stack, MemoryStore::stack_offset(field)),
+            Kind::Memory(memory) => memory.load(builder, stack, MemoryStore::stack_offset(field)),
             Kind::Gc(gc) => {
                 let ty = match field {
                     StackField::Head | StackField::Tail => self.kind.frame_type(),
                     StackField::FirstMarker | StackField::LastMarker => self.kind.marker_type(),
                     StackField::Masks => ValType::I32,
                 };
-                self.get(b, gc.stack, field as u32, stack, ty)
+                self.get(builder, gc.stack, field as u32, stack, ty)
             }
         }
     }
 
     /// Writes a field of a stack.
-    pub(super) fn set_stack_field(&self, b: &mut Builder<'_>, stack: Value, field: StackField, value: Value) {
+    pub(super) fn set_stack_field(&self, builder: &mut Builder<'_>, stack: Value, field: StackField, value: Value) {
         match self.kind {
-            Kind::Memory(m) => m.store(b, stack, MemoryStore::stack_offset(field), value),
-            Kind::Gc(gc) => self.set(b, gc.stack, field as u32, stack, value),
+            Kind::Memory(memory) => memory.store(builder, stack, MemoryStore::stack_offset(field), value),
+            Kind::Gc(gc) => self.set(builder, gc.stack, field as u32, stack, value),
         }
     }
 
     /// The frame that new frames are appended to; it is a marker as well.
-    pub(super) fn sentinel(&self, b: &mut Builder<'_>) -> Value {
+    pub(super) fn sentinel(&self, builder: &mut Builder<'_>) -> Value {
         match self.kind {
-            Kind::Memory(m) => b.i32(m.base + cells::SENTINEL),
-            Kind::Gc(gc) => b.global(gc.sentinel, self.kind.marker_type()),
+            Kind::Memory(memory) => builder.i32(memory.base + cells::SENTINEL),
+            Kind::Gc(gc) => builder.global(gc.sentinel, self.kind.marker_type()),
         }
     }
 
     /// Appends a frame (or a rest of a chain, or null) to what the current suspension appended.
-    pub(super) fn link_last(&self, b: &mut Builder<'_>, next: Value) {
-        let last = b.global(self.items.last, self.kind.frame_type());
-        self.set_frame_field(b, last, FrameField::Next, next);
+    pub(super) fn link_last(&self, builder: &mut Builder<'_>, next: Value) {
+        let last = builder.global(self.items.last, self.kind.frame_type());
+        self.set_frame_field(builder, last, FrameField::Next, next);
     }
 
     /// Appends a frame to what the current suspension appended, and makes it the last one.
-    pub(super) fn append(&self, b: &mut Builder<'_>, frame: Value) {
-        self.link_last(b, frame);
-        b.set_global(self.items.last, frame);
+    pub(super) fn append(&self, builder: &mut Builder<'_>, frame: Value) {
+        self.link_last(builder, frame);
+        builder.set_global(self.items.last, frame);
     }
 
     /// Begins a suspension: nothing is appended yet.
-    pub(super) fn begin_suspension(&self, b: &mut Builder<'_>) {
-        let sentinel = self.sentinel(b);
-        b.set_global(self.items.last, sentinel);
+    pub(super) fn begin_suspension(&self, builder: &mut Builder<'_>) {
+        let sentinel = self.sentinel(builder);
+        builder.set_global(self.items.last, sentinel);
     }
 
     /// Makes a frame a marker at the end of the current suspension's markers. It must not have been appended as a frame yet, since it
     /// remembers the last frame inside it.
-    pub(super) fn append_marker(&self, b: &mut Builder<'_>, marker: Value, mask: Value, matcher: Value) {
-        let inner = b.global(self.items.last, self.kind.frame_type());
-        self.set_marker_field(b, marker, MarkerField::InnerTail, inner);
-        self.set_marker_field(b, marker, MarkerField::Mask, mask);
-        self.set_marker_field(b, marker, MarkerField::Matcher, matcher);
-        let null = self.null(b, self.kind.marker_type());
-        self.set_marker_field(b, marker, MarkerField::NextMarker, null);
-        let last = b.global(self.items.last_marker, self.kind.marker_type());
-        self.set_marker_field(b, last, MarkerField::NextMarker, marker);
-        b.set_global(self.items.last_marker, marker);
-        let sentinel = self.sentinel(b);
-        let masks = self.marker_field(b, sentinel, MarkerField::Mask);
-        let masks = b.i32_op(Operator::I32Or, &[masks, mask]);
-        self.set_marker_field(b, sentinel, MarkerField::Mask, masks);
+    pub(super) fn append_marker(&self, builder: &mut Builder<'_>, marker: Value, mask: Value, matcher: Value) {
+        let inner = builder.global(self.items.last, self.kind.frame_type());
+        self.set_marker_field(builder, marker, MarkerField::InnerTail, inner);
+        self.set_marker_field(builder, marker, MarkerField::Mask, mask);
+        self.set_marker_field(builder, marker, MarkerField::Matcher, matcher);
+        let null = self.null(builder, self.kind.marker_type());
+        self.set_marker_field(builder, marker, MarkerField::NextMarker, null);
+        let last = builder.global(self.items.last_marker, self.kind.marker_type());
+        self.set_marker_field(builder, last, MarkerField::NextMarker, marker);
+        builder.set_global(self.items.last_marker, marker);
+        let sentinel = self.sentinel(builder);
+        let masks = self.marker_field(builder, sentinel, MarkerField::Mask);
+        let masks = builder.i32_op(Operator::I32Or, &[masks, mask]);
+        self.set_marker_field(builder, sentinel, MarkerField::Mask, masks);
     }
 
     /// Begins the markers of the current suspension with those of a stack, or none, that have these masks.
-    pub(super) fn begin_markers(&self, b: &mut Builder<'_>, first: Value, last: Value, masks: Value) {
-        let sentinel = self.sentinel(b);
-        self.set_marker_field(b, sentinel, MarkerField::NextMarker, first);
-        self.set_marker_field(b, sentinel, MarkerField::Mask, masks);
-        b.set_global(self.items.last_marker, last);
+    pub(super) fn begin_markers(&self, builder: &mut Builder<'_>, first: Value, last: Value, masks: Value) {
+        let sentinel = self.sentinel(builder);
+        self.set_marker_field(builder, sentinel, MarkerField::NextMarker, first);
+        self.set_marker_field(builder, sentinel, MarkerField::Mask, masks);
+        builder.set_global(self.items.last_marker, last);
     }
 
     /// Takes a continuation's stack: traps if the continuation is null or was used before.
-    pub(super) fn consume(&self, b: &mut Builder<'_>, continuation: Value) -> Running {
+    pub(super) fn consume(&self, builder: &mut Builder<'_>, continuation: Value) -> Running {
         match self.kind {
-            Kind::Memory(m) => {
-                let record = b.i32_op(Operator::I32WrapI64, &[continuation]);
-                if m.base != 0 {
-                    let is_null = b.is_zero(record);
-                    b.trap_if(is_null);
+            Kind::Memory(memory) => {
+                let record = builder.i32_op(Operator::I32WrapI64, &[continuation]);
+                if memory.base != 0 {
+                    let is_null = builder.is_zero(record);
+                    builder.trap_if(is_null);
                 }
-                let current = m.load_continuation(b, record);
-                let is_stale = b.value(Operator::I64Ne, &[continuation, current], ValType::I32);
-                b.trap_if(is_stale);
-                let one = b.i64(1 << 32);
-                let next = b.value(Operator::I64Add, &[continuation, one], ValType::I64);
-                m.store_continuation(b, record, next);
-                let shift = b.i64(32);
-                let generation = b.value(Operator::I64ShrU, &[next, shift], ValType::I64);
-                let wrapped = b.value(Operator::I64Eqz, &[generation], ValType::I32);
-                let handle = b.choose(
+                let current = memory.load_continuation(builder, record);
+                let is_stale = builder.value(Operator::I64Ne, &[continuation, current], ValType::I32);
+                builder.trap_if(is_stale);
+                let one = builder.i64(1 << 32);
+                let next = builder.value(Operator::I64Add, &[continuation, one], ValType::I64);
+                memory.store_continuation(builder, record, next);
+                let shift = builder.i64(32);
+                let generation = builder.value(Operator::I64ShrU, &[next, shift], ValType::I64);
+                let wrapped = builder.value(Operator::I64Eqz, &[generation], ValType::I32);
+                let handle = builder.choose(
                     wrapped,
                     ValType::I64,
-                    |b| b.value(Operator::Call { function_index: self.items.retire }, &[record], ValType::I64),
+                    |builder| {
+                        builder.value(Operator::Call { function_index: self.items.retire }, &[record], ValType::I64)
+                    },
                     |_| next,
                 );
-                let stack = b.i32_op(Operator::I32WrapI64, &[handle]);
+                let stack = builder.i32_op(Operator::I32WrapI64, &[handle]);
                 Running { stack, handle: Some(handle) }
             }
             Kind::Gc(gc) => {
                 let hty = HeapType::Concrete(UnpackedIndex::Module(gc.continuation));
                 let continuation =
-                    b.value(Operator::RefCastNonNull { hty }, &[continuation], concrete(false, gc.continuation));
-                let stack = self.get(b, gc.continuation, 0, continuation, self.kind.stack_type());
-                let stack = b.value(Operator::RefAsNonNull, &[stack], concrete(false, gc.stack));
-                let null = self.null(b, self.kind.stack_type());
-                self.set(b, gc.continuation, 0, continuation, null);
+                    builder.value(Operator::RefCastNonNull { hty }, &[continuation], concrete(false, gc.continuation));
+                let stack = self.get(builder, gc.continuation, 0, continuation, self.kind.stack_type());
+                let stack = builder.value(Operator::RefAsNonNull, &[stack], concrete(false, gc.stack));
+                let null = self.null(builder, self.kind.stack_type());
+                self.set(builder, gc.continuation, 0, continuation, null);
                 Running { stack, handle: None }
             }
         }
     }
 
     /// A frame of a size class of the memory store.
-    pub(super) fn allocate_frame(&self, b: &mut Builder<'_>, m: MemoryStore, class: u32, bytes: u32) -> Value {
+    pub(super) fn allocate_frame(
+        &self,
+        builder: &mut Builder<'_>,
+        memory: MemoryStore,
+        class: u32,
+        bytes: u32,
+    ) -> Value {
         let cell = cells::FREE_FRAMES + 4 * class;
-        let free = m.load_cell(b, cell);
-        b.choose(
+        let free = memory.load_cell(builder, cell);
+        builder.choose(
             free,
             ValType::I32,
-            |b| {
-                let next = m.load(b, free, 0);
-                m.store_cell(b, cell, next);
+            |builder| {
+                let next = memory.load(builder, free, 0);
+                memory.store_cell(builder, cell, next);
                 free
             },
-            |b| {
-                let bytes = b.i32(bytes);
-                let frame = self.call(b, self.items.allocate, &[bytes], &[ValType::I32])[0];
+            |builder| {
+                let bytes = builder.i32(bytes);
+                let frame = self.call(builder, self.items.allocate, &[bytes], &[ValType::I32])[0];
                 // Only where an exception leaves a frame is the frame recycled without knowledge of its function's layout.
                 if self.items.exception.is_some() {
-                    let class = b.i32(class);
-                    m.store_class(b, frame, class);
+                    let class = builder.i32(class);
+                    memory.store_class(builder, frame, class);
                 }
                 frame
             },
@@ -599,99 +607,101 @@ impl Store {
     }
 
     /// Makes `frame` the only one of a stack without frames.
-    pub(super) fn set_only_frame(&self, b: &mut Builder<'_>, stack: Value, frame: Value) {
-        self.set_stack_field(b, stack, StackField::Head, frame);
+    pub(super) fn set_only_frame(&self, builder: &mut Builder<'_>, stack: Value, frame: Value) {
+        self.set_stack_field(builder, stack, StackField::Head, frame);
         if self.items.markers {
-            self.set_stack_field(b, stack, StackField::Tail, frame);
+            self.set_stack_field(builder, stack, StackField::Tail, frame);
         }
     }
 
     /// A continuation (not null) for a stack.
-    pub(super) fn capture(&self, b: &mut Builder<'_>, running: Running) -> Value {
+    pub(super) fn capture(&self, builder: &mut Builder<'_>, running: Running) -> Value {
         match (self.kind, running.handle) {
             (Kind::Memory(_), Some(handle)) => handle,
             (Kind::Memory(_), None) => unreachable!("a running stack of the memory store has its handle"),
             (Kind::Gc(gc), _) => {
                 let ty = concrete(false, gc.continuation);
-                b.value(Operator::StructNew { struct_type_index: gc.continuation }, &[running.stack], ty)
+                builder.value(Operator::StructNew { struct_type_index: gc.continuation }, &[running.stack], ty)
             }
         }
     }
 
     /// The running form of a stack whose continuation was consumed elsewhere.
-    pub(super) fn running(&self, b: &mut Builder<'_>, stack: Value) -> Running {
-        let Kind::Memory(m) = self.kind else { return Running { stack, handle: None } };
-        let handle = m.load_continuation(b, stack);
+    pub(super) fn running(&self, builder: &mut Builder<'_>, stack: Value) -> Running {
+        let Kind::Memory(memory) = self.kind else { return Running { stack, handle: None } };
+        let handle = memory.load_continuation(builder, stack);
         Running { stack, handle: Some(handle) }
     }
 
     /// A new stack without frames.
-    pub(super) fn new_stack(&self, b: &mut Builder<'_>) -> Running {
+    pub(super) fn new_stack(&self, builder: &mut Builder<'_>) -> Running {
         match self.kind {
-            Kind::Memory(m) => {
-                let free = m.load_cell(b, cells::FREE_RECORDS);
-                let record = b.choose(
+            Kind::Memory(memory) => {
+                let free = memory.load_cell(builder, cells::FREE_RECORDS);
+                let record = builder.choose(
                     free,
                     ValType::I32,
-                    |b| {
-                        let next = m.load(b, free, MemoryStore::stack_offset(StackField::Head));
-                        m.store_cell(b, cells::FREE_RECORDS, next);
+                    |builder| {
+                        let next = memory.load(builder, free, MemoryStore::stack_offset(StackField::Head));
+                        memory.store_cell(builder, cells::FREE_RECORDS, next);
                         free
                     },
-                    |b| b.value(Operator::Call { function_index: self.items.allocate_record }, &[], ValType::I32),
+                    |builder| {
+                        builder.value(Operator::Call { function_index: self.items.allocate_record }, &[], ValType::I32)
+                    },
                 );
-                self.running(b, record)
+                self.running(builder, record)
             }
             Kind::Gc(gc) => {
                 let ty = concrete(false, gc.stack);
-                let stack = b.value(Operator::StructNewDefault { struct_type_index: gc.stack }, &[], ty);
+                let stack = builder.value(Operator::StructNewDefault { struct_type_index: gc.stack }, &[], ty);
                 Running { stack, handle: None }
             }
         }
     }
 
     /// Recycles a stack. Its chain of markers must be empty.
-    pub(super) fn free_stack(&self, b: &mut Builder<'_>, stack: Value) {
-        if let Kind::Memory(m) = self.kind {
-            let next = m.load_cell(b, cells::FREE_RECORDS);
-            m.store(b, stack, MemoryStore::stack_offset(StackField::Head), next);
-            m.store_cell(b, cells::FREE_RECORDS, stack);
+    pub(super) fn free_stack(&self, builder: &mut Builder<'_>, stack: Value) {
+        if let Kind::Memory(memory) = self.kind {
+            let next = memory.load_cell(builder, cells::FREE_RECORDS);
+            memory.store(builder, stack, MemoryStore::stack_offset(StackField::Head), next);
+            memory.store_cell(builder, cells::FREE_RECORDS, stack);
         }
     }
 
     /// Recycles a frame out of which an exception came. Entry frames have class 0 and belong to their record.
-    pub(super) fn discard_frame(&self, b: &mut Builder<'_>, frame: Value) {
-        if let Kind::Memory(m) = self.kind {
-            let class = m.load_class(b, frame);
-            b.when(class, |b| {
-                let shift = b.i32(2);
-                let offset = b.i32_op(Operator::I32Shl, &[class, shift]);
-                let cell = m.base + cells::FREE_FRAMES;
-                let next = m.load(b, offset, cell);
-                m.store(b, frame, 0, next);
-                m.store(b, offset, cell, frame);
+    pub(super) fn discard_frame(&self, builder: &mut Builder<'_>, frame: Value) {
+        if let Kind::Memory(memory) = self.kind {
+            let class = memory.load_class(builder, frame);
+            builder.when(class, |builder| {
+                let shift = builder.i32(2);
+                let offset = builder.i32_op(Operator::I32Shl, &[class, shift]);
+                let cell = memory.base + cells::FREE_FRAMES;
+                let next = memory.load(builder, offset, cell);
+                memory.store(builder, frame, 0, next);
+                memory.store(builder, offset, cell, frame);
             });
         }
     }
 
     /// A new stack that will call an entry function, and the frame that says so.
-    pub(super) fn new_entry(&self, b: &mut Builder<'_>, function: Value) -> (Running, Value) {
-        let running = self.new_stack(b);
+    pub(super) fn new_entry(&self, builder: &mut Builder<'_>, function: Value) -> (Running, Value) {
+        let running = self.new_stack(builder);
         let frame = match self.kind {
-            Kind::Memory(m) => {
-                let frame = b.add(running.stack, m.entry_offset());
-                let null = b.i32(0);
-                m.store(b, frame, 0, null);
-                self.set_frame_field(b, frame, FrameField::Function, function);
+            Kind::Memory(memory) => {
+                let frame = builder.add(running.stack, memory.entry_offset());
+                let null = builder.i32(0);
+                memory.store(builder, frame, 0, null);
+                self.set_frame_field(builder, frame, FrameField::Function, function);
                 frame
             }
             Kind::Gc(gc) => {
-                let null = self.null(b, self.kind.frame_type());
+                let null = self.null(builder, self.kind.frame_type());
                 let operator = Operator::StructNew { struct_type_index: gc.frame };
-                b.value(operator, &[null, function], concrete(false, gc.frame))
+                builder.value(operator, &[null, function], concrete(false, gc.frame))
             }
         };
-        self.set_only_frame(b, running.stack, frame);
+        self.set_only_frame(builder, running.stack, frame);
         (running, frame)
     }
 
@@ -701,35 +711,35 @@ impl Store {
     }
 
     /// The number of a resume function, as a value.
-    pub(super) fn resume_function(&self, b: &mut Builder<'_>, number: u32) -> Value {
-        let Some(base) = self.items.resume_base else { return b.i32(number) };
-        let base = b.global(base, ValType::I32);
-        b.add(base, number)
+    pub(super) fn resume_function(&self, builder: &mut Builder<'_>, number: u32) -> Value {
+        let Some(base) = self.items.resume_base else { return builder.i32(number) };
+        let base = builder.global(base, ValType::I32);
+        builder.add(base, number)
     }
 
     /// The number of a matcher, as a value.
-    pub(super) fn matcher(&self, b: &mut Builder<'_>, number: u32) -> Value {
-        let Some(base) = self.items.matcher_base else { return b.i32(number) };
-        let base = b.global(base, ValType::I32);
-        b.add(base, number)
+    pub(super) fn matcher(&self, builder: &mut Builder<'_>, number: u32) -> Value {
+        let Some(base) = self.items.matcher_base else { return builder.i32(number) };
+        let base = builder.global(base, ValType::I32);
+        builder.add(base, number)
     }
 
     /// Runs a frame. Its exceptions go to `catches`.
-    pub(super) fn run_frame(&self, b: &mut Builder<'_>, frame: Value, catches: &[Handler]) -> Value {
-        let function = self.frame_field(b, frame, FrameField::Function);
+    pub(super) fn run_frame(&self, builder: &mut Builder<'_>, frame: Value, catches: &[Handler]) -> Value {
+        let function = self.frame_field(builder, frame, FrameField::Function);
         let operator =
             Operator::CallIndirect { type_index: self.items.resume_type, table_index: self.items.resume_table };
-        b.call(operator, &[frame, function], &[ValType::I32], catches)[0]
+        builder.call(operator, &[frame, function], &[ValType::I32], catches)[0]
     }
 
     /// Calls a function of the runtime.
     pub(super) fn call(
         &self,
-        b: &mut Builder<'_>,
+        builder: &mut Builder<'_>,
         function: u32,
         operands: &[Value],
         results: &[ValType],
     ) -> Vec<Value> {
-        b.values(Operator::Call { function_index: function }, operands, results).to_vec()
+        builder.values(Operator::Call { function_index: function }, operands, results).to_vec()
     }
 }

@@ -48,56 +48,56 @@ impl Lowering<'_> {
         block: Block,
         status: Value,
     ) -> Result<(), Error> {
-        let b = &mut Builder::at(&mut copy.func, block);
+        let builder = &mut Builder::at(&mut copy.func, block);
         let frame = match copy.flavour {
             Flavour::Resumed(frame) if !point.tail => {
-                self.save_again(b, copy.layout, point, frame, copy.slots);
-                let mark = b.i32(IN_PLACE);
-                let status = b.i32_op(Operator::I32Or, &[status, mark]);
-                b.ret(&[status]);
+                self.save_again(builder, copy.layout, point, frame, copy.slots);
+                let mark = builder.i32(IN_PLACE);
+                let status = builder.i32_op(Operator::I32Or, &[status, mark]);
+                builder.ret(&[status]);
                 return Ok(());
             }
             Flavour::Resumed(frame) if !self.store.items.markers => frame,
             Flavour::Resumed(_) | Flavour::Fast => {
                 if point.tail {
-                    self.store.begin_suspension(b);
+                    self.store.begin_suspension(builder);
                 }
                 return self.suspend_here(copy, point, block, status, SavedFrame::First);
             }
         };
         let store = self.store;
-        let next = store.frame_field(b, frame, FrameField::Next);
-        self.free_frame(b, copy.layout, frame);
-        let is_bottom = store.is_null(b, next);
-        let (bottom, inside) = b.fork(is_bottom);
-        b.switch_to(inside);
-        let sentinel = store.sentinel(b);
-        store.set_frame_field(b, sentinel, FrameField::Next, next);
-        b.ret(&[status]);
-        b.switch_to(bottom);
-        store.begin_suspension(b);
-        self.append_identity(b);
+        let next = store.frame_field(builder, frame, FrameField::Next);
+        self.free_frame(builder, copy.layout, frame);
+        let is_bottom = store.is_null(builder, next);
+        let (bottom, inside) = builder.fork(is_bottom);
+        builder.switch_to(inside);
+        let sentinel = store.sentinel(builder);
+        store.set_frame_field(builder, sentinel, FrameField::Next, next);
+        builder.ret(&[status]);
+        builder.switch_to(bottom);
+        store.begin_suspension(builder);
+        self.append_identity(builder);
         // A frame that is used again still says what was behind it.
-        store.link_last(b, next);
-        b.ret(&[status]);
+        store.link_last(builder, next);
+        builder.ret(&[status]);
         Ok(())
     }
 
     /// Appends a frame that hands on what it gets.
-    fn append_identity(&self, b: &mut Builder<'_>) {
+    fn append_identity(&self, builder: &mut Builder<'_>) {
         // The runtime's own slots are the first of the table, shared or not.
-        let number = b.i32(self.identity_number);
-        self.store.call(b, self.store.items.identity, &[number], &[]);
+        let number = builder.i32(self.identity_number);
+        self.store.call(builder, self.store.items.identity, &[number], &[]);
     }
 
     /// Saves what the point needs into the frame that the resumable copy was given.
-    fn save_again(&mut self, b: &mut Builder<'_>, layout: &Layout, point: &Point, frame: Value, slots: u32) {
+    fn save_again(&mut self, builder: &mut Builder<'_>, layout: &Layout, point: &Point, frame: Value, slots: u32) {
         for &(value, slot) in &layout.points[point.index] {
-            self.save(b, layout, frame, slot, value);
+            self.save(builder, layout, frame, slot, value);
         }
         // Where there is but one way to go on, the frame says so already.
         if slots > 1 {
-            self.set_resume_function(b, frame, point.first_slot);
+            self.set_resume_function(builder, frame, point.first_slot);
         }
     }
 
@@ -111,8 +111,8 @@ impl Lowering<'_> {
         saved: SavedFrame<Value>,
     ) -> Result<(), Error> {
         if matches!(copy.flavour, Flavour::Fast) {
-            let b = &mut Builder::at(&mut copy.func, block);
-            b.set_global(self.store.items.unwinding, status);
+            let builder = &mut Builder::at(&mut copy.func, block);
+            builder.set_global(self.store.items.unwinding, status);
         }
         self.save_and_leave(copy, point, block, status, saved)
     }
@@ -135,17 +135,17 @@ impl Lowering<'_> {
             }
             Flavour::Fast => self.save_in_new_frame(copy, point, block, saved)?,
             Flavour::Resumed(frame) => {
-                let b = &mut Builder::at(&mut copy.func, block);
+                let builder = &mut Builder::at(&mut copy.func, block);
                 if point.tail {
-                    self.leave_without_frame(b, layout, frame, status);
+                    self.leave_without_frame(builder, layout, frame, status);
                     return Ok(());
                 }
-                self.save_again(b, layout, point, frame, copy.slots);
+                self.save_again(builder, layout, point, frame, copy.slots);
                 if let SavedFrame::Marker { mask, matcher } = saved {
-                    self.store.append_marker(b, frame, mask, matcher);
+                    self.store.append_marker(builder, frame, mask, matcher);
                 }
-                self.store.append(b, frame);
-                b.ret(&[status]);
+                self.store.append(builder, frame);
+                builder.ret(&[status]);
             }
         }
         Ok(())
@@ -159,12 +159,12 @@ impl Lowering<'_> {
         block: Block,
         frame: SavedFrame<Value>,
     ) -> Result<(), Error> {
-        let b = &mut Builder::at(&mut copy.func, block);
-        let mut args = vec![self.store.resume_function(b, point.first_slot)];
+        let builder = &mut Builder::at(&mut copy.func, block);
+        let mut args = vec![self.store.resume_function(builder, point.first_slot)];
         if let SavedFrame::Marker { mask, matcher } = frame {
             args.extend([mask, matcher]);
         }
-        self.save_new(b, copy.layout, &copy.layout.points[point.index], frame.kind(), args, copy.is_only)?;
+        self.save_new(builder, copy.layout, &copy.layout.points[point.index], frame.kind(), args, copy.is_only)?;
         self.leave_fast_copy(copy, block)
     }
 
@@ -189,30 +189,36 @@ impl Lowering<'_> {
     }
 
     /// Ends a resumed function that has nothing left to do, while its callee is being unwound: what is behind it follows what was appended.
-    pub(super) fn leave_without_frame(&mut self, b: &mut Builder<'_>, layout: &Layout, frame: Value, status: Value) {
-        self.link_rest(b, frame);
-        self.free_frame(b, layout, frame);
-        b.ret(&[status]);
+    pub(super) fn leave_without_frame(
+        &mut self,
+        builder: &mut Builder<'_>,
+        layout: &Layout,
+        frame: Value,
+        status: Value,
+    ) {
+        self.link_rest(builder, frame);
+        self.free_frame(builder, layout, frame);
+        builder.ret(&[status]);
     }
 
     /// Appends what is behind `frame` to the suspension; an identity frame stands for an empty one.
-    pub(super) fn link_rest(&mut self, b: &mut Builder<'_>, frame: Value) {
-        let next = self.store.frame_field(b, frame, FrameField::Next);
-        self.link_frames(b, next);
+    pub(super) fn link_rest(&mut self, builder: &mut Builder<'_>, frame: Value) {
+        let next = self.store.frame_field(builder, frame, FrameField::Next);
+        self.link_frames(builder, next);
     }
 
     /// Appends a chain of frames to the suspension. No stack, and no part of one inside a marker, is without frames: an identity frame stands for
     /// an empty one.
-    pub(super) fn link_frames(&mut self, b: &mut Builder<'_>, next: Value) {
+    pub(super) fn link_frames(&mut self, builder: &mut Builder<'_>, next: Value) {
         let store = self.store;
-        let last = b.global(store.items.last, store.kind.frame_type());
-        let sentinel = store.sentinel(b);
-        let mut nothing = store.is_same(b, last, sentinel);
+        let last = builder.global(store.items.last, store.kind.frame_type());
+        let sentinel = store.sentinel(builder);
+        let mut nothing = store.is_same(builder, last, sentinel);
         if !store.items.markers {
-            let is_bottom = store.is_null(b, next);
-            nothing = b.i32_op(Operator::I32And, &[nothing, is_bottom]);
+            let is_bottom = store.is_null(builder, next);
+            nothing = builder.i32_op(Operator::I32And, &[nothing, is_bottom]);
         }
-        b.when(nothing, |b| self.append_identity(b));
-        store.link_last(b, next);
+        builder.when(nothing, |builder| self.append_identity(builder));
+        store.link_last(builder, next);
     }
 }

@@ -77,9 +77,9 @@ impl Lowering<'_> {
         if count == 0 {
             return Some(0);
         }
-        let Kind::Memory(m) = self.store.kind else { return None };
-        let is_own = m.own && self.options.runtime == Runtime::Closed;
-        let bump = self.module.globals[GlobalId::from_u32(m.bump)].init.as_mut().filter(|_| is_own)?;
+        let Kind::Memory(memory) = self.store.kind else { return None };
+        let is_own = memory.own && self.options.runtime == Runtime::Closed;
+        let bump = self.module.globals[GlobalId::from_u32(memory.bump)].init.as_mut().filter(|_| is_own)?;
         let [Operator::I32Const { value }] = &mut bump.operators[..] else { return None };
         let start = value.cast_unsigned();
         let end = start.checked_add(count.checked_mul(8)?).filter(|&end| end <= STATIC_END)?;
@@ -95,23 +95,23 @@ impl Lowering<'_> {
         table: TableId,
         what: TableFunction,
     ) -> Result<Option<Vec<Inst>>, Error> {
-        let t = self.emulated_table(table)?;
-        let Kind::Memory(m) = self.store.kind else { unreachable!("only the memory store emulates tables") };
-        if t.ready != t.size {
+        let emulated = self.emulated_table(table)?;
+        let Kind::Memory(memory) = self.store.kind else { unreachable!("only the memory store emulates tables") };
+        if emulated.ready != emulated.size {
             return Ok(None);
         }
         let operands = func.operands(inst).to_vec();
-        let (before, address) = build_before(func, |b| {
-            let index = narrow(b, operands[0]);
-            let size = b.global(t.size, ValType::I32);
-            let inside = b.i32_op(Operator::I32LtU, &[index, size]);
-            let base = b.global(t.base, ValType::I32);
-            let address = element(b, base, index);
+        let (before, address) = build_before(func, |builder| {
+            let index = narrow(builder, operands[0]);
+            let size = builder.global(emulated.size, ValType::I32);
+            let inside = builder.i32_op(Operator::I32LtU, &[index, size]);
+            let base = builder.global(emulated.base, ValType::I32);
+            let address = element(builder, base, index);
             // There is never memory for eight bytes from the last address on, so that an access out of the table's bounds traps.
-            let nowhere = b.i32(u32::MAX);
-            b.value(Operator::Select, &[address, nowhere, inside], ValType::I32)
+            let nowhere = builder.i32(u32::MAX);
+            builder.value(Operator::Select, &[address, nowhere, inside], ValType::I32)
         });
-        let memarg = memory_argument(m.memory, 0, 3);
+        let memarg = memory_argument(memory.memory, 0, 3);
         match what {
             TableFunction::Get => func.replace_inst(inst, Operator::I64Load { memarg }, &[address]),
             _ => func.replace_inst(inst, Operator::I64Store { memarg }, &[address, operands[1]]),
@@ -145,31 +145,31 @@ impl Lowering<'_> {
         if let Some(&function) = self.generated.table_functions.get(&(table, what)) {
             return Ok(function);
         }
-        let t = self.emulated_table(table)?;
-        let Kind::Memory(m) = self.store.kind else { unreachable!("only the memory store emulates tables") };
-        let (params, results) = self.table_signature(t, what)?;
+        let emulated = self.emulated_table(table)?;
+        let Kind::Memory(memory) = self.store.kind else { unreachable!("only the memory store emulates tables") };
+        let (params, results) = self.table_signature(emulated, what)?;
         let ty = self.function_type(&params, &results);
         let mut func = Func::new(ty, &params, &results);
         let args = func.blocks[func.entry].params.clone();
-        let b = &mut Builder::new(&mut func);
+        let builder = &mut Builder::new(&mut func);
         match what {
-            TableFunction::Get => self.build_table_get(b, m, t, &args),
-            TableFunction::Set => self.build_table_set(b, m, t, &args),
+            TableFunction::Get => self.build_table_get(builder, memory, emulated, &args),
+            TableFunction::Set => self.build_table_set(builder, memory, emulated, &args),
             TableFunction::Size => {
-                let size = b.global(t.size, ValType::I32);
-                let size = widen(b, size, t.index64);
-                b.ret(&[size]);
+                let size = builder.global(emulated.size, ValType::I32);
+                let size = widen(builder, size, emulated.index64);
+                builder.ret(&[size]);
             }
-            TableFunction::Grow => self.build_table_grow(b, m, t, &args),
-            TableFunction::Fill => self.build_table_fill(b, m, t, &args),
+            TableFunction::Grow => self.build_table_grow(builder, memory, emulated, &args),
+            TableFunction::Fill => self.build_table_fill(builder, memory, emulated, &args),
             TableFunction::Copy(source) => {
                 let source = self.emulated_table(source)?;
-                self.build_table_copy(b, m, t, source, &args);
+                self.build_table_copy(builder, memory, emulated, source, &args);
             }
             TableFunction::Init(segment) => {
                 self.check_segment(segment)?;
                 let length = self.segment_length(segment).expect("the segment holds continuations");
-                self.build_table_init(b, m, t, length, &args);
+                self.build_table_init(builder, memory, emulated, length, &args);
             }
         }
         let function =
@@ -181,10 +181,10 @@ impl Lowering<'_> {
     /// The lowered parameters and results of a table instruction.
     fn table_signature(
         &mut self,
-        t: EmulatedTable,
+        table: EmulatedTable,
         what: TableFunction,
     ) -> Result<(Vec<ValType>, Vec<ValType>), Error> {
-        let index = if t.index64 { ValType::I64 } else { ValType::I32 };
+        let index = if table.index64 { ValType::I64 } else { ValType::I32 };
         let handle = ValType::I64;
         Ok(match what {
             TableFunction::Get => (vec![index], vec![handle]),
@@ -195,105 +195,114 @@ impl Lowering<'_> {
             TableFunction::Copy(source) => {
                 let source = self.emulated_table(source)?;
                 let other = if source.index64 { ValType::I64 } else { ValType::I32 };
-                let length = if t.index64 && source.index64 { ValType::I64 } else { ValType::I32 };
+                let length = if table.index64 && source.index64 { ValType::I64 } else { ValType::I32 };
                 (vec![index, other, length], vec![])
             }
             TableFunction::Init(_) => (vec![index, ValType::I32, ValType::I32], vec![]),
         })
     }
 
-    fn build_table_get(&self, b: &mut Builder<'_>, m: MemoryStore, t: EmulatedTable, args: &[Value]) {
-        let index = narrow(b, args[0]);
-        let ready = b.global(t.ready, ValType::I32);
-        let outside = b.i32_op(Operator::I32GeU, &[index, ready]);
-        let (outside, inside) = b.fork(outside);
-        b.switch_to(inside);
-        let base = b.global(t.base, ValType::I32);
-        let address = element(b, base, index);
-        let value = b.value(Operator::I64Load { memarg: memory_argument(m.memory, 0, 3) }, &[address], ValType::I64);
-        b.ret(&[value]);
-        b.switch_to(outside);
-        self.check_index(b, t, index);
-        let null = b.i64(0);
-        b.ret(&[null]);
+    fn build_table_get(&self, builder: &mut Builder<'_>, memory: MemoryStore, table: EmulatedTable, args: &[Value]) {
+        let index = narrow(builder, args[0]);
+        let ready = builder.global(table.ready, ValType::I32);
+        let outside = builder.i32_op(Operator::I32GeU, &[index, ready]);
+        let (outside, inside) = builder.fork(outside);
+        builder.switch_to(inside);
+        let base = builder.global(table.base, ValType::I32);
+        let address = element(builder, base, index);
+        let value =
+            builder.value(Operator::I64Load { memarg: memory_argument(memory.memory, 0, 3) }, &[address], ValType::I64);
+        builder.ret(&[value]);
+        builder.switch_to(outside);
+        self.check_index(builder, table, index);
+        let null = builder.i64(0);
+        builder.ret(&[null]);
     }
 
-    fn build_table_set(&self, b: &mut Builder<'_>, m: MemoryStore, t: EmulatedTable, args: &[Value]) {
-        let index = narrow(b, args[0]);
-        let ready = b.global(t.ready, ValType::I32);
-        let outside = b.i32_op(Operator::I32GeU, &[index, ready]);
-        b.when(outside, |b| {
-            self.check_index(b, t, index);
-            self.ensure_room(b, m, t);
+    fn build_table_set(&self, builder: &mut Builder<'_>, memory: MemoryStore, table: EmulatedTable, args: &[Value]) {
+        let index = narrow(builder, args[0]);
+        let ready = builder.global(table.ready, ValType::I32);
+        let outside = builder.i32_op(Operator::I32GeU, &[index, ready]);
+        builder.when(outside, |builder| {
+            self.check_index(builder, table, index);
+            self.ensure_room(builder, memory, table);
         });
-        let base = b.global(t.base, ValType::I32);
-        let address = element(b, base, index);
-        b.run(Operator::I64Store { memarg: memory_argument(m.memory, 0, 3) }, &[address, args[1]]);
-        b.ret(&[]);
+        let base = builder.global(table.base, ValType::I32);
+        let address = element(builder, base, index);
+        builder.run(Operator::I64Store { memarg: memory_argument(memory.memory, 0, 3) }, &[address, args[1]]);
+        builder.ret(&[]);
     }
 
-    fn build_table_grow(&self, b: &mut Builder<'_>, m: MemoryStore, t: EmulatedTable, args: &[Value]) {
-        let more = narrow(b, args[1]);
-        let old = b.global(t.size, ValType::I32);
-        let most = b.i32(t.maximum);
-        let left = b.i32_op(Operator::I32Sub, &[most, old]);
-        let too_much = b.i32_op(Operator::I32GtU, &[more, left]);
-        let (refuse, grow) = b.fork(too_much);
-        b.switch_to(refuse);
-        let minus_one = b.i32(u32::MAX);
-        let minus_one = widen(b, minus_one, t.index64);
-        b.ret(&[minus_one]);
-        b.switch_to(grow);
+    fn build_table_grow(&self, builder: &mut Builder<'_>, memory: MemoryStore, table: EmulatedTable, args: &[Value]) {
+        let more = narrow(builder, args[1]);
+        let old = builder.global(table.size, ValType::I32);
+        let most = builder.i32(table.maximum);
+        let left = builder.i32_op(Operator::I32Sub, &[most, old]);
+        let too_much = builder.i32_op(Operator::I32GtU, &[more, left]);
+        let (refuse, grow) = builder.fork(too_much);
+        builder.switch_to(refuse);
+        let minus_one = builder.i32(u32::MAX);
+        let minus_one = widen(builder, minus_one, table.index64);
+        builder.ret(&[minus_one]);
+        builder.switch_to(grow);
         // Where there is no memory for it, the table has not grown.
-        let size = b.i32_op(Operator::I32Add, &[old, more]);
-        self.ensure_room_for(b, m, t, size);
-        b.set_global(t.size, size);
-        let base = b.global(t.base, ValType::I32);
-        fill_loop(b, m, base, old, args[0], more);
-        let old = widen(b, old, t.index64);
-        b.ret(&[old]);
+        let size = builder.i32_op(Operator::I32Add, &[old, more]);
+        self.ensure_room_for(builder, memory, table, size);
+        builder.set_global(table.size, size);
+        let base = builder.global(table.base, ValType::I32);
+        fill_loop(builder, memory, base, old, args[0], more);
+        let old = widen(builder, old, table.index64);
+        builder.ret(&[old]);
     }
 
-    fn build_table_fill(&self, b: &mut Builder<'_>, m: MemoryStore, t: EmulatedTable, args: &[Value]) {
-        let (index, count) = (narrow(b, args[0]), narrow(b, args[2]));
-        self.check_range(b, t.size, index, count);
-        self.ensure_room(b, m, t);
-        let base = b.global(t.base, ValType::I32);
-        fill_loop(b, m, base, index, args[1], count);
-        b.ret(&[]);
+    fn build_table_fill(&self, builder: &mut Builder<'_>, memory: MemoryStore, table: EmulatedTable, args: &[Value]) {
+        let (index, count) = (narrow(builder, args[0]), narrow(builder, args[2]));
+        self.check_range(builder, table.size, index, count);
+        self.ensure_room(builder, memory, table);
+        let base = builder.global(table.base, ValType::I32);
+        fill_loop(builder, memory, base, index, args[1], count);
+        builder.ret(&[]);
     }
 
     fn build_table_copy(
         &self,
-        b: &mut Builder<'_>,
-        m: MemoryStore,
-        t: EmulatedTable,
-        s: EmulatedTable,
+        builder: &mut Builder<'_>,
+        memory: MemoryStore,
+        target: EmulatedTable,
+        source: EmulatedTable,
         args: &[Value],
     ) {
-        let (to, from, count) = (narrow(b, args[0]), narrow(b, args[1]), narrow(b, args[2]));
-        self.check_range(b, s.size, from, count);
-        self.check_range(b, t.size, to, count);
-        self.ensure_room(b, m, t);
-        self.ensure_room(b, m, s);
-        let (target, source) = (b.global(t.base, ValType::I32), b.global(s.base, ValType::I32));
-        let (target, source) = (element(b, target, to), element(b, source, from));
-        let three = b.i32(3);
-        let bytes = b.i32_op(Operator::I32Shl, &[count, three]);
-        b.run(Operator::MemoryCopy { dst_mem: m.memory, src_mem: m.memory }, &[target, source, bytes]);
-        b.ret(&[]);
+        let (to, from, count) = (narrow(builder, args[0]), narrow(builder, args[1]), narrow(builder, args[2]));
+        self.check_range(builder, source.size, from, count);
+        self.check_range(builder, target.size, to, count);
+        self.ensure_room(builder, memory, target);
+        self.ensure_room(builder, memory, source);
+        let (to_base, from_base) =
+            (builder.global(target.base, ValType::I32), builder.global(source.base, ValType::I32));
+        let (to, from) = (element(builder, to_base, to), element(builder, from_base, from));
+        let three = builder.i32(3);
+        let bytes = builder.i32_op(Operator::I32Shl, &[count, three]);
+        builder.run(Operator::MemoryCopy { dst_mem: memory.memory, src_mem: memory.memory }, &[to, from, bytes]);
+        builder.ret(&[]);
     }
 
     /// `length` is the global with the length of the segment, which holds nothing but null.
-    fn build_table_init(&self, b: &mut Builder<'_>, m: MemoryStore, t: EmulatedTable, length: u32, args: &[Value]) {
-        let (index, from, count) = (narrow(b, args[0]), args[1], args[2]);
-        self.check_range(b, length, from, count);
-        self.check_range(b, t.size, index, count);
-        self.ensure_room(b, m, t);
-        let base = b.global(t.base, ValType::I32);
-        let null = b.i64(0);
-        fill_loop(b, m, base, index, null, count);
-        b.ret(&[]);
+    fn build_table_init(
+        &self,
+        builder: &mut Builder<'_>,
+        memory: MemoryStore,
+        table: EmulatedTable,
+        length: u32,
+        args: &[Value],
+    ) {
+        let (index, from, count) = (narrow(builder, args[0]), args[1], args[2]);
+        self.check_range(builder, length, from, count);
+        self.check_range(builder, table.size, index, count);
+        self.ensure_room(builder, memory, table);
+        let base = builder.global(table.base, ValType::I32);
+        let null = builder.i64(0);
+        fill_loop(builder, memory, base, index, null, count);
+        builder.ret(&[]);
     }
 
     /// Whether a (translated or original) constant continuation is null. A constant can only be null or an immutable global, which is null too
@@ -334,17 +343,17 @@ impl Lowering<'_> {
         let ty = self.function_type(&params, &results);
         let mut func = Func::new(ty, &params, &results);
         let args = func.blocks[func.entry].params.clone();
-        let b = &mut Builder::new(&mut func);
+        let builder = &mut Builder::new(&mut func);
         let name = if new {
-            self.check_range(b, length, args[0], args[1]);
-            let made = b.value(Operator::ArrayNewDefault { array_type_index }, &[args[1]], reference(false));
-            b.ret(&[made]);
+            self.check_range(builder, length, args[0], args[1]);
+            let made = builder.value(Operator::ArrayNewDefault { array_type_index }, &[args[1]], reference(false));
+            builder.ret(&[made]);
             "new"
         } else {
-            self.check_range(b, length, args[2], args[3]);
-            let null = b.i64(0);
-            b.run(Operator::ArrayFill { array_type_index }, &[args[0], args[1], null, args[3]]);
-            b.ret(&[]);
+            self.check_range(builder, length, args[2], args[3]);
+            let null = builder.i64(0);
+            builder.run(Operator::ArrayFill { array_type_index }, &[args[0], args[1], null, args[3]]);
+            builder.ret(&[]);
             "init"
         };
         let function = self.add_function(func, format!("wasmfx.array.{name}.{array}.{segment}")).as_u32();
@@ -353,19 +362,19 @@ impl Lowering<'_> {
     }
 
     /// What instantiation does with the active segments of continuations, which are all null: it checks that there is a place for them.
-    pub(super) fn check_active_segments(&mut self, b: &mut Builder<'_>) -> Result<(), Error> {
+    pub(super) fn check_active_segments(&mut self, builder: &mut Builder<'_>) -> Result<(), Error> {
         for (table, offset, length) in std::mem::take(&mut self.active_segments) {
-            let t = self.emulated_table(table)?;
-            let offset = self.constant(b, &offset)?;
-            let offset = narrow(b, offset);
-            let length = b.i32(length);
-            self.check_range(b, t.size, offset, length);
+            let emulated = self.emulated_table(table)?;
+            let offset = self.constant(builder, &offset)?;
+            let offset = narrow(builder, offset);
+            let length = builder.i32(length);
+            self.check_range(builder, emulated.size, offset, length);
         }
         Ok(())
     }
 
     /// A constant expression of numbers, as instructions.
-    fn constant(&self, b: &mut Builder<'_>, expression: &ConstExpr) -> Result<Value, Error> {
+    fn constant(&self, builder: &mut Builder<'_>, expression: &ConstExpr) -> Result<Value, Error> {
         let mut stack: Vec<Value> = Vec::new();
         for operator in &expression.operators {
             let (ty, operands) = match operator {
@@ -380,7 +389,7 @@ impl Lowering<'_> {
             };
             let first = stack.len().checked_sub(operands).ok_or_else(|| Error::internal("lowering: a short offset"))?;
             let operands: Vec<Value> = stack.drain(first..).collect();
-            stack.push(b.value(operator.clone(), &operands, ty));
+            stack.push(builder.value(operator.clone(), &operands, ty));
         }
         stack.pop().ok_or_else(|| Error::internal("lowering: an empty offset"))
     }
@@ -402,92 +411,92 @@ impl Lowering<'_> {
         .with_help("use `--frames gc`"))
     }
 
-    fn check_index(&self, b: &mut Builder<'_>, t: EmulatedTable, index: Value) {
-        let size = b.global(t.size, ValType::I32);
-        let outside = b.i32_op(Operator::I32GeU, &[index, size]);
-        b.trap_if(outside);
+    fn check_index(&self, builder: &mut Builder<'_>, table: EmulatedTable, index: Value) {
+        let size = builder.global(table.size, ValType::I32);
+        let outside = builder.i32_op(Operator::I32GeU, &[index, size]);
+        builder.trap_if(outside);
     }
 
-    fn check_range(&self, b: &mut Builder<'_>, size: u32, index: Value, count: Value) {
-        let size = b.global(size, ValType::I32);
-        let outside = b.i32_op(Operator::I32GtU, &[index, size]);
-        b.trap_if(outside);
-        let left = b.i32_op(Operator::I32Sub, &[size, index]);
-        let outside = b.i32_op(Operator::I32GtU, &[count, left]);
-        b.trap_if(outside);
+    fn check_range(&self, builder: &mut Builder<'_>, size: u32, index: Value, count: Value) {
+        let size = builder.global(size, ValType::I32);
+        let outside = builder.i32_op(Operator::I32GtU, &[index, size]);
+        builder.trap_if(outside);
+        let left = builder.i32_op(Operator::I32Sub, &[size, index]);
+        let outside = builder.i32_op(Operator::I32GtU, &[count, left]);
+        builder.trap_if(outside);
     }
 
     /// Makes room for as many elements as the table has.
-    fn ensure_room(&self, b: &mut Builder<'_>, m: MemoryStore, t: EmulatedTable) {
-        let size = b.global(t.size, ValType::I32);
-        self.ensure_room_for(b, m, t, size);
+    fn ensure_room(&self, builder: &mut Builder<'_>, memory: MemoryStore, table: EmulatedTable) {
+        let size = builder.global(table.size, ValType::I32);
+        self.ensure_room_for(builder, memory, table, size);
     }
 
-    fn ensure_room_for(&self, b: &mut Builder<'_>, m: MemoryStore, t: EmulatedTable, size: Value) {
-        let capacity = b.global(t.capacity, ValType::I32);
-        let full = b.i32_op(Operator::I32GtU, &[size, capacity]);
+    fn ensure_room_for(&self, builder: &mut Builder<'_>, memory: MemoryStore, table: EmulatedTable, size: Value) {
+        let capacity = builder.global(table.capacity, ValType::I32);
+        let full = builder.i32_op(Operator::I32GtU, &[size, capacity]);
         let store = self.store;
-        b.when(full, |b| {
+        builder.when(full, |builder| {
             // Twice the room each time: what is given up is never more than what is in use.
-            let two = b.i32(2);
-            let double = b.i32_op(Operator::I32Mul, &[size, two]);
-            let three = b.i32(3);
-            let bytes = b.i32_op(Operator::I32Shl, &[double, three]);
-            let new = store.call(b, store.items.allocate, &[bytes], &[ValType::I32])[0];
-            let old = b.global(t.base, ValType::I32);
-            let used = b.i32_op(Operator::I32Shl, &[capacity, three]);
-            b.when(capacity, |b| {
-                b.run(Operator::MemoryCopy { dst_mem: m.memory, src_mem: m.memory }, &[new, old, used]);
+            let two = builder.i32(2);
+            let double = builder.i32_op(Operator::I32Mul, &[size, two]);
+            let three = builder.i32(3);
+            let bytes = builder.i32_op(Operator::I32Shl, &[double, three]);
+            let new = store.call(builder, store.items.allocate, &[bytes], &[ValType::I32])[0];
+            let old = builder.global(table.base, ValType::I32);
+            let used = builder.i32_op(Operator::I32Shl, &[capacity, three]);
+            builder.when(capacity, |builder| {
+                builder.run(Operator::MemoryCopy { dst_mem: memory.memory, src_mem: memory.memory }, &[new, old, used]);
             });
-            b.set_global(t.base, new);
-            b.set_global(t.capacity, double);
+            builder.set_global(table.base, new);
+            builder.set_global(table.capacity, double);
         });
-        if t.ready != t.size {
-            b.set_global(t.ready, size);
+        if table.ready != table.size {
+            builder.set_global(table.ready, size);
         }
     }
 }
 
 /// The address of an element.
-fn element(b: &mut Builder<'_>, base: Value, index: Value) -> Value {
-    let three = b.i32(3);
-    let offset = b.i32_op(Operator::I32Shl, &[index, three]);
-    b.i32_op(Operator::I32Add, &[base, offset])
+fn element(builder: &mut Builder<'_>, base: Value, index: Value) -> Value {
+    let three = builder.i32(3);
+    let offset = builder.i32_op(Operator::I32Shl, &[index, three]);
+    builder.i32_op(Operator::I32Add, &[base, offset])
 }
 
 /// An index as an i32; one that does not fit becomes the largest, which is out of bounds everywhere.
-fn narrow(b: &mut Builder<'_>, index: Value) -> Value {
-    if b.func.value_type(index) == ValType::I32 {
+fn narrow(builder: &mut Builder<'_>, index: Value) -> Value {
+    if builder.func.value_type(index) == ValType::I32 {
         return index;
     }
-    let shift = b.i64(32);
-    let high = b.value(Operator::I64ShrU, &[index, shift], ValType::I64);
-    let fits = b.value(Operator::I64Eqz, &[high], ValType::I32);
-    let low = b.i32_op(Operator::I32WrapI64, &[index]);
-    let most = b.i32(u32::MAX);
-    b.value(Operator::Select, &[low, most, fits], ValType::I32)
+    let shift = builder.i64(32);
+    let high = builder.value(Operator::I64ShrU, &[index, shift], ValType::I64);
+    let fits = builder.value(Operator::I64Eqz, &[high], ValType::I32);
+    let low = builder.i32_op(Operator::I32WrapI64, &[index]);
+    let most = builder.i32(u32::MAX);
+    builder.value(Operator::Select, &[low, most, fits], ValType::I32)
 }
 
 /// A size (or -1) in the table's index type.
-fn widen(b: &mut Builder<'_>, value: Value, index64: bool) -> Value {
-    if index64 { b.value(Operator::I64ExtendI32S, &[value], ValType::I64) } else { value }
+fn widen(builder: &mut Builder<'_>, value: Value, index64: bool) -> Value {
+    if index64 { builder.value(Operator::I64ExtendI32S, &[value], ValType::I64) } else { value }
 }
 
 /// Writes `count` elements from `index` on.
-fn fill_loop(b: &mut Builder<'_>, m: MemoryStore, base: Value, index: Value, value: Value, count: Value) {
-    let start = element(b, base, index);
-    let end = element(b, start, count);
-    let head = b.new_block(&[ValType::I32]);
-    let body = b.new_block(&[]);
-    let done = b.new_block(&[]);
-    b.jump(head, &[start]);
-    b.switch_to(head);
-    let address = b.block_params(head)[0];
-    let more = b.i32_op(Operator::I32Ne, &[address, end]);
-    b.branch(more, body, &[], done, &[]);
-    b.switch_to(body);
-    b.run(Operator::I64Store { memarg: memory_argument(m.memory, 0, 3) }, &[address, value]);
-    let next = b.add(address, 8);
-    b.jump(head, &[next]);
-    b.switch_to(done);
+fn fill_loop(builder: &mut Builder<'_>, memory: MemoryStore, base: Value, index: Value, value: Value, count: Value) {
+    let start = element(builder, base, index);
+    let end = element(builder, start, count);
+    let head = builder.new_block(&[ValType::I32]);
+    let body = builder.new_block(&[]);
+    let done = builder.new_block(&[]);
+    builder.jump(head, &[start]);
+    builder.switch_to(head);
+    let address = builder.block_params(head)[0];
+    let more = builder.i32_op(Operator::I32Ne, &[address, end]);
+    builder.branch(more, body, &[], done, &[]);
+    builder.switch_to(body);
+    builder.run(Operator::I64Store { memarg: memory_argument(memory.memory, 0, 3) }, &[address, value]);
+    let next = builder.add(address, 8);
+    builder.jump(head, &[next]);
+    builder.switch_to(done);
 }

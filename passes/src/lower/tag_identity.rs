@@ -100,35 +100,35 @@ impl Lowering<'_> {
                     ))
                     .with_help("import the tag once")
                 })?;
-                let b = &mut Builder::at(&mut func, at);
-                let rest = b.new_block(&[]);
+                let builder = &mut Builder::at(&mut func, at);
+                let rest = builder.new_block(&[]);
                 let mut handlers = Vec::new();
                 for &earlier in &group[..index] {
                     let types = self.lowered_types(&self.original_params(self.original_tag_type(earlier)));
-                    let landing = b.new_block(&types);
+                    let landing = builder.new_block(&types);
                     handlers.push((Handler::Catch { tag: earlier, block: landing }, landing, Some(earlier)));
                 }
-                let landing = b.new_block(&[]);
+                let landing = builder.new_block(&[]);
                 handlers.push((Handler::CatchAll { block: landing }, landing, None));
                 let clauses: Vec<Handler> = handlers.iter().map(|(handler, ..)| *handler).collect();
-                b.invoke(Operator::Throw { tag_index: tag.as_u32() }, &payload, None, &clauses);
+                builder.invoke(Operator::Throw { tag_index: tag.as_u32() }, &payload, None, &clauses);
                 for (_, landing, earlier) in handlers {
-                    b.switch_to(landing);
+                    builder.switch_to(landing);
                     if let (Some(earlier), Some(own)) = (earlier, self.tag_numbers[tag]) {
-                        let number = self.suspension_status(b, earlier);
-                        b.set_global(own, number);
+                        let number = self.suspension_status(builder, earlier);
+                        builder.set_global(own, number);
                     }
-                    b.jump(rest, &[]);
+                    builder.jump(rest, &[]);
                 }
                 at = rest;
             }
         }
-        let b = &mut Builder::at(&mut func, at);
-        self.check_active_segments(b)?;
+        let builder = &mut Builder::at(&mut func, at);
+        self.check_active_segments(builder)?;
         if let Some(start) = self.module.start {
-            b.run(Operator::Call { function_index: start.as_u32() }, &[]);
+            builder.run(Operator::Call { function_index: start.as_u32() }, &[]);
         }
-        b.end(Terminator::Return(wasmfx_ir::func::ValueVec::new()));
+        builder.end(Terminator::Return(wasmfx_ir::func::ValueVec::new()));
         self.module.start = Some(self.add_function(func, "wasmfx.start".to_owned()));
         Ok(())
     }

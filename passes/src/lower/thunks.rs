@@ -60,21 +60,26 @@ impl Lowering<'_> {
     }
 
     /// Branches off the throw entry of a frame whose first slot is `number`. Goes on where the frame is entered normally.
-    fn split_throw_entry(&mut self, b: &mut Builder<'_>, frame: Value, number: u32) -> Option<wasmfx_ir::func::Block> {
+    fn split_throw_entry(
+        &mut self,
+        builder: &mut Builder<'_>,
+        frame: Value,
+        number: u32,
+    ) -> Option<wasmfx_ir::func::Block> {
         self.store.items.exception?;
-        let function = self.store.frame_field(b, frame, FrameField::Function);
-        let throw_entry = self.store.resume_function(b, number + THROW_ENTRY);
-        let throws = b.is_equal(function, throw_entry);
-        let (throw, go_on) = b.fork(throws);
-        b.switch_to(go_on);
+        let function = self.store.frame_field(builder, frame, FrameField::Function);
+        let throw_entry = self.store.resume_function(builder, number + THROW_ENTRY);
+        let throws = builder.is_equal(function, throw_entry);
+        let (throw, go_on) = builder.fork(throws);
+        builder.switch_to(go_on);
         Some(throw)
     }
 
     /// Ends the throw entry.
-    fn finish_throw_entry(&mut self, b: &mut Builder<'_>, entry: Option<wasmfx_ir::func::Block>) {
+    fn finish_throw_entry(&mut self, builder: &mut Builder<'_>, entry: Option<wasmfx_ir::func::Block>) {
         if let (Some(entry), Some(exception)) = (entry, self.store.items.exception) {
-            b.switch_to(entry);
-            self.store.raise_pending(b, exception, &[]);
+            builder.switch_to(entry);
+            self.store.raise_pending(builder, exception, &[]);
         }
     }
 
@@ -82,7 +87,7 @@ impl Lowering<'_> {
     #[expect(clippy::too_many_arguments, reason = "the two kinds of entry differ in nothing but these")]
     fn call_entry(
         &mut self,
-        b: &mut Builder<'_>,
+        builder: &mut Builder<'_>,
         call: Operator<'static>,
         reference: Option<Value>,
         next: Value,
@@ -91,17 +96,17 @@ impl Lowering<'_> {
         suspends: bool,
     ) -> Result<(), Error> {
         let params = self.original_params(signature);
-        let mut args = self.values.read(self.module, &self.original_types, b, &params, false)?;
+        let mut args = self.values.read(self.module, &self.original_types, builder, &params, false)?;
         args.extend(reference);
         let results = self.original_results(result_signature);
         let lowered = self.lowered_types(&results);
-        let values = self.call_or_leave(b, call, &args, &lowered, suspends, |this, b, status| {
-            this.link_frames(b, next);
-            b.ret(&[status]);
+        let values = self.call_or_leave(builder, call, &args, &lowered, suspends, |this, builder, status| {
+            this.link_frames(builder, next);
+            builder.ret(&[status]);
         });
-        self.values.write(self.module, &self.original_types, b, &results, &values, false)?;
-        let zero = b.i32(0);
-        b.ret(&[zero]);
+        self.values.write(self.module, &self.original_types, builder, &results, &values, false)?;
+        let zero = builder.i32(0);
+        builder.ret(&[zero]);
         Ok(())
     }
 
@@ -114,14 +119,14 @@ impl Lowering<'_> {
         self.generated.entries.insert((signature, Some(function)), number);
         let mut func = self.resume_func();
         let frame = func.blocks[func.entry].params[0];
-        let b = &mut Builder::new(&mut func);
-        let throw = self.split_throw_entry(b, frame, number);
-        let next = self.store.frame_field(b, frame, FrameField::Next);
+        let builder = &mut Builder::new(&mut func);
+        let throw = self.split_throw_entry(builder, frame, number);
+        let next = self.store.frame_field(builder, frame, FrameField::Next);
         let suspends = self.analysis.may_unwind(Callee::Direct(function));
         let call = Operator::Call { function_index: function.as_u32() };
         let own = self.module.functions[function].ty;
-        self.call_entry(b, call, None, next, signature, own, suspends)?;
-        self.finish_throw_entry(b, throw);
+        self.call_entry(builder, call, None, next, signature, own, suspends)?;
+        self.finish_throw_entry(builder, throw);
         let name = format!("{}.start", self.name_of(function));
         let thunk = self.add_function(func, name);
         self.fill_resume_slots(number, ENTRY_SLOTS, thunk);
@@ -139,15 +144,15 @@ impl Lowering<'_> {
         let (layout, slots) = self.entry_layout(reference_type);
         let mut func = self.resume_func();
         let frame = func.blocks[func.entry].params[0];
-        let b = &mut Builder::new(&mut func);
-        let frame = self.frame_of_layout(b, &layout, frame);
-        let reference = self.load(b, &layout, frame, slots[0], reference_type);
-        let throw = self.split_throw_entry(b, frame, number);
-        let next = self.store.frame_field(b, frame, FrameField::Next);
+        let builder = &mut Builder::new(&mut func);
+        let frame = self.frame_of_layout(builder, &layout, frame);
+        let reference = self.load(builder, &layout, frame, slots[0], reference_type);
+        let throw = self.split_throw_entry(builder, frame, number);
+        let next = self.store.frame_field(builder, frame, FrameField::Next);
         let suspends = self.analysis.may_unwind(Callee::Typed(signature));
         let call = Operator::CallRef { type_index: signature.as_u32() };
-        self.call_entry(b, call, Some(reference), next, signature, signature, suspends)?;
-        self.finish_throw_entry(b, throw);
+        self.call_entry(builder, call, Some(reference), next, signature, signature, suspends)?;
+        self.finish_throw_entry(builder, throw);
         let thunk = self.add_function(func, format!("wasmfx.start.{}", signature.as_u32()));
         self.fill_resume_slots(number, ENTRY_SLOTS, thunk);
         Ok(number)
@@ -156,9 +161,9 @@ impl Lowering<'_> {
     /// The frame of a continuation that begins with a reference: in the memory store the reference's number is in the word that the record spares.
     fn entry_layout(&mut self, reference: ValType) -> (Layout, Vec<Slot>) {
         match self.store.kind {
-            Kind::Memory(m) => {
+            Kind::Memory(memory) => {
                 let layout = Layout::of_fields(false, vec![reference]);
-                (layout, vec![Slot { ty: reference, at: m.spare_offset() }])
+                (layout, vec![Slot { ty: reference, at: memory.spare_offset() }])
             }
             Kind::Gc(_) => Layout::of_types(self, &[reference]),
         }
@@ -172,10 +177,10 @@ impl Lowering<'_> {
         let ty = self.function_type(&[ValType::I32], &[self.store.kind.continuation_type(false)]);
         let mut func = Func::new(ty, &[ValType::I32], &[self.store.kind.continuation_type(false)]);
         let number = func.blocks[func.entry].params[0];
-        let b = &mut Builder::new(&mut func);
-        let (running, _) = self.store.new_entry(b, number);
-        let continuation = self.store.capture(b, running);
-        b.ret(&[continuation]);
+        let builder = &mut Builder::new(&mut func);
+        let (running, _) = self.store.new_entry(builder, number);
+        let continuation = self.store.capture(builder, running);
+        builder.ret(&[continuation]);
         let function = self.add_function(func, "wasmfx.new".to_owned()).as_u32();
         self.generated.new_continuation_function = Some(function);
         function
@@ -193,27 +198,27 @@ impl Lowering<'_> {
         let ty = self.function_type(&[reference_type], &[result]);
         let mut func = Func::new(ty, &[reference_type], &[result]);
         let reference = func.blocks[func.entry].params[0];
-        let b = &mut Builder::new(&mut func);
-        let is_null = b.value(Operator::RefIsNull, &[reference], ValType::I32);
-        b.trap_if(is_null);
-        let number = self.store.resume_function(b, number);
+        let builder = &mut Builder::new(&mut func);
+        let is_null = builder.value(Operator::RefIsNull, &[reference], ValType::I32);
+        builder.trap_if(is_null);
+        let number = self.store.resume_function(builder, number);
         let running = match self.store.kind {
             Kind::Memory(_) => {
-                let (running, frame) = self.store.new_entry(b, number);
-                self.save(b, &layout, frame, slots[0], reference);
+                let (running, frame) = self.store.new_entry(builder, number);
+                self.save(builder, &layout, frame, slots[0], reference);
                 running
             }
             Kind::Gc(_) => {
-                let running = self.store.new_stack(b);
-                let frame = self.new_frame(b, &layout);
-                self.store.set_frame_field(b, frame, FrameField::Function, number);
-                self.save(b, &layout, frame, slots[0], reference);
-                self.store.set_only_frame(b, running.stack, frame);
+                let running = self.store.new_stack(builder);
+                let frame = self.new_frame(builder, &layout);
+                self.store.set_frame_field(builder, frame, FrameField::Function, number);
+                self.save(builder, &layout, frame, slots[0], reference);
+                self.store.set_only_frame(builder, running.stack, frame);
                 running
             }
         };
-        let continuation = self.store.capture(b, running);
-        b.ret(&[continuation]);
+        let continuation = self.store.capture(builder, running);
+        builder.ret(&[continuation]);
         let function = self.add_function(func, format!("wasmfx.new.{}", signature.as_u32())).as_u32();
         self.generated.new_of_reference.insert(signature, function);
         Ok(function)
@@ -244,44 +249,44 @@ impl Lowering<'_> {
         let ty = self.function_type(&params, &[result]);
         let mut func = Func::new(ty, &params, &[result]);
         let args = func.blocks[func.entry].params.clone();
-        let b = &mut Builder::new(&mut func);
+        let builder = &mut Builder::new(&mut func);
         let (&continuation, args) = args.split_last().expect("the continuation is the last parameter");
-        let running = self.store.consume(b, continuation);
+        let running = self.store.consume(builder, continuation);
         if !bound.is_empty() {
-            let frame = self.new_frame(b, &layout);
+            let frame = self.new_frame(builder, &layout);
             for (&slot, &value) in slots.iter().zip(args) {
-                self.save(b, &layout, frame, slot, value);
+                self.save(builder, &layout, frame, slot, value);
             }
-            self.set_resume_function(b, frame, number);
-            let head = self.store.stack_field(b, running.stack, StackField::Head);
-            self.store.set_frame_field(b, frame, FrameField::Next, head);
-            self.store.set_stack_field(b, running.stack, StackField::Head, frame);
+            self.set_resume_function(builder, frame, number);
+            let head = self.store.stack_field(builder, running.stack, StackField::Head);
+            self.store.set_frame_field(builder, frame, FrameField::Next, head);
+            self.store.set_stack_field(builder, running.stack, StackField::Head, frame);
         }
-        let continuation = self.store.capture(b, running);
-        b.ret(&[continuation]);
+        let continuation = self.store.capture(builder, running);
+        builder.ret(&[continuation]);
         let function = self.add_function(func, format!("wasmfx.bind.{}.{}", from.as_u32(), to.as_u32())).as_u32();
         self.generated.binds.insert((from, to), function);
 
         let mut func = self.resume_func();
         let frame = func.blocks[func.entry].params[0];
-        let b = &mut Builder::new(&mut func);
-        let frame = self.frame_of_layout(b, &layout, frame);
-        let throw = self.split_throw_entry(b, frame, number);
+        let builder = &mut Builder::new(&mut func);
+        let frame = self.frame_of_layout(builder, &layout, frame);
+        let throw = self.split_throw_entry(builder, frame, number);
         let mut values = Vec::new();
         for (&slot, &ty) in slots.iter().zip(&lowered) {
-            values.push(self.load(b, &layout, frame, slot, ty));
+            values.push(self.load(builder, &layout, frame, slot, ty));
         }
-        values.extend(self.values.read(self.module, &self.original_types, b, &rest, false)?);
-        self.values.write(self.module, &self.original_types, b, &all, &values, false)?;
-        self.free_frame(b, &layout, frame);
-        let zero = b.i32(0);
-        b.ret(&[zero]);
+        values.extend(self.values.read(self.module, &self.original_types, builder, &rest, false)?);
+        self.values.write(self.module, &self.original_types, builder, &all, &values, false)?;
+        self.free_frame(builder, &layout, frame);
+        let zero = builder.i32(0);
+        builder.ret(&[zero]);
         if let (Some(entry), Some(exception)) = (throw, self.store.items.exception) {
-            b.switch_to(entry);
+            builder.switch_to(entry);
             for &slot in &slots {
-                self.forget(b, &layout, frame, slot);
+                self.forget(builder, &layout, frame, slot);
             }
-            self.store.raise_pending(b, exception, &[]);
+            self.store.raise_pending(builder, exception, &[]);
         }
         let thunk = self.add_function(func, format!("wasmfx.bound.{}.{}", from.as_u32(), to.as_u32()));
         self.fill_resume_slots(number, ENTRY_SLOTS, thunk);
@@ -309,17 +314,17 @@ impl Lowering<'_> {
         let ty = self.function_type(&params, &[]);
         let mut func = Func::new(ty, &params, &[]);
         let args = func.blocks[func.entry].params.clone();
-        let b = &mut Builder::new(&mut func);
+        let builder = &mut Builder::new(&mut func);
         let frame = if many {
             let helper = self.new_frame_helper(layout, kind);
-            self.store.call(b, helper, &args[..first], &[self.frame_type_of(layout)])[0]
+            self.store.call(builder, helper, &args[..first], &[self.frame_type_of(layout)])[0]
         } else {
-            self.append_new_frame(b, layout, kind, &args[..first])
+            self.append_new_frame(builder, layout, kind, &args[..first])
         };
         for (&slot, &value) in slots.iter().zip(&args[first..]) {
-            self.save(b, layout, frame, slot, value);
+            self.save(builder, layout, frame, slot, value);
         }
-        b.ret(&[]);
+        builder.ret(&[]);
         let function = self.add_function(func, format!("wasmfx.save.{}", self.generated.save_helpers.len())).as_u32();
         self.generated.save_helpers.insert(key, function);
         Ok(function)
@@ -328,24 +333,24 @@ impl Lowering<'_> {
     /// Makes a frame and appends it; `args` are its resume function and what else a marker says.
     fn append_new_frame(
         &mut self,
-        b: &mut Builder<'_>,
+        builder: &mut Builder<'_>,
         layout: &Layout,
         kind: SavedFrame<()>,
         args: &[Value],
     ) -> Value {
         let store = self.store;
-        let frame = self.new_frame(b, layout);
-        store.set_frame_field(b, frame, FrameField::Function, args[0]);
+        let frame = self.new_frame(builder, layout);
+        store.set_frame_field(builder, frame, FrameField::Function, args[0]);
         match kind {
             SavedFrame::First => {
-                let sentinel = store.sentinel(b);
-                store.set_frame_field(b, sentinel, FrameField::Next, frame);
-                b.set_global(store.items.last, frame);
+                let sentinel = store.sentinel(builder);
+                store.set_frame_field(builder, sentinel, FrameField::Next, frame);
+                builder.set_global(store.items.last, frame);
             }
-            SavedFrame::Next => store.append(b, frame),
+            SavedFrame::Next => store.append(builder, frame),
             SavedFrame::Marker { .. } => {
-                store.append_marker(b, frame, args[1], args[2]);
-                store.append(b, frame);
+                store.append_marker(builder, frame, args[1], args[2]);
+                store.append(builder, frame);
             }
         }
         frame
@@ -361,9 +366,9 @@ impl Lowering<'_> {
         let ty = self.function_type(&params, &[result]);
         let mut func = Func::new(ty, &params, &[result]);
         let args = func.blocks[func.entry].params.clone();
-        let b = &mut Builder::new(&mut func);
-        let frame = self.append_new_frame(b, layout, kind, &args);
-        b.ret(&[frame]);
+        let builder = &mut Builder::new(&mut func);
+        let frame = self.append_new_frame(builder, layout, kind, &args);
+        builder.ret(&[frame]);
         let function =
             self.add_function(func, format!("wasmfx.frame.{}", self.generated.new_frame_helpers.len())).as_u32();
         self.generated.new_frame_helpers.insert(key, function);
@@ -373,7 +378,7 @@ impl Lowering<'_> {
     /// Saves values in a new frame; `args` are its resume function and what else a marker says.
     pub(super) fn save_new(
         &mut self,
-        b: &mut Builder<'_>,
+        builder: &mut Builder<'_>,
         layout: &Layout,
         saved: &[(Value, Slot)],
         kind: SavedFrame<()>,
@@ -383,12 +388,12 @@ impl Lowering<'_> {
         if saved.len() <= MAX_HELPER_VALUES {
             let helper = self.save_helper(layout, saved, kind, many)?;
             args.extend(saved.iter().map(|&(value, _)| value));
-            self.store.call(b, helper, &args, &[]);
+            self.store.call(builder, helper, &args, &[]);
         } else {
             let helper = self.new_frame_helper(layout, kind);
-            let frame = self.store.call(b, helper, &args, &[self.frame_type_of(layout)])[0];
+            let frame = self.store.call(builder, helper, &args, &[self.frame_type_of(layout)])[0];
             for &(value, slot) in saved {
-                self.save(b, layout, frame, slot, value);
+                self.save(builder, layout, frame, slot, value);
             }
         }
         Ok(())
@@ -406,9 +411,9 @@ impl Lowering<'_> {
         let ty = self.function_type(&[frame_type], &results);
         let mut func = Func::new(ty, &[frame_type], &results);
         let frame = func.blocks[func.entry].params[0];
-        let b = &mut Builder::new(&mut func);
-        let values: Vec<Value> = slots.iter().map(|&slot| self.load(b, layout, frame, slot, slot.ty)).collect();
-        b.ret(&values);
+        let builder = &mut Builder::new(&mut func);
+        let values: Vec<Value> = slots.iter().map(|&slot| self.load(builder, layout, frame, slot, slot.ty)).collect();
+        builder.ret(&values);
         let name = format!("wasmfx.load.{}", self.generated.load_helpers.len());
         let function = self.add_function(func, name).as_u32();
         self.generated.load_helpers.insert(key, function);
@@ -429,17 +434,17 @@ impl Lowering<'_> {
         let ty = self.function_type(&params, &[ValType::I32]);
         let mut func = Func::new(ty, &params, &[ValType::I32]);
         let args = func.blocks[func.entry].params.clone();
-        let b = &mut Builder::new(&mut func);
+        let builder = &mut Builder::new(&mut func);
         let frame = args[0];
-        let status = b.global(self.store.items.unwinding, ValType::I32);
-        let zero = b.i32(0);
-        b.set_global(self.store.items.unwinding, zero);
-        self.store.set_frame_field(b, frame, FrameField::Function, args[1]);
+        let status = builder.global(self.store.items.unwinding, ValType::I32);
+        let zero = builder.i32(0);
+        builder.set_global(self.store.items.unwinding, zero);
+        self.store.set_frame_field(builder, frame, FrameField::Function, args[1]);
         for (&slot, &value) in slots.iter().zip(&args[2..]) {
-            self.save(b, layout, frame, slot, value);
+            self.save(builder, layout, frame, slot, value);
         }
-        self.store.append(b, frame);
-        b.ret(&[status]);
+        self.store.append(builder, frame);
+        builder.ret(&[status]);
         let name = format!("wasmfx.save_again.{}", self.generated.save_again_helpers.len());
         let function = self.add_function(func, name).as_u32();
         self.generated.save_again_helpers.insert(key, function);
@@ -454,43 +459,43 @@ impl Lowering<'_> {
         let mut func = self.lowered_func(function);
         let (args, results) = (func.blocks[func.entry].params.clone(), func.results.clone());
         let store = self.store;
-        let b = &mut Builder::new(&mut func);
-        let zero = b.i32(0);
-        b.set_global(store.items.unwinding, zero);
+        let builder = &mut Builder::new(&mut func);
+        let zero = builder.i32(0);
+        builder.set_global(store.items.unwinding, zero);
         // Nested resumes are counted anew: what a trap left does not count.
-        let outer = self.analysis.escapes[function].starts().then(|| b.global(store.items.depth, ValType::I32));
+        let outer = self.analysis.escapes[function].starts().then(|| builder.global(store.items.depth, ValType::I32));
         if outer.is_some() {
-            b.set_global(store.items.depth, zero);
+            builder.set_global(store.items.depth, zero);
         }
-        let values = b.values(Operator::Call { function_index: function.as_u32() }, &args, &results);
+        let values = builder.values(Operator::Call { function_index: function.as_u32() }, &args, &results);
         if let Some(outer) = outer {
-            b.set_global(store.items.depth, outer);
+            builder.set_global(store.items.depth, outer);
         }
-        self.back_to_host(b);
-        let status = b.global(store.items.unwinding, ValType::I32);
-        let (unwinding, returned) = b.fork(status);
-        b.switch_to(returned);
-        b.ret(&values);
-        b.switch_to(unwinding);
-        let zero = b.i32(0);
-        b.set_global(store.items.unwinding, zero);
+        self.back_to_host(builder);
+        let status = builder.global(store.items.unwinding, ValType::I32);
+        let (unwinding, returned) = builder.fork(status);
+        builder.switch_to(returned);
+        builder.ret(&values);
+        builder.switch_to(unwinding);
+        let zero = builder.i32(0);
+        builder.set_global(store.items.unwinding, zero);
         if self.analysis.escapes[function].starts() || self.options.runtime == super::Runtime::Shared {
             // The frames may only have made room on the engine's stack: then the driver goes on with them from here.
-            let null = store.null(b, store.kind.frame_type());
-            self.link_frames(b, null);
-            let running = store.new_stack(b);
-            let sentinel = store.sentinel(b);
-            let head = store.frame_field(b, sentinel, FrameField::Next);
-            store.set_stack_field(b, running.stack, StackField::Head, head);
-            let last = b.global(store.items.last, store.kind.frame_type());
-            store.set_stack_field(b, running.stack, StackField::Tail, last);
-            let status = store.call(b, store.items.drive, &[running.stack, null, status], &[ValType::I32])[0];
-            b.trap_if(status);
+            let null = store.null(builder, store.kind.frame_type());
+            self.link_frames(builder, null);
+            let running = store.new_stack(builder);
+            let sentinel = store.sentinel(builder);
+            let head = store.frame_field(builder, sentinel, FrameField::Next);
+            store.set_stack_field(builder, running.stack, StackField::Head, head);
+            let last = builder.global(store.items.last, store.kind.frame_type());
+            store.set_stack_field(builder, running.stack, StackField::Tail, last);
+            let status = store.call(builder, store.items.drive, &[running.stack, null, status], &[ValType::I32])[0];
+            builder.trap_if(status);
             let original_results = self.original_results(self.module.functions[function].ty);
-            let values = self.values.read(self.module, &self.original_types, b, &original_results, false)?;
-            b.ret(&values);
+            let values = self.values.read(self.module, &self.original_types, builder, &original_results, false)?;
+            builder.ret(&values);
         } else {
-            b.end(Terminator::Unreachable);
+            builder.end(Terminator::Unreachable);
         }
         let name = format!("{}.entry", self.name_of(function));
         let entry = self.add_function(func, name);
@@ -499,9 +504,9 @@ impl Lowering<'_> {
     }
 
     /// The mask and the matcher of a list of clauses.
-    pub(super) fn prompt(&mut self, b: &mut Builder<'_>, clauses: &[wasmfx_ir::func::Handler]) -> (Value, Value) {
+    pub(super) fn prompt(&mut self, builder: &mut Builder<'_>, clauses: &[wasmfx_ir::func::Handler]) -> (Value, Value) {
         use wasmfx_ir::func::Handler;
-        let mut mask = b.i32(0);
+        let mut mask = builder.i32(0);
         let mut constant = 0u32;
         for clause in clauses {
             let status = match *clause {
@@ -513,22 +518,22 @@ impl Lowering<'_> {
                 Some(status) => constant |= 1 << (status & 31),
                 None => {
                     let status = match *clause {
-                        Handler::Suspension { tag, .. } => self.suspension_status(b, tag),
-                        Handler::Switch { tag } => self.switch_status(b, tag),
+                        Handler::Suspension { tag, .. } => self.suspension_status(builder, tag),
+                        Handler::Switch { tag } => self.switch_status(builder, tag),
                         _ => unreachable!("a resume table has no exception handlers"),
                     };
-                    let one = b.i32(1);
-                    let bit = b.i32_op(Operator::I32Shl, &[one, status]);
-                    mask = b.i32_op(Operator::I32Or, &[mask, bit]);
+                    let one = builder.i32(1);
+                    let bit = builder.i32_op(Operator::I32Shl, &[one, status]);
+                    mask = builder.i32_op(Operator::I32Or, &[mask, bit]);
                 }
             }
         }
         if constant != 0 {
-            let constant = b.i32(constant);
-            mask = b.i32_op(Operator::I32Or, &[mask, constant]);
+            let constant = builder.i32(constant);
+            mask = builder.i32_op(Operator::I32Or, &[mask, constant]);
         }
         let number = self.matcher_number(clauses);
-        let matcher = self.store.matcher(b, number);
+        let matcher = self.store.matcher(builder, number);
         (mask, matcher)
     }
 
@@ -537,22 +542,22 @@ impl Lowering<'_> {
         use wasmfx_ir::func::Handler;
         let mut func = Func::new(TypeId::from_u32(self.store.items.matcher_type), &[ValType::I32], &[ValType::I32]);
         let status = func.blocks[func.entry].params[0];
-        let b = &mut Builder::new(&mut func);
+        let builder = &mut Builder::new(&mut func);
         for (number, clause) in (1..).zip(clauses) {
             let expected = match *clause {
-                Handler::Suspension { tag, .. } => self.suspension_status(b, tag),
-                Handler::Switch { tag } => self.switch_status(b, tag),
+                Handler::Suspension { tag, .. } => self.suspension_status(builder, tag),
+                Handler::Switch { tag } => self.switch_status(builder, tag),
                 _ => unreachable!("a resume table has no exception handlers"),
             };
-            let applies = b.is_equal(status, expected);
-            let (found, rest) = b.fork(applies);
-            b.switch_to(found);
-            let number = b.i32(number);
-            b.ret(&[number]);
-            b.switch_to(rest);
+            let applies = builder.is_equal(status, expected);
+            let (found, rest) = builder.fork(applies);
+            builder.switch_to(found);
+            let number = builder.i32(number);
+            builder.ret(&[number]);
+            builder.switch_to(rest);
         }
-        let zero = b.i32(0);
-        b.ret(&[zero]);
+        let zero = builder.i32(0);
+        builder.ret(&[zero]);
         func
     }
 
@@ -567,7 +572,7 @@ impl Lowering<'_> {
     }
 
     fn build_reference_table(&mut self, ty: ValType) -> ReferenceTable {
-        let (Kind::Memory(m), ValType::Ref(element)) = (self.store.kind, ty) else {
+        let (Kind::Memory(memory), ValType::Ref(element)) = (self.store.kind, ty) else {
             unreachable!("only the memory store keeps references in tables")
         };
         let name = format!("wasmfx.references.{}", self.generated.reference_tables.len());
@@ -578,103 +583,103 @@ impl Lowering<'_> {
             base: self.add_i32_global(format!("{name}.list")),
             name,
         };
-        let grow = self.grow_references(m, &items);
-        let put = self.put_reference(m, &items, grow);
-        let take = self.take_reference(m, &items);
+        let grow = self.grow_references(memory, &items);
+        let put = self.put_reference(memory, &items, grow);
+        let take = self.take_reference(memory, &items);
         ReferenceTable { put, take }
     }
 
     /// `()`: grows a table of references that is full, and with it the list of free numbers.
-    fn grow_references(&mut self, m: MemoryStore, items: &ReferenceItems) -> u32 {
+    fn grow_references(&mut self, memory: MemoryStore, items: &ReferenceItems) -> u32 {
         let &ReferenceItems { element, table, count, base, .. } = items;
         let grow_type = self.function_type(&[], &[]);
         let mut func = Func::new(grow_type, &[], &[]);
-        let b = &mut Builder::new(&mut func);
-        let size = b.i32_op(Operator::TableSize { table }, &[]);
-        let least = b.i32(64);
-        let is_small = b.i32_op(Operator::I32LtU, &[size, least]);
-        let more = b.value(Operator::Select, &[least, size, is_small], ValType::I32);
-        let nothing = b.value(Operator::RefNull { hty: element.heap_type() }, &[], ValType::Ref(element));
-        let old = b.i32_op(Operator::TableGrow { table }, &[nothing, more]);
-        let minus_one = b.i32(u32::MAX);
-        let failed = b.is_equal(old, minus_one);
-        let (give_up, grown) = b.fork(failed);
-        b.switch_to(give_up);
-        let zero = b.i32(0);
-        b.set_global(self.store.items.unwinding, zero);
-        b.end(Terminator::Unreachable);
-        b.switch_to(grown);
+        let builder = &mut Builder::new(&mut func);
+        let size = builder.i32_op(Operator::TableSize { table }, &[]);
+        let least = builder.i32(64);
+        let is_small = builder.i32_op(Operator::I32LtU, &[size, least]);
+        let more = builder.value(Operator::Select, &[least, size, is_small], ValType::I32);
+        let nothing = builder.value(Operator::RefNull { hty: element.heap_type() }, &[], ValType::Ref(element));
+        let old = builder.i32_op(Operator::TableGrow { table }, &[nothing, more]);
+        let minus_one = builder.i32(u32::MAX);
+        let failed = builder.is_equal(old, minus_one);
+        let (give_up, grown) = builder.fork(failed);
+        builder.switch_to(give_up);
+        let zero = builder.i32(0);
+        builder.set_global(self.store.items.unwinding, zero);
+        builder.end(Terminator::Unreachable);
+        builder.switch_to(grown);
         // The list of free numbers has room for all of them. Its old place is given up: all of these together are as large as the last.
-        let total = b.i32_op(Operator::I32Add, &[size, more]);
-        let two = b.i32(2);
-        let bytes = b.i32_op(Operator::I32Shl, &[total, two]);
-        let list = self.store.call(b, self.store.items.allocate, &[bytes], &[ValType::I32])[0];
-        b.set_global(base, list);
-        b.set_global(count, more);
-        let fill = b.new_block(&[ValType::I32]);
-        let zero = b.i32(0);
-        b.jump(fill, &[zero]);
-        b.switch_to(fill);
-        let index = b.block_params(fill)[0];
-        let offset = b.i32_op(Operator::I32Shl, &[index, two]);
-        let address = b.i32_op(Operator::I32Add, &[list, offset]);
+        let total = builder.i32_op(Operator::I32Add, &[size, more]);
+        let two = builder.i32(2);
+        let bytes = builder.i32_op(Operator::I32Shl, &[total, two]);
+        let list = self.store.call(builder, self.store.items.allocate, &[bytes], &[ValType::I32])[0];
+        builder.set_global(base, list);
+        builder.set_global(count, more);
+        let fill = builder.new_block(&[ValType::I32]);
+        let zero = builder.i32(0);
+        builder.jump(fill, &[zero]);
+        builder.switch_to(fill);
+        let index = builder.block_params(fill)[0];
+        let offset = builder.i32_op(Operator::I32Shl, &[index, two]);
+        let address = builder.i32_op(Operator::I32Add, &[list, offset]);
         // The lowest number is taken first.
-        let from_end = b.i32_op(Operator::I32Sub, &[total, index]);
-        let free = b.add(from_end, u32::MAX);
-        m.store(b, address, 0, free);
-        let next = b.add(index, 1);
-        let unfinished = b.i32_op(Operator::I32LtU, &[next, more]);
-        let done = b.new_block(&[]);
-        b.branch(unfinished, fill, &[next], done, &[]);
-        b.switch_to(done);
-        b.ret(&[]);
+        let from_end = builder.i32_op(Operator::I32Sub, &[total, index]);
+        let free = builder.add(from_end, u32::MAX);
+        memory.store(builder, address, 0, free);
+        let next = builder.add(index, 1);
+        let unfinished = builder.i32_op(Operator::I32LtU, &[next, more]);
+        let done = builder.new_block(&[]);
+        builder.branch(unfinished, fill, &[next], done, &[]);
+        builder.switch_to(done);
+        builder.ret(&[]);
         self.add_function(func, format!("{}.grow", items.name)).as_u32()
     }
 
     /// `(reference) -> number`
-    fn put_reference(&mut self, m: MemoryStore, items: &ReferenceItems, grow: u32) -> u32 {
+    fn put_reference(&mut self, memory: MemoryStore, items: &ReferenceItems, grow: u32) -> u32 {
         let &ReferenceItems { element, table, count, base, .. } = items;
         let ty = ValType::Ref(element);
         let put_type = self.function_type(&[ty], &[ValType::I32]);
         let mut func = Func::new(put_type, &[ty], &[ValType::I32]);
         let reference = func.blocks[func.entry].params[0];
-        let b = &mut Builder::new(&mut func);
-        let left = b.global(count, ValType::I32);
-        let none = b.is_zero(left);
-        b.when(none, |b| b.run(Operator::Call { function_index: grow }, &[]));
-        let left = b.global(count, ValType::I32);
-        let left = b.add(left, u32::MAX);
-        b.set_global(count, left);
-        let list = b.global(base, ValType::I32);
-        let two = b.i32(2);
-        let offset = b.i32_op(Operator::I32Shl, &[left, two]);
-        let address = b.i32_op(Operator::I32Add, &[list, offset]);
-        let free = m.load(b, address, 0);
-        b.run(Operator::TableSet { table }, &[free, reference]);
-        b.ret(&[free]);
+        let builder = &mut Builder::new(&mut func);
+        let left = builder.global(count, ValType::I32);
+        let none = builder.is_zero(left);
+        builder.when(none, |builder| builder.run(Operator::Call { function_index: grow }, &[]));
+        let left = builder.global(count, ValType::I32);
+        let left = builder.add(left, u32::MAX);
+        builder.set_global(count, left);
+        let list = builder.global(base, ValType::I32);
+        let two = builder.i32(2);
+        let offset = builder.i32_op(Operator::I32Shl, &[left, two]);
+        let address = builder.i32_op(Operator::I32Add, &[list, offset]);
+        let free = memory.load(builder, address, 0);
+        builder.run(Operator::TableSet { table }, &[free, reference]);
+        builder.ret(&[free]);
         self.add_function(func, format!("{}.put", items.name)).as_u32()
     }
 
     /// `(number) -> reference`
-    fn take_reference(&mut self, m: MemoryStore, items: &ReferenceItems) -> u32 {
+    fn take_reference(&mut self, memory: MemoryStore, items: &ReferenceItems) -> u32 {
         let &ReferenceItems { element, table, count, base, .. } = items;
         let ty = ValType::Ref(element);
         let take_type = self.function_type(&[ValType::I32], &[ty]);
         let mut func = Func::new(take_type, &[ValType::I32], &[ty]);
         let taken = func.blocks[func.entry].params[0];
-        let b = &mut Builder::new(&mut func);
-        let reference = b.value(Operator::TableGet { table }, &[taken], ty);
-        let nothing = b.value(Operator::RefNull { hty: element.heap_type() }, &[], ty);
-        b.run(Operator::TableSet { table }, &[taken, nothing]);
-        let list = b.global(base, ValType::I32);
-        let left = b.global(count, ValType::I32);
-        let two = b.i32(2);
-        let offset = b.i32_op(Operator::I32Shl, &[left, two]);
-        let address = b.i32_op(Operator::I32Add, &[list, offset]);
-        m.store(b, address, 0, taken);
-        let left = b.add(left, 1);
-        b.set_global(count, left);
-        b.ret(&[reference]);
+        let builder = &mut Builder::new(&mut func);
+        let reference = builder.value(Operator::TableGet { table }, &[taken], ty);
+        let nothing = builder.value(Operator::RefNull { hty: element.heap_type() }, &[], ty);
+        builder.run(Operator::TableSet { table }, &[taken, nothing]);
+        let list = builder.global(base, ValType::I32);
+        let left = builder.global(count, ValType::I32);
+        let two = builder.i32(2);
+        let offset = builder.i32_op(Operator::I32Shl, &[left, two]);
+        let address = builder.i32_op(Operator::I32Add, &[list, offset]);
+        memory.store(builder, address, 0, taken);
+        let left = builder.add(left, 1);
+        builder.set_global(count, left);
+        builder.ret(&[reference]);
         self.add_function(func, format!("{}.take", items.name)).as_u32()
     }
 

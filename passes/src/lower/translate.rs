@@ -101,7 +101,7 @@ impl Lowering<'_> {
                     return Ok(Vec::new());
                 };
                 let number = self.entry_of_function(function, signature)?;
-                let (before, number) = build_before(func, |b| self.store.resume_function(b, number));
+                let (before, number) = build_before(func, |builder| self.store.resume_function(builder, number));
                 let function_index = self.new_continuation();
                 func.replace_inst(inst, Operator::Call { function_index }, &[number]);
                 return Ok(before);
@@ -129,10 +129,10 @@ impl Lowering<'_> {
         let ty = self.function_type(&[ValType::I64], &[ValType::I64]);
         let mut func = Func::new(ty, &[ValType::I64], &[ValType::I64]);
         let value = func.blocks[func.entry].params[0];
-        let b = &mut Builder::new(&mut func);
-        let is_null = b.value(Operator::I64Eqz, &[value], ValType::I32);
-        b.trap_if(is_null);
-        b.ret(&[value]);
+        let builder = &mut Builder::new(&mut func);
+        let is_null = builder.value(Operator::I64Eqz, &[value], ValType::I32);
+        builder.trap_if(is_null);
+        builder.ret(&[value]);
         let function = self.add_function(func, "wasmfx.as_non_null".to_owned()).as_u32();
         self.generated.as_non_null_function = Some(function);
         function
@@ -168,7 +168,7 @@ impl Lowering<'_> {
             Operator::TableInit { elem_index, table } => (table, F::Init(elem_index)),
             Operator::ElemDrop { elem_index } => {
                 if let Some(length) = self.segment_length(elem_index) {
-                    let (before, zero) = build_before(func, |b| b.i32(0));
+                    let (before, zero) = build_before(func, |builder| builder.i32(0));
                     func.replace_inst(inst, Operator::GlobalSet { global_index: length }, &[zero]);
                     return Ok(before);
                 }

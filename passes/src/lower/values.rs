@@ -260,14 +260,14 @@ impl Values {
         &mut self,
         module: &mut Module,
         types: &Types,
-        b: &mut Builder<'_>,
+        builder: &mut Builder<'_>,
         list: &[ValType],
         values: &[Value],
         reserve_continuation: bool,
     ) -> Result<(), super::Error> {
         for (&value, (class, index)) in values.iter().zip(self.places(types, list, reserve_continuation)) {
             let global = self.global(module, class, index)?;
-            b.set_global(global, value);
+            builder.set_global(global, value);
         }
         Ok(())
     }
@@ -277,7 +277,7 @@ impl Values {
         &mut self,
         module: &mut Module,
         types: &Types,
-        b: &mut Builder<'_>,
+        builder: &mut Builder<'_>,
         list: &[ValType],
         reserve_continuation: bool,
     ) -> Result<Vec<Value>, super::Error> {
@@ -285,24 +285,24 @@ impl Values {
         for (&ty, (class, index)) in list.iter().zip(self.places(types, list, reserve_continuation)) {
             let global = self.global(module, class, index)?;
             let class_type = self.class_type(class);
-            let mut value = b.global(global, class_type);
+            let mut value = builder.global(global, class_type);
             if let (ValType::Ref(reference), ValType::Ref(general)) = (ty, class_type) {
-                let null = b.value(Operator::RefNull { hty: general.heap_type() }, &[], class_type);
-                b.set_global(global, null);
+                let null = builder.value(Operator::RefNull { hty: general.heap_type() }, &[], class_type);
+                builder.set_global(global, null);
                 value = match class {
                     Class::Continuation if reference.is_nullable() => value,
                     Class::Reference(heap) if heap != reference.heap_type() => {
                         let hty = reference.heap_type();
                         if reference.is_nullable() {
-                            b.value(Operator::RefCastNullable { hty }, &[value], ty)
+                            builder.value(Operator::RefCastNullable { hty }, &[value], ty)
                         } else {
-                            b.value(Operator::RefCastNonNull { hty }, &[value], ty)
+                            builder.value(Operator::RefCastNonNull { hty }, &[value], ty)
                         }
                     }
                     Class::Reference(_) if reference.is_nullable() => value,
                     _ => {
                         let precise = RefType::new(false, general.heap_type()).expect("it was representable nullable");
-                        b.value(Operator::RefAsNonNull, &[value], ValType::Ref(precise))
+                        builder.value(Operator::RefAsNonNull, &[value], ValType::Ref(precise))
                     }
                 };
             }

@@ -8,7 +8,7 @@ use rustc_hash::{FxBuildHasher, FxHasher};
 use std::hash::{Hash, Hasher};
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::{BlockCall, Func, Handler, Inst, OperatorId, Terminator, Value};
-use wasmfx_ir::module::{Body, FunctionId, Module};
+use wasmfx_ir::module::{FunctionId, Module};
 use wasmfx_ir::operator::hash_operator;
 use wasmfx_ir::wasmparser::ValType;
 
@@ -217,19 +217,12 @@ impl PartialEq for Description<'_> {
 /// Functions that may do the same, as their descriptions have one hash: more than one in each list, in the order of the module.
 pub(super) fn possibly_equal(module: &Module, details_are: Details) -> Vec<Vec<FunctionId>> {
     // Most functions differ from all others in what is quickly looked at.
-    let outlines = groups_of_equals(module.functions.keys().collect(), |id| lifted(module, id).map(outline));
+    let outlines = groups_of_equals(module.functions.keys().collect(), |id| module.functions[id].lifted().map(outline));
     let candidates: Vec<FunctionId> = outlines.into_iter().flatten().collect();
     let describe = |func| Description::new(module, func, details_are).hash();
-    let mut groups = groups_of_equals(candidates, |id| lifted(module, id).map(describe));
+    let mut groups = groups_of_equals(candidates, |id| module.functions[id].lifted().map(describe));
     groups.sort_unstable();
     groups
-}
-
-fn lifted(module: &Module, id: FunctionId) -> Option<&Func> {
-    match &module.functions[id].body {
-        Body::Lifted(func) => Some(func),
-        Body::Import | Body::Lazy(_) | Body::Detached | Body::Removed => None,
-    }
 }
 
 /// Functions with one hash, more than one in each list, in the order in which they are given.

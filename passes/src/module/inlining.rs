@@ -288,10 +288,7 @@ fn inline_into(
 
 /// The body of what is worthwhile.
 fn lifted(module: &Module, callee: FunctionId) -> &Func {
-    match &module.functions[callee].body {
-        Body::Lifted(body) => body,
-        _ => unreachable!("only lifted bodies are worthwhile"),
-    }
+    module.functions[callee].lifted().expect("only lifted bodies are worthwhile")
 }
 
 fn is_called_once(uses: Uses) -> bool {

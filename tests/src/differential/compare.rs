@@ -67,6 +67,9 @@ pub struct Comparer<'a> {
 
 impl<'a> Comparer<'a> {
     /// A comparer with engines of its own.
+    ///
+    /// # Errors
+    /// As [`Runner::new`].
     pub fn new(transform: &'a Transform) -> Result<Self> {
         let mut features = WasmFeatures::all();
         features.set(WasmFeatures::STACK_SWITCHING, transform.stack_switching);

@@ -127,12 +127,12 @@ pub struct EngineOptions {
     /// Off for modules that must not need it.
     pub stack_switching: bool,
     /// Cranelift's own optimiser. Programs are small and run once, so it rarely pays.
-    pub optimise: bool,
+    pub optimize: bool,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        EngineOptions { stack_switching: true, optimise: false }
+        EngineOptions { stack_switching: true, optimize: false }
     }
 }
 
@@ -140,6 +140,9 @@ impl Default for EngineOptions {
 const WASM_STACK: usize = 1 << 20;
 
 /// An engine for many small modules: quick to compile for, quick to instantiate in, and deterministic about NaN.
+///
+/// # Errors
+/// If wasmtime does not take the options.
 pub fn engine(options: EngineOptions) -> Result<Engine> {
     let mut config = Config::new();
     config
@@ -155,7 +158,7 @@ pub fn engine(options: EngineOptions) -> Result<Engine> {
         .collector(Collector::Null)
         .parallel_compilation(false)
         .epoch_interruption(true)
-        .cranelift_opt_level(if options.optimise { OptLevel::Speed } else { OptLevel::None })
+        .cranelift_opt_level(if options.optimize { OptLevel::Speed } else { OptLevel::None })
         .cranelift_nan_canonicalization(true)
         .wasm_backtrace_max_frames(None)
         .max_wasm_stack(WASM_STACK)
@@ -165,7 +168,7 @@ pub fn engine(options: EngineOptions) -> Result<Engine> {
         .gc_heap_reservation(1 << 20)
         .gc_heap_guard_size(0)
         .gc_heap_reservation_for_growth(1 << 20);
-    if !options.optimise {
+    if !options.optimize {
         config.cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass);
     }
     Engine::new(&config).map_err(|error| anyhow!("cannot make an engine: {error:?}"))
@@ -244,6 +247,9 @@ fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
 
 impl Runner {
     /// A runner on a new engine.
+    ///
+    /// # Errors
+    /// If wasmtime does not take the options.
     pub fn new(options: EngineOptions) -> Result<Runner> {
         let engine = engine(options)?;
         let ticking = engine.weak();
@@ -259,12 +265,18 @@ impl Runner {
         Ok(Runner { engine, linker })
     }
 
-    /// Runs a program's invocations on an encoding of it. An error means that the module was refused, not that it trapped.
+    /// Runs a program's invocations on an encoding of it.
+    ///
+    /// # Errors
+    /// If the module is refused; a trap is an outcome.
     pub fn run(&self, program: &Program, wasm: &[u8]) -> Result<Observations> {
         self.run_covered(program, wasm).map(|(observations, _)| observations)
     }
 
     /// The same, with what an instrumented encoding reported.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
     pub fn run_covered(&self, program: &Program, wasm: &[u8]) -> Result<(Observations, Coverage)> {
         let module = Module::new(&self.engine, wasm)
             .map_err(|error| anyhow!("{error:?}"))

@@ -159,6 +159,11 @@ impl Shrinker<'_> {
 fn simpler_nodes(node: &Node) -> Vec<Node> {
     let mut simpler = vec![];
     let sequence = |nodes: Vec<Node>| Node::control(Op::Sequence, node.results.clone(), vec![], vec![nodes]);
+    let operands_for_effects = || -> Vec<Node> {
+        let effects = node.inputs.iter().filter(|input| !is_pure(input));
+        let statement = |input: &Node| Op::Assign(vec![None; input.results.len()]);
+        effects.map(|input| Node::statement(statement(input), vec![input.clone()])).collect()
+    };
     let simple_constant = matches!(
         node.op,
         Op::Plain(
@@ -179,14 +184,9 @@ fn simpler_nodes(node: &Node) -> Vec<Node> {
             simpler.push(input.clone());
         }
     }
-    // The operands for their effects, and a default for the result.
+    // A default for the result.
     if !node.inputs.is_empty() && !matches!(node.op, Op::Assign(_)) {
-        let mut nodes: Vec<Node> = node
-            .inputs
-            .iter()
-            .filter(|input| !is_pure(input))
-            .map(|input| Node::statement(Op::Assign(vec![None; input.results.len()]), vec![input.clone()]))
-            .collect();
+        let mut nodes = operands_for_effects();
         if !nodes.is_empty() {
             nodes.push(Node::default_of(node.results.clone()));
             simpler.push(sequence(nodes));
@@ -195,12 +195,7 @@ fn simpler_nodes(node: &Node) -> Vec<Node> {
     if matches!(node.op, Op::Block(_) | Op::If | Op::Landing(..) | Op::TryTable(_) | Op::Loop(..)) {
         for body in &node.bodies {
             if !matches!(node.op, Op::Landing(..)) || node.results.is_empty() {
-                let mut nodes: Vec<Node> = node
-                    .inputs
-                    .iter()
-                    .filter(|input| !is_pure(input))
-                    .map(|input| Node::statement(Op::Assign(vec![None; input.results.len()]), vec![input.clone()]))
-                    .collect();
+                let mut nodes = operands_for_effects();
                 nodes.extend(body.iter().cloned());
                 simpler.push(sequence(nodes));
             }

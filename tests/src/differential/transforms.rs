@@ -61,6 +61,9 @@ impl Transform {
     }
 
     /// What it makes of a module.
+    ///
+    /// # Errors
+    /// If the module cannot be transformed.
     pub fn apply(&self, wasm: &[u8]) -> Result<Vec<u8>> {
         (self.apply)(wasm)
     }
@@ -81,13 +84,13 @@ pub fn all() -> Vec<Transform> {
     ];
     for level in Level::NAMES {
         rows.push(Transform::new(format!("opt:O{level}"), format!("wasmfx-opt -O{level}"), move |wasm| {
-            optimise_at_level(wasm, level)
+            optimize_at_level(wasm, level)
         }));
     }
     for level in ["2", "s"] {
         let (name, help) = (format!("opt:O{level}:closed-world"), format!("wasmfx-opt -O{level} --closed-world"));
         rows.push(Transform::new(name, help, move |wasm| {
-            optimise(wasm, level, Options { closed_world: true, ..proved_options() })
+            optimize(wasm, level, Options { closed_world: true, ..proved_options() })
         }));
     }
     for (name, frames, multi_memory) in
@@ -118,13 +121,13 @@ pub fn all() -> Vec<Transform> {
             Box::new(move |wasm| lower_proved(Copies::One, wasm)),
         );
         add(":two-copies", ", each function has a resumable copy", Box::new(move |wasm| lower_to(Copies::Two, wasm)));
-        add(":O2-before", ", -O2 before", Box::new(move |wasm| lower(&optimise_at_level(wasm, "2")?)));
-        add(":O2-after", ", -O2 after", Box::new(move |wasm| optimise(&lower(wasm)?, "2", Options::default())));
+        add(":O2-before", ", -O2 before", Box::new(move |wasm| lower(&optimize_at_level(wasm, "2")?)));
+        add(":O2-after", ", -O2 after", Box::new(move |wasm| optimize(&lower(wasm)?, "2", Options::default())));
         for level in ["2", "z"] {
             add(
                 &format!(":O{level}"),
                 &format!(", -O{level} before and after"),
-                Box::new(move |wasm| optimise(&lower(&optimise_at_level(wasm, level)?)?, level, Options::default())),
+                Box::new(move |wasm| optimize(&lower(&optimize_at_level(wasm, level)?)?, level, Options::default())),
             );
         }
         add(
@@ -138,7 +141,7 @@ pub fn all() -> Vec<Transform> {
     }
     for pass in PASSES {
         rows.push(Transform::new(format!("pass:{}", pass.name), pass.help, |wasm| {
-            optimise_by_passes(wasm, &[pass.name])
+            optimize_by_passes(wasm, &[pass.name])
         }));
     }
     rows
@@ -170,11 +173,14 @@ fn proved_options() -> Options {
 }
 
 /// What `wasmfx-opt -OLEVEL` makes of a module; each emitted body is proved.
-pub fn optimise_at_level(wasm: &[u8], level: &str) -> Result<Vec<u8>> {
-    optimise(wasm, level, proved_options())
+///
+/// # Errors
+/// If there is no such level, the module is not valid, or a body cannot be proved.
+pub fn optimize_at_level(wasm: &[u8], level: &str) -> Result<Vec<u8>> {
+    optimize(wasm, level, proved_options())
 }
 
-fn optimise(wasm: &[u8], level: &str, options: Options) -> Result<Vec<u8>> {
+fn optimize(wasm: &[u8], level: &str, options: Options) -> Result<Vec<u8>> {
     let level = Level::from_name(level).with_context(|| format!("there is no level -O{level}"))?;
     let optimizer = optimizer_of(options.at_level(level));
     let unnamed = if optimizer.pipeline.is_empty() { Some(without_label_names(wasm)?) } else { None };
@@ -189,7 +195,10 @@ fn without_label_names(wasm: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// What the passes of these names make of a module, in that order.
-pub fn optimise_by_passes(wasm: &[u8], names: &[&str]) -> Result<Vec<u8>> {
+///
+/// # Errors
+/// If there is no such pass, the module is not valid, or a body cannot be proved.
+pub fn optimize_by_passes(wasm: &[u8], names: &[&str]) -> Result<Vec<u8>> {
     let options = proved_options();
     let mut pipeline = Pipeline::default();
     for name in names {

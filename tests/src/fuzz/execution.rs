@@ -1,6 +1,6 @@
 //! Running what came out of the optimiser beside what went in.
 
-use super::{optimised, smith_program};
+use super::{optimized, smith_program};
 use std::cell::OnceCell;
 use std::time::Duration;
 use wasmfx::engine::compare::{CompareOptions, Comparer};
@@ -17,7 +17,7 @@ pub fn compare(data: &[u8]) -> usize {
     let mut calls = 0;
     let mut seen: Vec<Vec<u8>> = Vec::new();
     for level in ["0", "1", "2", "3", "z"] {
-        let output = optimised(&program, level).unwrap_or_else(|error| panic!("-O{level}: {error}"));
+        let output = optimized(&program, level).unwrap_or_else(|error| panic!("-O{level}: {error}"));
         // Levels often agree on small modules.
         if seen.contains(&output) {
             continue;

@@ -141,13 +141,13 @@ pub fn round_trip(data: &[u8]) {
 ///
 /// # Panics
 /// On a mistake of the toolchain.
-pub fn optimise(data: &[u8]) {
+pub fn optimize(data: &[u8]) {
     if !is_valid(data) {
         return;
     }
     let checksum = data.iter().fold(0usize, |sum, &byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
     let level = Level::NAMES[checksum % Level::NAMES.len()];
-    let output = optimised(data, level).unwrap_or_else(|error| panic!("-O{level}: {error}"));
+    let output = optimized(data, level).unwrap_or_else(|error| panic!("-O{level}: {error}"));
     let mut module = parse_module(&output[..], &ParseOptions::default()).expect("the output is valid");
     lift_and_verify(&mut module);
 }
@@ -156,7 +156,7 @@ pub fn optimise(data: &[u8]) {
 ///
 /// # Errors
 /// If the module is not valid, or if the toolchain broke it.
-pub fn optimised(data: &[u8], level: &str) -> Result<Vec<u8>, wasmfx_ir::Error> {
+pub fn optimized(data: &[u8], level: &str) -> Result<Vec<u8>, wasmfx_ir::Error> {
     let options = Options { verify_passes: true, verify_emission: true, ..Options::default() };
     let options = options.at_level(Level::from_name(level).expect("a level"));
     let optimizer = Optimizer { pipeline: Pipeline::for_level(&options), options, ..Optimizer::default() };
@@ -176,7 +176,7 @@ pub fn all_programs(data: &[u8]) {
     };
     let valid = is_valid(&binary);
     assert_eq!(diagnostics.is_empty(), valid, "the validators agree: {diagnostics:?}");
-    if let Err(error) = optimised(&binary, "2") {
+    if let Err(error) = optimized(&binary, "2") {
         assert!(!valid && error.kind() == ErrorKind::Input, "-O2: {error}");
     }
     merge_with_itself(&binary, valid);

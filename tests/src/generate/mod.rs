@@ -142,6 +142,9 @@ fn argument(ty: ValueType, random: &mut Random) -> Argument {
 }
 
 /// The text form of a module.
+///
+/// # Errors
+/// If it is not a well-formed binary.
 pub fn text(wasm: &[u8]) -> Result<String> {
     wasmprinter::print_bytes(wasm)
 }

@@ -64,13 +64,27 @@ impl Default for CompareOptions {
     }
 }
 
+/// After what two versions were looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum Occasion {
+    /// Instantiation, before any call.
+    Instantiation,
+    /// A call.
+    Call {
+        /// The export that was called.
+        function: String,
+        /// Its arguments as text.
+        arguments: Vec<String>,
+    },
+    /// A round of calls, one of each export.
+    Round,
+}
+
 /// Where and how two versions differ.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// The export that was called, or `None` if they differ before any call.
-    pub function: Option<String>,
-    /// Its arguments as text.
-    pub arguments: Vec<String>,
+    /// After what they do.
+    pub occasion: Occasion,
     /// What was compared, such as `result` or `memory 'memory' at 0x400`.
     pub what: String,
     /// What the first version did.
@@ -81,9 +95,10 @@ pub struct Difference {
 
 impl fmt::Display for Difference {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.function {
-            Some(function) => write!(formatter, "'{function}'({}): ", self.arguments.join(", "))?,
-            None => write!(formatter, "on instantiation: ")?,
+        match &self.occasion {
+            Occasion::Instantiation => write!(formatter, "on instantiation: ")?,
+            Occasion::Call { function, arguments } => write!(formatter, "'{function}'({}): ", arguments.join(", "))?,
+            Occasion::Round => write!(formatter, "after a round of calls: ")?,
         }
         write!(formatter, "{}: before: {}; after: {}", self.what, self.before, self.after)
     }
@@ -141,7 +156,7 @@ impl Comparer {
             let comparison = self.run(engine, [&before, &after], MemoryChecks::EachRound)?;
             match &comparison.difference {
                 // Big memories are compared after each round only; once they differ, do it again to find out after which call.
-                Some(difference) if difference.function.as_deref() == Some(ANY_FUNCTION) => {
+                Some(Difference { occasion: Occasion::Round, .. }) => {
                     self.run(engine, [&before, &after], MemoryChecks::EachCall)
                 }
                 _ => Ok(comparison),
@@ -176,9 +191,6 @@ impl Comparer {
 pub fn compare(before: &[u8], after: &[u8], options: CompareOptions) -> Result<Comparison> {
     Comparer::new(options)?.compare(before, after)
 }
-
-/// Stands for "some function of this round".
-const ANY_FUNCTION: &str = "(any)";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum MemoryChecks {
@@ -220,7 +232,7 @@ enum Start {
 impl Comparing<'_> {
     fn compare_all(&mut self) -> Result<()> {
         let Start::Ready(mut sides) = self.start()? else { return Ok(()) };
-        if self.state_differs(&mut sides, None, &[], true)? {
+        if self.state_differs(&mut sides, Occasion::Instantiation, true)? {
             return Ok(());
         }
         let functions: Vec<String> = self.modules[0]
@@ -252,7 +264,7 @@ impl Comparing<'_> {
                     }
                 }
             }
-            if self.state_differs(&mut sides, Some(ANY_FUNCTION), &[], true)? {
+            if self.state_differs(&mut sides, Occasion::Round, true)? {
                 return Ok(());
             }
         }
@@ -280,13 +292,7 @@ impl Comparing<'_> {
         if !excused && !before.zip(after).is_some_and(|(before, after)| self.same_failure(before, after)) {
             let describe =
                 |failure: Option<&FailureKind>| failure.map_or("instantiated".to_string(), ToString::to_string);
-            self.comparison.difference = Some(Difference {
-                function: None,
-                arguments: Vec::new(),
-                what: "instantiation".to_string(),
-                before: describe(before),
-                after: describe(after),
-            });
+            self.report(Occasion::Instantiation, "instantiation", describe(before), describe(after));
         }
         Ok(Start::Nothing)
     }
@@ -319,7 +325,8 @@ impl Comparing<'_> {
         let argument_seed = random.next();
         for (index, side) in sides.iter_mut().enumerate() {
             let Some(Extern::Func(function)) = side.instance.get_export(&mut side.store, name) else {
-                self.report(Some(name), &[], "export", "a function".to_string(), "missing".to_string());
+                let occasion = Occasion::Call { function: name.to_string(), arguments: Vec::new() };
+                self.report(occasion, "export", "a function".to_string(), "missing".to_string());
                 return Ok(Verdict::Different);
             };
             let ty = function.ty(&side.store);
@@ -355,17 +362,11 @@ impl Comparing<'_> {
             });
         }
         let [before, after] = <[Ending; 2]>::try_from(endings).ok().context("two sides have two endings")?;
-        self.judge(sides, name, &shown, &before, &after)
+        let occasion = Occasion::Call { function: name.to_string(), arguments: shown };
+        self.judge(sides, occasion, &before, &after)
     }
 
-    fn judge(
-        &mut self,
-        sides: &mut [Side; 2],
-        name: &str,
-        arguments: &[String],
-        before: &Ending,
-        after: &Ending,
-    ) -> Result<Verdict> {
+    fn judge(&mut self, sides: &mut [Side; 2], occasion: Occasion, before: &Ending, after: &Ending) -> Result<Verdict> {
         let limited = |ending: &Ending| matches!(ending, Ending::Failed(kind) if is_inconclusive(kind));
         if limited(before) || limited(after) {
             return Ok(Verdict::Inconclusive);
@@ -379,16 +380,16 @@ impl Comparing<'_> {
             _ => ("ending", false),
         };
         if !same {
-            self.report(Some(name), arguments, what, before.to_string(), after.to_string());
+            self.report(occasion, what, before.to_string(), after.to_string());
             return Ok(Verdict::Different);
         }
         let [first, second] = sides;
         if let Some((index, before, after)) = first.store.data().trace.first_difference(&second.store.data().trace) {
-            self.report(Some(name), arguments, &format!("call {index} of an import"), before, after);
+            self.report(occasion, &format!("call {index} of an import"), before, after);
             return Ok(Verdict::Different);
         }
         let big_memories = self.memory_checks == MemoryChecks::EachCall;
-        if self.state_differs(sides, Some(name), arguments, big_memories)? {
+        if self.state_differs(sides, occasion, big_memories)? {
             return Ok(Verdict::Different);
         }
         Ok(Verdict::Same)
@@ -409,13 +410,7 @@ impl Comparing<'_> {
     }
 
     /// Compares what both sides export besides functions, and reports a difference.
-    fn state_differs(
-        &mut self,
-        sides: &mut [Side; 2],
-        function: Option<&str>,
-        arguments: &[String],
-        big_memories: bool,
-    ) -> Result<bool> {
+    fn state_differs(&mut self, sides: &mut [Side; 2], occasion: Occasion, big_memories: bool) -> Result<bool> {
         let [first, second] = sides;
         let before = State { store: &mut first.store, instance: first.instance };
         let after = State { store: &mut second.store, instance: second.instance };
@@ -424,14 +419,12 @@ impl Comparing<'_> {
         else {
             return Ok(false);
         };
-        self.report(function, arguments, &what, before, after);
+        self.report(occasion, &what, before, after);
         Ok(true)
     }
 
-    fn report(&mut self, function: Option<&str>, arguments: &[String], what: &str, before: String, after: String) {
-        let function = function.map(str::to_string);
-        self.comparison.difference =
-            Some(Difference { function, arguments: arguments.to_vec(), what: what.to_string(), before, after });
+    fn report(&mut self, occasion: Occasion, what: &str, before: String, after: String) {
+        self.comparison.difference = Some(Difference { occasion, what: what.to_string(), before, after });
     }
 }
 

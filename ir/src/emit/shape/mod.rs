@@ -28,7 +28,7 @@ use super::schedule::{Code, Schedule};
 use super::structure::{FrameId, FrameKind, RUN_ON, Structure};
 use crate::entity::Entity;
 use crate::func::{Func, OperatorId, Terminator};
-use crate::opcode::Opcode;
+use crate::signature::fixed_arity;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use std::cell::OnceCell;
@@ -191,7 +191,7 @@ impl Shaper<'_> {
 
     /// How many operands an operator takes and how many results it leaves, as far as that is known.
     fn arity(&self, id: OperatorId) -> Option<(u32, u32)> {
-        if let Some((taken, left)) = Opcode::of(&self.func.operators[id]).fixed_arity() {
+        if let Some((taken, left)) = fixed_arity(&self.func.operators[id]) {
             return Some((index_u32(taken), index_u32(left)));
         }
         let arity = self.arity.get_or_init(|| {

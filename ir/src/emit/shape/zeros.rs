@@ -45,6 +45,90 @@ struct OpenFrame {
     otherwise: Option<Written>,
 }
 
+/// A walk over the code in its order.
+struct Walk {
+    /// What may have been written where the walk is.
+    written: Written,
+    /// By frame, while it is open.
+    open: Vec<Option<OpenFrame>>,
+    /// How many loops are open.
+    loops: u32,
+}
+
+impl Walk {
+    fn new(frames: usize, candidates: usize) -> Self {
+        Self { written: Written::new(candidates), open: (0..frames).map(|_| None).collect(), loops: 0 }
+    }
+
+    /// Goes over what is at a position, as far as control flow is concerned. `candidate` says what code writes.
+    fn pass(&mut self, shaper: &Shaper<'_>, position: usize, candidate: impl Fn(Code) -> Option<u32>) {
+        match shaper.code[position] {
+            Code::Open(frame) => {
+                let kind = shaper.structure.frames[frame as usize].kind;
+                if kind == FrameKind::Loop {
+                    if self.loops == 0 {
+                        // What the loop writes may have been written when it is repeated.
+                        let is_end = |code: &Code| *code == Code::End(frame);
+                        let body = shaper.code[position..].iter().take_while(|code| !is_end(code));
+                        body.filter_map(|&code| candidate(code)).for_each(|written| self.written.insert(written));
+                    }
+                    self.loops += 1;
+                }
+                let otherwise = matches!(kind, FrameKind::If { .. }).then(|| self.written.clone());
+                self.open[frame as usize] = Some(OpenFrame { at_end: None, otherwise });
+            }
+            Code::Else(frame) => {
+                self.leave_to(frame);
+                let data = self.open[frame as usize].as_mut().expect("an `else` is in its frame");
+                self.written = data.otherwise.take().expect("a frame has one `else`");
+            }
+            Code::End(frame) => {
+                self.loops -= u32::from(shaper.structure.frames[frame as usize].kind == FrameKind::Loop);
+                let data = self.open[frame as usize].take().expect("an end is in its frame");
+                data.at_end.iter().chain(&data.otherwise).for_each(|more| self.written.union(more));
+            }
+            Code::Br(frame) => {
+                self.leave_to(frame);
+                self.written.clear();
+            }
+            Code::BrIf(frame) => self.leave_to(frame),
+            Code::Table(node) => {
+                shaper.graph.for_each_out_edge(node, |edge| self.leave_by(shaper, edge));
+                self.written.clear();
+            }
+            Code::Invoke(node) => {
+                if let Exit::Invoke { handlers, .. } = &shaper.graph.nodes[node as usize].exit {
+                    handlers.iter().for_each(|&edge| self.leave_by(shaper, edge));
+                }
+            }
+            Code::BranchOnReference(node) => {
+                if let Exit::BranchOnReference { taken, .. } = shaper.graph.nodes[node as usize].exit {
+                    self.leave_by(shaper, taken);
+                }
+            }
+            Code::Return | Code::Unreachable => self.written.clear(),
+            _ => {}
+        }
+    }
+
+    /// Takes an edge. One that repeats a loop leads to nothing that was not looked at when the loop began.
+    fn leave_by(&mut self, shaper: &Shaper<'_>, edge: EdgeId) {
+        let to = shaper.graph.edges[edge as usize].to as usize;
+        if !shaper.structure.dominance.is_back_edge(shaper.graph, edge) {
+            self.leave_to(shaper.structure.block_frame[to]);
+        }
+    }
+
+    /// Branches to the label of a frame. That of a loop is its beginning, where what the loop writes was added.
+    fn leave_to(&mut self, frame: FrameId) {
+        let data = self.open[frame as usize].as_mut().expect("a branch leaves a frame that is open");
+        match &mut data.at_end {
+            Some(at_end) => at_end.union(&self.written),
+            None => data.at_end = Some(self.written.clone()),
+        }
+    }
+}
+
 impl Shaper<'_> {
     /// Leaves out what makes a local zero that is zero since the function began, outside of loops.
     pub(super) fn drop_zeros(&mut self, locals: &Locals) {
@@ -58,67 +142,20 @@ impl Shaper<'_> {
             Code::Set(local) | Code::Tee(local) => candidates[local.index()],
             _ => None,
         };
-        let mut open: Vec<Option<OpenFrame>> = (0..self.structure.frames.len()).map(|_| None).collect();
-        let mut written = Written::new(count);
-        let (mut kept, mut loops) = (0, 0);
+        let mut walk = Walk::new(self.structure.frames.len(), count);
+        let mut kept = 0;
         for position in 0..self.code.len() {
             let code = self.code[position];
             if let Some(candidate) = candidate(code) {
-                let is_unwritten = loops == 0 && !written.contains(candidate);
+                let is_unwritten = walk.loops == 0 && !walk.written.contains(candidate);
                 if is_unwritten && kept > 0 && self.is_zero(self.code[kept - 1]) {
                     // The constant stays where a `tee` leaves it on the stack.
                     kept -= usize::from(matches!(code, Code::Set(_)));
                     continue;
                 }
-                written.insert(candidate);
+                walk.written.insert(candidate);
             }
-            match code {
-                Code::Open(frame) => {
-                    let kind = self.structure.frames[frame as usize].kind;
-                    if kind == FrameKind::Loop {
-                        if loops == 0 {
-                            // What the loop writes may have been written when it is repeated.
-                            let is_end = |code: &Code| *code == Code::End(frame);
-                            let body = self.code[position..].iter().take_while(|code| !is_end(code));
-                            body.filter_map(|&code| candidate(code)).for_each(|candidate| written.insert(candidate));
-                        }
-                        loops += 1;
-                    }
-                    let otherwise = matches!(kind, FrameKind::If { .. }).then(|| written.clone());
-                    open[frame as usize] = Some(OpenFrame { at_end: None, otherwise });
-                }
-                Code::Else(frame) => {
-                    leave_to(&mut open, frame, &written);
-                    let data = open[frame as usize].as_mut().expect("an `else` is in its frame");
-                    written = data.otherwise.take().expect("a frame has one `else`");
-                }
-                Code::End(frame) => {
-                    loops -= usize::from(self.structure.frames[frame as usize].kind == FrameKind::Loop);
-                    let data = open[frame as usize].take().expect("an end is in its frame");
-                    data.at_end.iter().chain(&data.otherwise).for_each(|more| written.union(more));
-                }
-                Code::Br(frame) => {
-                    leave_to(&mut open, frame, &written);
-                    written.clear();
-                }
-                Code::BrIf(frame) => leave_to(&mut open, frame, &written),
-                Code::Table(node) => {
-                    self.graph.for_each_out_edge(node, |edge| self.leave_by(&mut open, edge, &written));
-                    written.clear();
-                }
-                Code::Invoke(node) => {
-                    if let Exit::Invoke { handlers, .. } = &self.graph.nodes[node as usize].exit {
-                        handlers.iter().for_each(|&edge| self.leave_by(&mut open, edge, &written));
-                    }
-                }
-                Code::BranchOnReference(node) => {
-                    if let Exit::BranchOnReference { taken, .. } = self.graph.nodes[node as usize].exit {
-                        self.leave_by(&mut open, taken, &written);
-                    }
-                }
-                Code::Return | Code::Unreachable => written.clear(),
-                _ => {}
-            }
+            walk.pass(self, position, candidate);
             self.code[kept] = code;
             if !self.hints.is_empty()
                 && let Some(likely) = self.hints.remove(&index_u32(position))
@@ -152,14 +189,6 @@ impl Shaper<'_> {
         candidates
     }
 
-    /// Takes an edge. One that repeats a loop leads to nothing that was not looked at when the loop began.
-    fn leave_by(&self, open: &mut [Option<OpenFrame>], edge: EdgeId, written: &Written) {
-        let to = self.graph.edges[edge as usize].to as usize;
-        if !self.structure.dominance.is_back_edge(self.graph, edge) {
-            leave_to(open, self.structure.block_frame[to], written);
-        }
-    }
-
     fn is_zero(&self, code: Code) -> bool {
         match code {
             Code::I32Const(0) => true,
@@ -174,14 +203,5 @@ impl Shaper<'_> {
             },
             _ => false,
         }
-    }
-}
-
-/// Branches to the label of a frame. That of a loop is its beginning, where what the loop writes was added.
-fn leave_to(open: &mut [Option<OpenFrame>], frame: FrameId, written: &Written) {
-    let data = open[frame as usize].as_mut().expect("a branch leaves a frame that is open");
-    match &mut data.at_end {
-        Some(at_end) => at_end.union(written),
-        None => data.at_end = Some(written.clone()),
     }
 }

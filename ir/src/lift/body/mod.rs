@@ -275,13 +275,10 @@ impl<'a> Builder<'a> {
 
     #[inline]
     fn arity(&self, operator: &Operator<'_>) -> (usize, usize) {
-        match fixed_arity(operator) {
-            Some((pops, pushes)) => (pops.into(), pushes.into()),
-            None => {
-                let (pops, pushes) = operator.operator_arity(&self.validator).expect("the operator is valid");
-                (pops as usize, pushes as usize)
-            }
-        }
+        fixed_arity(operator).unwrap_or_else(|| {
+            let (pops, pushes) = operator.operator_arity(&self.validator).expect("the operator is valid");
+            (pops as usize, pushes as usize)
+        })
     }
 
     /// The type of the operand that the operator just validated has left at this depth.

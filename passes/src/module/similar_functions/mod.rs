@@ -128,10 +128,7 @@ struct Member {
 }
 
 fn lifted(module: &Module, function: FunctionId) -> &Func {
-    match &module.functions[function].body {
-        Body::Lifted(func) => func,
-        _ => unreachable!("only lifted bodies are compared"),
-    }
+    module.functions[function].lifted().expect("only lifted bodies are compared")
 }
 
 /// A function, its constants use by use, and its callees call by call.

@@ -9,7 +9,7 @@ use super::Encoder;
 use super::indices::Callee;
 use crate::generate::coverage::Event;
 use crate::generate::program::{
-    CatchClause, Function, Handler, Label, Local, Node, Op, Storage, TypeDefinition, ValueType,
+    CatchClause, Function, Handler, Label, Local, Node, Op, Storage, TypeDefinition, TypeId, ValueType,
 };
 
 /// The state of one body's emission.
@@ -170,20 +170,7 @@ impl Encoder<'_> {
                 self.cover_table(body, *table, Event::TableSet);
                 Instruction::TableSet(self.table(*table))
             }
-            Op::TakeTable(table, index) => {
-                self.cover_table(body, *table, Event::TableGet);
-                let index = self.local(body, *index);
-                let table = self.table(*table);
-                let null = self.null_of(&node.results);
-                body.out.extend([
-                    Instruction::LocalGet(index),
-                    Instruction::TableGet(table),
-                    Instruction::LocalGet(index),
-                    null,
-                    Instruction::TableSet(table),
-                ]);
-                return Ok(());
-            }
+            Op::TakeTable(table, index) => return self.take_of_table(body, *table, *index, &node.results),
             Op::TableSize(table) => Instruction::TableSize(self.table(*table)),
             Op::TableGrow(table) => {
                 self.cover_table(body, *table, Event::TableGrow);
@@ -215,18 +202,7 @@ impl Encoder<'_> {
             }
             Op::StructNew(ty) => Instruction::StructNew(self.ty(*ty)),
             Op::StructNewDefault(ty) => Instruction::StructNewDefault(self.ty(*ty)),
-            Op::StructGet(ty, field_index) => {
-                let TypeDefinition::Struct(fields) = &self.program.types[*ty as usize] else {
-                    bail!("type {ty} is not a struct");
-                };
-                let packed = !matches!(fields[*field_index as usize], Storage::Value(_));
-                let (struct_type_index, field_index) = (self.ty(*ty), *field_index);
-                if packed {
-                    Instruction::StructGetS { struct_type_index, field_index }
-                } else {
-                    Instruction::StructGet { struct_type_index, field_index }
-                }
-            }
+            Op::StructGet(ty, field) => self.struct_get(*ty, *field)?,
             Op::StructSet(ty, field) => Instruction::StructSet { struct_type_index: self.ty(*ty), field_index: *field },
             Op::ArrayNew(ty) => Instruction::ArrayNew(self.ty(*ty)),
             Op::ArrayNewFixed(ty, count) => {
@@ -274,28 +250,7 @@ impl Encoder<'_> {
                 self.cover(body, Event::Suspend);
                 Instruction::Suspend(self.tag(*tag))
             }
-            Op::Resume(ty, handlers) => {
-                self.cover_depth(body, Event::Resume);
-                let resume_table = self.handlers(body, handlers)?.into();
-                body.out.push(Instruction::Resume { cont_type_index: self.ty(*ty), resume_table });
-                self.cover_at_depth(body, Event::Finished);
-                return Ok(());
-            }
-            Op::ResumeThrow(ty, tag, handlers) => {
-                self.cover_depth(body, Event::ResumeThrow);
-                let resume_table = self.handlers(body, handlers)?.into();
-                let (cont_type_index, tag_index) = (self.ty(*ty), self.tag(*tag));
-                body.out.push(Instruction::ResumeThrow { cont_type_index, tag_index, resume_table });
-                self.cover_at_depth(body, Event::ResumeThrowFinished);
-                return Ok(());
-            }
-            Op::ResumeThrowReference(ty, handlers) => {
-                self.cover_depth(body, Event::ResumeThrow);
-                let resume_table = self.handlers(body, handlers)?.into();
-                body.out.push(Instruction::ResumeThrowRef { cont_type_index: self.ty(*ty), resume_table });
-                self.cover_at_depth(body, Event::ResumeThrowFinished);
-                return Ok(());
-            }
+            Op::Resume(..) | Op::ResumeThrow(..) | Op::ResumeThrowReference(..) => return self.resume(body, &node.op),
             Op::Switch(ty, tag) => {
                 self.reached.switch = true;
                 self.cover(body, Event::Switch);
@@ -314,55 +269,11 @@ impl Encoder<'_> {
                 body.out.push(Instruction::Block(ty));
                 return self.nested(body, Some(*label), &node.bodies[0]);
             }
-            Op::If => {
-                let ty = self.block_type(&[], &node.results);
-                body.out.push(Instruction::If(ty));
-                body.labels.push(None);
-                self.sequence(body, &node.bodies[0])?;
-                if !node.bodies[1].is_empty() {
-                    body.out.push(Instruction::Else);
-                    self.sequence(body, &node.bodies[1])?;
-                }
-                body.labels.pop();
-                Instruction::End
-            }
+            Op::If => return self.conditional(body, node),
             Op::Landing(label, payload, destinations) => {
-                body.out.push(Instruction::Block(BlockType::Empty));
-                body.labels.push(None);
-                let ty = self.block_type(&[], payload);
-                body.out.push(Instruction::Block(ty));
-                body.labels.push(Some(*label));
-                self.sequence(body, &node.bodies[0])?;
-                body.out.extend([Instruction::Br(1), Instruction::End]);
-                body.labels.pop();
-                self.store(body, destinations);
-                if body.suspension_labels.contains(label) {
-                    self.cover_at_depth(body, Event::Handled);
-                }
-                if body.catch_labels.contains(label) {
-                    self.cover_at_depth(body, Event::Caught);
-                }
-                self.sequence(body, &node.bodies[1])?;
-                body.labels.pop();
-                Instruction::End
+                return self.landing(body, node, *label, payload, destinations);
             }
-            Op::TryTable(clauses) => {
-                self.cover_depth(body, Event::Depth);
-                let mut catches = vec![];
-                for clause in clauses {
-                    body.catch_labels.insert(clause.label());
-                    let label = self.depth(body, clause.label())?;
-                    catches.push(match *clause {
-                        CatchClause::One(tag, _) => Catch::One { tag: self.tag(tag), label },
-                        CatchClause::OneReference(tag, _) => Catch::OneRef { tag: self.tag(tag), label },
-                        CatchClause::All(_) => Catch::All { label },
-                        CatchClause::AllReference(_) => Catch::AllRef { label },
-                    });
-                }
-                let ty = self.block_type(&[], &node.results);
-                body.out.push(Instruction::TryTable(ty, catches.into()));
-                return self.nested(body, None, &node.bodies[0]);
-            }
+            Op::TryTable(clauses) => return self.try_table(body, node, clauses),
             Op::Br(label) => Instruction::Br(self.depth(body, *label)?),
             Op::BrIf(label) => Instruction::BrIf(self.depth(body, *label)?),
             Op::BrTable(labels, default) => {
@@ -373,6 +284,124 @@ impl Encoder<'_> {
         };
         body.out.push(instruction);
         Ok(())
+    }
+
+    /// An element of a table, in whose place null is put.
+    fn take_of_table(&mut self, body: &mut Body, table: u32, index: Local, results: &[ValueType]) -> Result<()> {
+        self.cover_table(body, table, Event::TableGet);
+        let index = self.local(body, index);
+        let table = self.table(table);
+        let null = self.null_of(results);
+        body.out.extend([
+            Instruction::LocalGet(index),
+            Instruction::TableGet(table),
+            Instruction::LocalGet(index),
+            null,
+            Instruction::TableSet(table),
+        ]);
+        Ok(())
+    }
+
+    fn struct_get(&mut self, ty: TypeId, field_index: u32) -> Result<Instruction<'static>> {
+        let TypeDefinition::Struct(fields) = &self.program.types[ty as usize] else {
+            bail!("type {ty} is not a struct");
+        };
+        let packed = !matches!(fields[field_index as usize], Storage::Value(_));
+        let struct_type_index = self.ty(ty);
+        Ok(if packed {
+            Instruction::StructGetS { struct_type_index, field_index }
+        } else {
+            Instruction::StructGet { struct_type_index, field_index }
+        })
+    }
+
+    /// `resume`, `resume_throw` or `resume_throw_ref`.
+    fn resume(&mut self, body: &mut Body, op: &Op) -> Result<()> {
+        let begins = if matches!(op, Op::Resume(..)) { Event::Resume } else { Event::ResumeThrow };
+        self.cover_depth(body, begins);
+        let (instruction, finished) = match op {
+            Op::Resume(ty, handlers) => {
+                let resume_table = self.handlers(body, handlers)?.into();
+                (Instruction::Resume { cont_type_index: self.ty(*ty), resume_table }, Event::Finished)
+            }
+            Op::ResumeThrow(ty, tag, handlers) => {
+                let resume_table = self.handlers(body, handlers)?.into();
+                let (cont_type_index, tag_index) = (self.ty(*ty), self.tag(*tag));
+                let instruction = Instruction::ResumeThrow { cont_type_index, tag_index, resume_table };
+                (instruction, Event::ResumeThrowFinished)
+            }
+            Op::ResumeThrowReference(ty, handlers) => {
+                let resume_table = self.handlers(body, handlers)?.into();
+                let instruction = Instruction::ResumeThrowRef { cont_type_index: self.ty(*ty), resume_table };
+                (instruction, Event::ResumeThrowFinished)
+            }
+            other => unreachable!("{other:?} resumes nothing"),
+        };
+        body.out.push(instruction);
+        self.cover_at_depth(body, finished);
+        Ok(())
+    }
+
+    fn conditional(&mut self, body: &mut Body, node: &Node) -> Result<()> {
+        let ty = self.block_type(&[], &node.results);
+        body.out.push(Instruction::If(ty));
+        body.labels.push(None);
+        self.sequence(body, &node.bodies[0])?;
+        if !node.bodies[1].is_empty() {
+            body.out.push(Instruction::Else);
+            self.sequence(body, &node.bodies[1])?;
+        }
+        body.labels.pop();
+        body.out.push(Instruction::End);
+        Ok(())
+    }
+
+    /// A block that handlers and catch clauses land behind, where the payload goes to its destinations.
+    fn landing(
+        &mut self,
+        body: &mut Body,
+        node: &Node,
+        label: Label,
+        payload: &[ValueType],
+        destinations: &[Option<Local>],
+    ) -> Result<()> {
+        body.out.push(Instruction::Block(BlockType::Empty));
+        body.labels.push(None);
+        let ty = self.block_type(&[], payload);
+        body.out.push(Instruction::Block(ty));
+        body.labels.push(Some(label));
+        self.sequence(body, &node.bodies[0])?;
+        body.out.extend([Instruction::Br(1), Instruction::End]);
+        body.labels.pop();
+        self.store(body, destinations);
+        if body.suspension_labels.contains(&label) {
+            self.cover_at_depth(body, Event::Handled);
+        }
+        if body.catch_labels.contains(&label) {
+            self.cover_at_depth(body, Event::Caught);
+        }
+        self.sequence(body, &node.bodies[1])?;
+        body.labels.pop();
+        body.out.push(Instruction::End);
+        Ok(())
+    }
+
+    fn try_table(&mut self, body: &mut Body, node: &Node, clauses: &[CatchClause]) -> Result<()> {
+        self.cover_depth(body, Event::Depth);
+        let mut catches = vec![];
+        for clause in clauses {
+            body.catch_labels.insert(clause.label());
+            let label = self.depth(body, clause.label())?;
+            catches.push(match *clause {
+                CatchClause::One(tag, _) => Catch::One { tag: self.tag(tag), label },
+                CatchClause::OneReference(tag, _) => Catch::OneRef { tag: self.tag(tag), label },
+                CatchClause::All(_) => Catch::All { label },
+                CatchClause::AllReference(_) => Catch::AllRef { label },
+            });
+        }
+        let ty = self.block_type(&[], &node.results);
+        body.out.push(Instruction::TryTable(ty, catches.into()));
+        self.nested(body, None, &node.bodies[0])
     }
 
     fn null_of(&mut self, types: &[ValueType]) -> Instruction<'static> {

@@ -27,12 +27,18 @@ use wasm_encoder::{CodeSection, FunctionSection, MemorySection, MemoryType, Modu
 use super::program::{Program, TypeId};
 use indices::{Callee, Reached};
 
-/// Encodes `program`. An error means that an edit has left a branch without its label.
+/// Encodes `program`.
+///
+/// # Errors
+/// If an edit has left a branch without its label.
 pub fn encode(program: &Program) -> Result<Vec<u8>> {
     Encoder::new(program, false).module()
 }
 
 /// Encodes `program` so that it reports what it does to `host.cover`.
+///
+/// # Errors
+/// As [`encode`].
 pub fn encode_instrumented(program: &Program) -> Result<Vec<u8>> {
     Encoder::new(program, true).module()
 }

@@ -3,18 +3,16 @@
 //! Ids are positions in the arenas and stay what they are while passes run: operators, constant expressions and types refer to items by
 //! the number of their id (`function_index: 3` means `FunctionId(3)`). Indices of the binary format are assigned at emission, where dead items get none.
 
+mod source;
+
+pub use source::{LazyBody, OpaqueReason, Renumbering, Source};
+
 use crate::code_annotations::FunctionAnnotations;
 use crate::entity::{Entity, PrimaryMap};
 use crate::func::Func;
-use crate::references::IndexSpace;
-use rustc_hash::FxHashMap;
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
-use wasmparser::types::CoreTypeId;
-use wasmparser::{
-    GlobalType, HeapType, MemoryType, Operator, RefType, SubType, TableType, UnpackedIndex, ValType,
-    ValidatorResources, WasmFeatures, WasmModuleResources,
-};
+use std::sync::Arc;
+use wasmparser::{GlobalType, MemoryType, Operator, RefType, SubType, TableType, WasmFeatures};
 
 crate::entity_id! {
     /// A type definition of a [`Module`].
@@ -74,69 +72,6 @@ pub struct Module {
     pub has_compact_imports: bool,
     /// The features that the input was accepted with; what is written is validated with them too.
     pub features: WasmFeatures,
-}
-
-/// A binary module that was parsed, and what validating its bodies needs to know of it.
-pub struct Source {
-    /// The whole binary.
-    pub bytes: Arc<[u8]>,
-    /// The index spaces and types of the binary, for validating (and lifting) its bodies.
-    pub resources: ValidatorResources,
-    /// The features that the binary was validated with.
-    pub features: WasmFeatures,
-    /// From the validator's canonical type ids to the first type of the binary that is this type. Made when it is first asked for.
-    type_numbers: OnceLock<FxHashMap<CoreTypeId, u32>>,
-}
-
-impl Source {
-    /// A binary module with what its validation found out.
-    pub fn new(bytes: Arc<[u8]>, resources: ValidatorResources, features: WasmFeatures) -> Self {
-        Self { bytes, resources, features, type_numbers: OnceLock::new() }
-    }
-
-    /// The type as the binary's type numbers say it. The validator speaks of types by canonical ids, in which equal types are one.
-    pub fn numbered_type(&self, ty: ValType) -> ValType {
-        match ty {
-            ValType::Ref(reference) => ValType::Ref(self.numbered_ref_type(reference)),
-            ValType::I32 | ValType::I64 | ValType::F32 | ValType::F64 | ValType::V128 => ty,
-        }
-    }
-
-    /// Like [`Self::numbered_type`], for a reference type.
-    pub fn numbered_ref_type(&self, reference: RefType) -> RefType {
-        let (id, exact) = match reference.heap_type() {
-            HeapType::Concrete(UnpackedIndex::Id(id)) => (id, false),
-            HeapType::Exact(UnpackedIndex::Id(id)) => (id, true),
-            HeapType::Concrete(_) | HeapType::Exact(_) | HeapType::Abstract { .. } => return reference,
-        };
-        let number = UnpackedIndex::Module(self.type_number(id));
-        let heap = if exact { HeapType::Exact(number) } else { HeapType::Concrete(number) };
-        RefType::new(reference.is_nullable(), heap).expect("a module has fewer types than a reference type can name")
-    }
-
-    /// The first type number of the binary that is this canonical type.
-    pub fn type_number(&self, id: CoreTypeId) -> u32 {
-        let numbers = self.type_numbers.get_or_init(|| {
-            let mut numbers = FxHashMap::default();
-            for number in 0.. {
-                let mut heap = HeapType::Concrete(UnpackedIndex::Module(number));
-                let checked = self.resources.check_heap_type(&mut heap, 0);
-                let (Ok(()), HeapType::Concrete(UnpackedIndex::Id(id))) = (checked, heap) else { break };
-                numbers.entry(id).or_insert(number);
-            }
-            numbers
-        });
-        numbers[&id]
-    }
-}
-
-impl std::fmt::Debug for Source {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Source")
-            .field("bytes", &self.bytes.len())
-            .field("features", &self.features)
-            .finish_non_exhaustive()
-    }
 }
 
 /// The type section: type definitions in recursion groups. References inside types are [`TypeId`]s (`UnpackedIndex::Module`).
@@ -240,6 +175,14 @@ impl Function {
             Body::Lazy(_) | Body::Lifted(_) | Body::Detached => Origin::Definition,
         }
     }
+
+    /// The body, where it is in SSA form.
+    pub fn lifted(&self) -> Option<&Func> {
+        match &self.body {
+            Body::Lifted(func) => Some(func),
+            Body::Import | Body::Lazy(_) | Body::Detached | Body::Removed => None,
+        }
+    }
 }
 
 /// The body of a function.
@@ -255,65 +198,6 @@ pub enum Body {
     Detached,
     /// The function was removed.
     Removed,
-}
-
-/// A function body as bytes of its [`Source`] (locals and operators, without the size).
-#[derive(Clone, Debug)]
-pub struct LazyBody {
-    /// The module that the body was parsed from (a merged module has several).
-    pub source: Arc<Source>,
-    /// Where in the source's bytes the body is.
-    pub range: Range<usize>,
-    /// The index that the function has in the source.
-    pub index: u32,
-    /// Branch hints: offset of the branch from the start of the body, and whether it is likely taken.
-    pub branch_hints: Vec<(u32, bool)>,
-    /// How numbers in the bytes become ids of this module, where the two differ (bodies that came by merging, or whose module was renumbered).
-    pub renumbering: Option<Arc<Renumbering>>,
-    /// Why the body cannot be lifted (legacy exception handling, say): it stays bytes for good.
-    pub opaque: Option<OpaqueReason>,
-}
-
-impl LazyBody {
-    /// The id, as a number, that a number in the bytes stands for; `None` for some numbers that an invalid body may have.
-    pub fn id(&self, space: IndexSpace, number: u32) -> Option<u32> {
-        match &self.renumbering {
-            None => Some(number),
-            Some(renumbering) => renumbering.get(space, number),
-        }
-    }
-}
-
-/// From the numbers in a lazy body's bytes to the ids of the module that it is in now; one vector a kind, indexed by the old number.
-#[derive(Clone, Debug, Default)]
-pub struct Renumbering {
-    /// Types.
-    pub types: Vec<TypeId>,
-    /// Functions.
-    pub functions: Vec<FunctionId>,
-    /// Tables.
-    pub tables: Vec<TableId>,
-    /// Memories.
-    pub memories: Vec<MemoryId>,
-    /// Globals.
-    pub globals: Vec<GlobalId>,
-    /// Tags.
-    pub tags: Vec<TagId>,
-    /// Element segments.
-    pub elements: Vec<ElementId>,
-    /// Data segments.
-    pub data: Vec<DataId>,
-}
-
-/// Why a body stays bytes.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum OpaqueReason {
-    /// It uses legacy exception handling (`try`, `catch`, `delegate`, `rethrow`).
-    LegacyExceptions,
-    /// It uses an operator that the IR does not model.
-    UnsupportedOperator(&'static str),
-    /// It is larger than the IR's id spaces.
-    TooLarge,
 }
 
 /// A table.
