@@ -22,6 +22,14 @@ impl Lowered {
     /// If the module cannot be lowered or instantiated.
     pub fn new(text: &str, arguments: &LoweringArguments, limits: StoreLimits) -> Self {
         let (lowered, _) = lower_binary(&wat::parse_str(text).unwrap(), &arguments.options()).unwrap();
+        Self::of_binary(lowered, limits)
+    }
+
+    /// The same of a module that was lowered.
+    ///
+    /// # Panics
+    /// If it cannot be instantiated.
+    pub fn of_binary(lowered: Vec<u8>, limits: StoreLimits) -> Self {
         let mut module = parse_module(lowered, &ParseOptions::default()).unwrap();
         let mut exports = Vec::new();
         for (id, global) in module.globals.iter() {

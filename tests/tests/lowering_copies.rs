@@ -273,6 +273,48 @@ fn loops_take_no_bytes_for_each_pair_of_a_point_and_a_value() {
     }
 }
 
+/// `run` has `sites` places that run a continuation to its end, each of which answers with what it was asked and its number.
+fn resume_sites(sites: usize) -> String {
+    let site = |n: usize| {
+        format!(
+            r#"(func $site{n} (param i32) (result i32) (local $k (ref null $k))
+                (local.set $k (cont.new $k (ref.func $task)))
+                (loop $again
+                    (block $asked (result i32 (ref $k))
+                        (return (i32.add (i32.const {n}) (resume $k (on $ask $asked) (local.get 0) (local.get $k)))))
+                    (local.set $k)
+                    (local.set 0 (i32.add (i32.const {n})))
+                    (br $again))
+                (unreachable))"#
+        )
+    };
+    format!(
+        r#"(module (type $f (func (param i32) (result i32))) (type $k (cont $f)) (tag $ask (param i32) (result i32))
+            (elem declare func $task)
+            (func $task (type $f) (suspend $ask (suspend $ask (local.get 0))))
+            {}
+            (func (export "run") (param i32) (result i32) (i32.const 0) {}))"#,
+        (0..sites).map(site).collect::<String>(),
+        (0..sites).map(|n| format!("(i32.add (call $site{n} (local.get 0)))")).collect::<String>(),
+    )
+}
+
+#[test]
+fn many_resume_sites_share_the_driver_where_size_comes_first() {
+    for frames in FRAMES {
+        let bytes = |sites: usize| {
+            let options = arguments(frames, CopiesArgument::Auto).options();
+            let lowering = Lowering { options, level: Level::from_name("z"), ..Lowering::default() };
+            lowering.run(&wat::parse_str(resume_sites(sites)).unwrap()).unwrap().0
+        };
+        let (few, many) = (bytes(10), bytes(20));
+        let each = (many.len() - few.len()) / 10;
+        assert!(each < 150, "{frames:?}: {each} bytes for each site");
+        let mut lowered = Lowered::of_binary(many, StoreLimitsBuilder::new().build());
+        assert_eq!(lowered.call("run", &[7]).unwrap(), 20 * 7 + 3 * (0..20).sum::<i32>(), "{frames:?}");
+    }
+}
+
 #[test]
 fn a_function_of_thousands_of_points_and_values_is_lowered() {
     let binary = wat::parse_str(many_values(1500, 100, PointKind::Call)).unwrap();

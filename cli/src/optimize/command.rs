@@ -220,7 +220,7 @@ fn options(arguments: &Arguments) -> Result<Options> {
     })
 }
 
-/// Binaryen drops names unless it is told `-g`. So do we when optimising; a plain round trip loses nothing. DWARF goes in either case: it speaks of
+/// Binaryen drops names unless it is told `-g`. So do we when optimising; a plain round trip loses nothing. DWARF goes where it optimises, and where the code comes out different otherwise: it speaks of
 /// offsets in the input's code, and what would speak of the output's is not made (yet).
 fn stripping(arguments: &Arguments) -> Stripping {
     let optimizes = arguments
