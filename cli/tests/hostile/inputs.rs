@@ -289,7 +289,7 @@ fn large_text() -> Vec<(&'static str, String)> {
             )
         }),
         ("text: two tables of the same branches with a long chain of blocks between them", {
-            const BRANCHES: usize = 20_000;
+            const BRANCHES: usize = 50_000;
             let labels: String = (0..BRANCHES).map(|n| format!("{n} ")).collect();
             let branches: String = (0..=BRANCHES).map(|n| format!(") (call $f (i32.const {n})) (return)")).collect();
             format!(
