@@ -3,13 +3,14 @@
 //! Each value that lives across a point gets a *place*, as a register allocator would colour it: values that live across one point have different
 //! ones, and values of one local of the source mostly share one, since they are never alive together. Points of a group save the same places in one
 //! piece of code, and those of one loop load them in one. A place that holds nothing at a point is saved undefined there; a reference is null, or
-//! one to something that is always there, since what the place held before must not stay alive. So a point costs a branch, the number by which it is entered again, and the entry.
+//! one to something that is always there, since what the place held before must not stay alive. So a point costs a branch, the number by which it is
+//! entered again, and the entry.
 
 use super::places::{PlaceId, Places};
 use super::split::Point;
 use super::suspension::SavedFrame;
 use rustc_hash::{FxHashMap, FxHashSet};
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use wasmfx_ir::analysis::{ControlFlowGraph, DominatorTree, LoopForest};
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::{Func, Value};
@@ -44,8 +45,11 @@ const CROWD: usize = 100;
 /// How many values may be loaded for each instruction of a function with a crowded loop: with more, next to nothing of its copies would be the function.
 const MAX_LOADED: usize = 4;
 
-/// How many groups a point, or a group, is compared with: the latest ones.
+/// How many groups a point, or a group, is compared with at most: the latest ones.
 const MAX_COMPARED: usize = 200;
+
+/// How many places all comparisons of points with groups look at, roughly.
+const MAX_LOOKED_AT: usize = 1 << 30;
 
 /// About how many bytes it takes to save a value and to load it again.
 const SAVING_BYTES: usize = 8;
@@ -151,12 +155,13 @@ pub(super) fn group_points(
     let mut shared: Vec<usize> = (0..points.len()).filter(|&index| shared_frame(&points[index]).is_some()).collect();
     let places = Places::new(func, points, &shared, locals);
     shared.sort_by_key(|&index| Reverse(points[index].saved.len()));
-    let groups = merge_groups(with_equal_references(points, &shared, &places), &places);
+    let compared = MAX_COMPARED.min(MAX_LOOKED_AT / saved.max(1));
+    let groups = merge_groups(with_equal_references(points, &shared, &places, compared), &places, compared);
     Some(groups.iter().map(|group| assign_slots(group, points, &places)).collect())
 }
 
 /// Puts points with the same references into groups. `shared` are the points that may share, those first that save most.
-fn with_equal_references(points: &[Point], shared: &[usize], places: &Places) -> Vec<Group> {
+fn with_equal_references(points: &[Point], shared: &[usize], places: &Places, compared: usize) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for &index in shared {
         let frame = shared_frame(&points[index]).expect("only such points are here");
@@ -171,15 +176,12 @@ fn with_equal_references(points: &[Point], shared: &[usize], places: &Places) ->
         };
         let best = (0..groups.len())
             .rev()
-            .take(MAX_COMPARED)
+            .take(compared)
             .filter(|&at| groups[at].common_references == alone.common_references)
-            .filter_map(|at| {
-                let union = alone.union(&groups[at], places)?;
-                Some((union.len() - groups[at].places.len(), at, union))
-            })
+            .filter_map(|at| Some((alone.union_with(&groups[at], places)?.all - groups[at].places.len(), at)))
             .min();
         match best {
-            Some((_, at, union)) => groups[at].absorb(alone, union),
+            Some((_, at)) => groups[at].absorb(alone),
             None => groups.push(alone),
         }
     }
@@ -187,20 +189,16 @@ fn with_equal_references(points: &[Point], shared: &[usize], places: &Places) ->
 }
 
 /// Makes one of groups with different references where that is smaller.
-fn merge_groups(groups: Vec<Group>, places: &Places) -> Vec<Group> {
+fn merge_groups(groups: Vec<Group>, places: &Places, compared: usize) -> Vec<Group> {
     let mut merged: Vec<Group> = Vec::new();
     for group in groups {
         let best = (0..merged.len())
             .rev()
-            .take(MAX_COMPARED)
-            .filter_map(|at| {
-                let union = group.union(&merged[at], places)?;
-                let gain = group.gain_of_merging(&merged[at], &union, places)?;
-                Some((gain, Reverse(at), union))
-            })
+            .take(compared)
+            .filter_map(|at| Some((group.gain_of_merging(&merged[at], places)?, Reverse(at))))
             .max();
         match best {
-            Some((_, Reverse(at), union)) => merged[at].absorb(group, union),
+            Some((_, Reverse(at))) => merged[at].absorb(group),
             None => merged.push(group),
         }
     }
@@ -208,36 +206,62 @@ fn merge_groups(groups: Vec<Group>, places: &Places) -> Vec<Group> {
 }
 
 impl Group {
-    /// The places of both groups, if their points may be made to save so many, and save in one frame.
-    fn union(&self, other: &Self, places: &Places) -> Option<Vec<PlaceId>> {
-        if self.frame != other.frame {
-            return None;
-        }
-        let most = self.most.min(other.most);
-        let mut union = [self.places.as_slice(), &other.places].concat();
-        union.sort_unstable();
-        union.dedup();
-        Count::of(&union, places).is_within(most).then_some(union)
+    /// How many places both groups have together, if their points may be made to save so many, and save in one frame.
+    fn union_with(&self, other: &Self, places: &Places) -> Option<Count> {
+        let mut size = Count { all: 0, references: 0 };
+        for_each_of_union(&self.places, &other.places, |place, _| {
+            size.all += 1;
+            size.references += usize::from(places.is_reference(place));
+        });
+        (self.frame == other.frame && size.is_within(self.most.min(other.most))).then_some(size)
     }
 
     /// How many bytes smaller the two groups are as one, if they are.
-    fn gain_of_merging(&self, other: &Self, union: &[PlaceId], places: &Places) -> Option<usize> {
-        let shared = self.places.len() + other.places.len() - union.len();
-        let mut cost = 0;
-        for &place in union.iter().filter(|&&place| places.is_reference(place)) {
-            let lacks = |group: &Self| group.places.binary_search(&place).is_err();
-            for group in [self, other].into_iter().filter(|group| lacks(group)) {
-                cost += group.members.len() * STAND_IN_BYTES;
-            }
-        }
-        (shared * SAVING_BYTES).checked_sub(cost).filter(|&gain| gain > 0)
+    fn gain_of_merging(&self, other: &Self, places: &Places) -> Option<usize> {
+        self.union_with(other, places)?;
+        let (mut gain, mut cost) = (0, 0);
+        for_each_of_union(&self.places, &other.places, |place, which| match which {
+            Which::Both => gain += SAVING_BYTES,
+            Which::First if places.is_reference(place) => cost += other.members.len() * STAND_IN_BYTES,
+            Which::Second if places.is_reference(place) => cost += self.members.len() * STAND_IN_BYTES,
+            Which::First | Which::Second => {}
+        });
+        usize::checked_sub(gain, cost).filter(|&gain| gain > 0)
     }
 
-    fn absorb(&mut self, other: Self, union: Vec<PlaceId>) {
+    fn absorb(&mut self, other: Self) {
+        let mut union = Vec::with_capacity(self.places.len());
+        for_each_of_union(&self.places, &other.places, |place, _| union.push(place));
+        self.places = union;
         self.members.extend(other.members);
         self.common_references.retain(|place| other.common_references.contains(place));
         self.most = self.most.min(other.most);
-        self.places = union;
+    }
+}
+
+/// Which of two lists has a place.
+enum Which {
+    First,
+    Second,
+    Both,
+}
+
+/// Visits the places of two ascending lists in ascending order.
+fn for_each_of_union(mut first: &[PlaceId], mut second: &[PlaceId], mut visit: impl FnMut(PlaceId, Which)) {
+    loop {
+        let ordering = match (first.first(), second.first()) {
+            (Some(one), Some(other)) => one.cmp(other),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => return,
+        };
+        match ordering {
+            Ordering::Less => visit(first[0], Which::First),
+            Ordering::Greater => visit(second[0], Which::Second),
+            Ordering::Equal => visit(first[0], Which::Both),
+        }
+        first = &first[usize::from(ordering.is_le())..];
+        second = &second[usize::from(ordering.is_ge())..];
     }
 }
 
