@@ -98,7 +98,7 @@ impl Input {
 /// Refuses imports behind the definition of a tag, as the text format does for every kind of item, and the assembler for all but tags: their numbers
 /// would be those in the order of the text, where the binary format has imports first.
 fn refuse_imports_after_tags(name: &str, text: &str) -> Result<()> {
-    if !text.contains("(tag") || !text.contains("(import") {
+    if !text.contains("tag") || !text.contains("import") {
         return Ok(());
     }
     // What cannot be parsed has been refused, with the reason, by who assembled it.

@@ -166,23 +166,32 @@ fn many_points_with_many_values_alive_take_bytes_for_each_and_not_for_each_pair(
 }
 
 /// `task` is suspended at `points` places, each time with references in another half of its `alive` locals: what a point puts into one is used
-/// `alive / 2` points later, for the last time. Every third of them may be null, as far as types say.
+/// `alive / 2` points later, for the last time. Every second local has structs; every third point puts something that may be null, as far as types say.
 fn many_references(points: usize, alive: usize) -> String {
     let list = |of: &dyn Fn(usize) -> String| (0..alive).map(of).collect::<String>();
-    let number = |local: usize| format!("(i31.get_s (local.get $r{local}))");
+    let is_struct = |local: usize| local % 2 == 1;
+    let get = |local: usize| if is_struct(local) { "struct.get $box 0" } else { "i31.get_s" };
+    let new = |local: usize| if is_struct(local) { "struct.new $box" } else { "ref.i31" };
     let point = |n: usize| {
         let (put, used) = (n % alive, (n + alive / 2) % alive);
-        let make = if n.is_multiple_of(3) { "call $box" } else { "ref.i31" };
+        let make = match (n.is_multiple_of(3), is_struct(put)) {
+            (false, _) => new(put),
+            (true, true) => "call $boxed",
+            (true, false) => "call $small",
+        };
         format!(
-            "(local.set $r{put} ({make} (suspend $yield (i32.const {n})))) (local.set 0 (i32.add (local.get 0) {}))",
-            number(used)
+            "(local.set $r{put} ({make} (suspend $yield (i32.const {n}))))
+             (local.set 0 (i32.add (local.get 0) ({} (local.get $r{used}))))",
+            get(used)
         )
     };
     driven(&format!(
-        "(func $box (param i32) (result i31ref) (ref.i31 (local.get 0)))
+        "(type $box (struct (field i32)))
+         (func $boxed (param i32) (result (ref null $box)) (struct.new $box (local.get 0)))
+         (func $small (param i32) (result i31ref) (ref.i31 (local.get 0)))
          (func $task (param i32) (result i32) {} {} {} (local.get 0))",
-        list(&|n| format!("(local $r{n} i31ref)")),
-        list(&|n| format!("(local.set $r{n} (ref.i31 (i32.const {n})))")),
+        list(&|n| format!("(local $r{n} {})", if is_struct(n) { "(ref null $box)" } else { "i31ref" })),
+        list(&|n| format!("(local.set $r{n} ({} (i32.const {n})))", new(n))),
         (0..points).map(point).collect::<String>(),
     ))
 }

@@ -250,6 +250,7 @@ mod tests {
         );
         assert!(explain("--gufa").unwrap().ends_with("is left out"));
         assert!(explain("--asyncify").unwrap().contains("wasmfx-lower"));
+        assert!(explain("--fimfs=25").unwrap().contains("--pass-arg inlining-speed-size@N"));
         assert_eq!(explain("--vacum"), None);
     }
 }

@@ -22,8 +22,8 @@ use wasmfx_ir::{Block, Func, Inst, Value};
 /// A block of fewer bytes than this, roughly, is no longer than the branches to one that is shared.
 const MIN_SIZE: usize = 8;
 
-/// How many values all edges into a block together may take along for each of its bytes, roughly. Few of them have to be moved, but where there are many,
-/// those are.
+/// How many values all edges into a block together may take along for each of its bytes, roughly. Mostly few of them have to be moved for another block.
+/// Where points of a lowered function share what saves, the other block may have each of many values in another local.
 const MAX_MOVED_PER_BYTE: usize = 4;
 
 /// Runs the pass.
@@ -183,5 +183,38 @@ pub(super) fn make_constants_its_own(func: &mut Func, block: Block) {
     if !copied_insts.is_empty() {
         copied_insts.append(&mut func.blocks[block].insts);
         func.blocks[block].insts = copied_insts;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::run;
+    use crate::function::testing::operators_after;
+
+    /// How many calls are left of two blocks that do the same with six values, a call with each, if so many ways lead to each block.
+    fn calls_left(ways: usize) -> usize {
+        let list = |of: &dyn Fn(usize) -> String| (1..=6).map(of).collect::<String>();
+        let cases: String = (0..2 * ways)
+            .map(|way| {
+                let values = list(&|local| {
+                    format!("(local.set {local} (i32.add (local.get 0) (i32.const {})))", way * local + 1)
+                });
+                format!(") {values} (br {})", if way % 2 == 0 { "$even" } else { "$odd" })
+            })
+            .collect();
+        let calls = list(&|local| format!("(call $f (local.get {local}))"));
+        let text = format!(
+            r#"(module (import "m" "f" (func $f (param i32)))
+                (func (export "g") (param i32) (local i32 i32 i32 i32 i32 i32)
+                    (block $even (block $odd {} (br_table {} (local.get 0)) {cases}) {calls} (return)) {calls} (return)))"#,
+            "(block ".repeat(2 * ways),
+            (0..2 * ways).map(|way| format!("{way} ")).collect::<String>(),
+        );
+        operators_after(&text, &[run]).into_iter().filter(|&name| name == "call").count()
+    }
+
+    #[test]
+    fn a_block_that_much_would_have_to_be_moved_for_stays() {
+        assert_eq!([2, 16, 17].map(calls_left), [6, 6, 12]);
     }
 }

@@ -128,14 +128,12 @@ impl Layout {
         };
         layout.points = numbered.into_iter().map(with_slots).collect();
         for (group, numbers) in of_groups {
-            let slots = numbers.into_iter().map(|(ty, number)| slot(ty, number));
-            let shared = groups.into_iter().flat_map(|groups| &groups[&group]);
-            let typed = slots.zip(shared).map(|(slot, shared)| {
+            let shared = &groups.expect("a point is in one of them")[&group];
+            let typed = numbers.into_iter().zip(shared).map(|((ty, number), shared)| {
                 let is_exact = shared.is_common || lowering.has_stand_in(shared.ty);
-                (slot, if is_exact { shared.ty } else { slot.ty })
+                (slot(ty, number), if is_exact { shared.ty } else { ty })
             });
-            let typed: Vec<(Slot, ValType)> = typed.collect();
-            layout.groups.insert(group, typed);
+            layout.groups.insert(group, typed.collect());
         }
         layout
     }

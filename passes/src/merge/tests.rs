@@ -493,6 +493,20 @@ fn segments_and_names_of_all_inputs_are_kept() {
 }
 
 #[test]
+fn debug_information_is_left_out_with_a_warning() {
+    let inputs = [
+        ("a", r#"(module (@custom ".debug_info" "1") (@custom "x" "1"))"#),
+        ("b", r#"(module (@custom "sourceMappingURL" "\01u"))"#),
+    ];
+    let merged = try_merge(&inputs, &MergeOptions::default()).unwrap();
+    let names: Vec<&str> = merged.module.custom_sections.iter().map(|section| &*section.name).collect();
+    assert_eq!(names, ["x"]);
+    for name in ["'a'", "'b'"] {
+        assert!(merged.warnings.iter().any(|warning| warning.contains("debug information") && warning.contains(name)));
+    }
+}
+
+#[test]
 fn custom_sections_are_kept_and_producers_united() {
     let merged = try_merge(
         &[

@@ -49,7 +49,11 @@ pub fn run(module: &mut Module, options: &Options) -> Changed {
         let in_loops = loops.remove(&function).unwrap_or_default();
         changed |= inline_into(module, function, &facts, &in_loops, &visited);
         if let Body::Lifted(func) = &module.functions[function].body {
-            visited[function] = Visited { size: size(func), is_tiny: is_tiny(function, func, &facts) };
+            visited[function] = Visited {
+                size: size(func),
+                is_tiny: is_tiny(function, func, &facts),
+                stays_called: has_name_of(module, function, &options.no_inline),
+            };
         }
     }
     changed
@@ -94,6 +98,8 @@ struct Visited {
     size: usize,
     /// See [`is_tiny`].
     is_tiny: bool,
+    /// The user wants its calls to stay.
+    stays_called: bool,
 }
 
 /// How often a function is referred to, and from where.
@@ -376,14 +382,14 @@ fn is_tiny(callee: FunctionId, body: &Func, facts: &Facts<'_>) -> bool {
 fn is_worthwhile(
     module: &Module,
     callee: FunctionId,
-    Visited { size, is_tiny }: Visited,
+    Visited { size, is_tiny, stays_called }: Visited,
     facts: &Facts<'_>,
     caller_size: usize,
     stays_cold: bool,
 ) -> bool {
     let Body::Lifted(body) = &module.functions[callee].body else { return false };
     let options = facts.options;
-    if !options.no_inline.is_empty() && has_name_of(module, callee, &options.no_inline) {
+    if stays_called {
         return false;
     }
     let called_once = is_called_once(facts.uses[callee]);
@@ -401,9 +407,11 @@ fn is_worthwhile(
 
 /// Whether a function has one of these names; one without a name is called by its number.
 fn has_name_of(module: &Module, function: FunctionId, patterns: &[Pattern]) -> bool {
-    let number = || function.as_u32().to_string();
-    let name = module.functions[function].name.clone().unwrap_or_else(number);
-    patterns.iter().any(|pattern| pattern.matches(&name))
+    let fits = |name: &str| patterns.iter().any(|pattern| pattern.matches(name));
+    match &module.functions[function].name {
+        Some(name) => fits(name),
+        None => fits(&function.as_u32().to_string()),
+    }
 }
 
 /// The results of what a tail call calls.

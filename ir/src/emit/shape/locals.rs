@@ -23,7 +23,7 @@ impl Shaper<'_> {
         let local = |value: Value| Value::from_u32(locals.of_value[value.index()]);
         let mut casts = locals.casts.iter().peekable();
         for (position, code) in source.into_iter().enumerate() {
-            let is_cast = casts.next_if_eq(&&index_u32(position)).is_some() && code != Code::Nothing;
+            let is_cast = casts.next_if_eq(&&index_u32(position)).is_some();
             let code = match code {
                 Code::Nothing | Code::Undefine(_) => continue,
                 Code::Get(value) => Code::Get(local(value)),
@@ -49,6 +49,7 @@ impl Shaper<'_> {
                 other => other,
             };
             push(&mut self.code, code);
+            // A `tee` that became a `set` leaves nothing to cast.
             if is_cast && !matches!(code, Code::Set(_)) {
                 self.code.push(Code::AsNonNull);
             }
