@@ -93,6 +93,20 @@ fn functions_that_only_types_say_suspend_have_one_copy() {
     assert!(2.0 * default["task"] < fast["task"], "{default:?} {fast:?}");
 }
 
+/// Conformance script, whose first form is a module.
+const NEVER_NULL: &str = include_str!("../lowering/arguments-that-are-never-null.wast");
+
+#[test]
+fn functions_whose_arguments_are_never_null_can_have_one_copy() {
+    let module = NEVER_NULL.split("(assert_return").next().unwrap();
+    let binary = wat::parse_str(module).unwrap();
+    for frames in FRAMES {
+        let report = lower_binary(&binary, &arguments(frames, CopiesArgument::One).options()).unwrap().1;
+        let parts = resumable_parts(&report);
+        assert!(parts["walk"] < 0.5, "{frames:?}: {parts:?}");
+    }
+}
+
 /// A module that runs the function `task` in a continuation: `run` answers each question with twice what was asked.
 fn driven(functions: &str) -> String {
     format!(
@@ -162,6 +176,35 @@ fn many_points_with_many_values_alive_take_bytes_for_each_and_not_for_each_pair(
                 assert_eq!(usize::try_from(result).unwrap(), expected, "{kind:?} {frames:?} {copies:?}");
             }
         }
+    }
+}
+
+/// `task` adds up the results of many calls of a small function that suspends, all of them behind the last call.
+fn sum_behind_calls(calls: usize) -> String {
+    let call = |n: usize| format!("(call $ask (i32.const {n}))");
+    driven(&format!(
+        "(func $ask (param i32) (result i32) (suspend $yield (local.get 0)))
+         (func $task (param i32) (result i32) (local.get 0) {} {})",
+        (0..calls).map(call).collect::<String>(),
+        "i32.add ".repeat(calls),
+    ))
+}
+
+#[test]
+fn what_is_added_up_behind_inlined_suspensions_is_added_up_in_front_of_the_next() {
+    let text = sum_behind_calls(12);
+    let binary = wat::parse_str(&text).unwrap();
+    for frames in FRAMES {
+        let frame_size = |calls| {
+            let binary = wat::parse_str(sum_behind_calls(calls)).unwrap();
+            let report = lower_binary(&binary, &arguments(frames, CopiesArgument::Auto).options()).unwrap().1;
+            report.functions.iter().find(|function| function.name == "task").unwrap().frame_size
+        };
+        assert_eq!(frame_size(12), frame_size(2), "{frames:?}");
+        let options = arguments(frames, CopiesArgument::Auto).options();
+        let lowered = Lowering { options, level: Level::from_name("2"), ..Lowering::default() }.run(&binary).unwrap().0;
+        let mut lowered = Lowered::of_binary(lowered, StoreLimitsBuilder::new().build());
+        assert_eq!(usize::try_from(lowered.call("run", &[5]).unwrap()).unwrap(), 5 + 2 * (0..12).sum::<usize>());
     }
 }
 

@@ -11,7 +11,6 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use wasmfx_ir::analysis::{ControlFlowGraph, DominatorTree, strongly_connected_components};
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::{Block, BlockCall, Func, Terminator, Value};
-use wasmfx_ir::operator::default_operator;
 use wasmfx_ir::wasmparser::{Operator, ValType};
 
 /// Positions of blocks, so that an edge of the original leads to a greater one unless it closes a loop.
@@ -55,7 +54,7 @@ const MAX_ARGUMENTS: usize = 1 << 22;
 
 /// Makes loops with several entries dispatch at their headers, and adds the definitions that this makes.
 ///
-/// Where a variable has no value that could stand for "none" (a reference that is never null) the function stays as it is.
+/// Where there is no value that could stand for a variable that has none, by what `has_stand_in` says of its type, the function stays as it is.
 ///
 /// Ways to `loading` blocks carry no values, since those load what is needed. Returns the blocks that such ways lead through, at whose end no variable
 /// has a value.
@@ -64,10 +63,10 @@ pub(super) fn dispatch_at_headers(
     mut order: Order,
     definitions: &mut Vec<Definition>,
     loading: &FxHashSet<Block>,
+    mut has_stand_in: impl FnMut(ValType) -> bool,
 ) -> Vec<Block> {
     let mut undefining = Vec::new();
-    let is_defaultable = |func: &Func, value: Value| default_operator(func.value_type(value)).is_some();
-    if !definitions.iter().all(|definition| is_defaultable(func, definition.variable)) {
+    if !definitions.iter().all(|definition| has_stand_in(func.value_type(definition.variable))) {
         return undefining;
     }
     for _ in 0..MAX_DEPTH {
@@ -92,7 +91,7 @@ pub(super) fn dispatch_at_headers(
             if !region
                 .entries
                 .iter()
-                .all(|&entry| func.blocks[entry].params.iter().all(|&param| is_defaultable(func, param)))
+                .all(|&entry| func.blocks[entry].params.iter().all(|&param| has_stand_in(func.value_type(param))))
             {
                 return undefining;
             }

@@ -6,7 +6,7 @@ use super::types::function_type;
 use super::{Error, Lowering};
 use indexmap::IndexSet;
 use wasmfx_ir::func::{Func, Terminator};
-use wasmfx_ir::module::{ConstExpr, FunctionId, Global, Origin, TypeId};
+use wasmfx_ir::module::{ConstExpr, FunctionId, Global, Module, Origin, TypeId};
 use wasmfx_ir::operator::default_operator;
 use wasmfx_ir::subtype::type_id;
 use wasmfx_ir::wasmparser::{
@@ -22,27 +22,57 @@ impl Lowering<'_> {
             HeapType::Abstract { ty, .. } => matches!(ty, Any | Eq | Func | I31 | Struct),
             HeapType::Concrete(_) | HeapType::Exact(_) => true,
         };
-        reference.is_nullable() || is_known && self.dummy_global(ty).is_ok()
+        reference.is_nullable() || is_known && self.can_be_made(ty)
+    }
+
+    /// Whether a constant expression can make a value of a non-nullable type, given globals with those of its fields.
+    fn can_be_made(&mut self, ty: ValType) -> bool {
+        // Types that are being looked at; each needs a value of the type above it.
+        let mut stack = IndexSet::from([ty]);
+        while let Some(&top) = stack.last() {
+            if self.generated.can_be_made.contains_key(&top) {
+                stack.pop();
+                continue;
+            }
+            let fields = self.fields_without_zero(top);
+            let is_known = |field: &ValType| self.generated.can_be_made.get(field).copied();
+            let can_be_made = match fields.iter().find(|field| is_known(field).is_none()) {
+                Some(&field) if stack.insert(field) => continue,
+                // Values of a type that needs one of its own first cannot be made.
+                Some(_) => false,
+                None => has_expression(self.module, top) && fields.iter().all(|field| is_known(field) == Some(true)),
+            };
+            self.generated.can_be_made.insert(top, can_be_made);
+        }
+        self.generated.can_be_made[&ty]
+    }
+
+    /// What makes a value for nobody: its type's zero or null, or what is in the global for its type.
+    ///
+    /// # Errors
+    /// If there is no such value.
+    pub(super) fn dummy_operator(&mut self, ty: ValType) -> Result<Operator<'static>, Error> {
+        match default_operator(ty) {
+            Some(operator) => Ok(operator),
+            None => Ok(Operator::GlobalGet { global_index: self.dummy_global(ty)? }),
+        }
     }
 
     /// A global with a value of a non-nullable type. A struct consists of values that have globals themselves, so that no value is
     /// made twice, however types nest.
-    pub(super) fn dummy_global(&mut self, ty: ValType) -> Result<u32, Error> {
-        // Types whose values are being made; each needs one of the type above it.
-        let mut stack = IndexSet::from([ty]);
+    fn dummy_global(&mut self, ty: ValType) -> Result<u32, Error> {
+        if !self.can_be_made(ty) {
+            return Err(no_value(ty));
+        }
+        let mut stack = vec![ty];
         while let Some(&top) = stack.last() {
             if self.generated.dummies.contains_key(&top) {
                 stack.pop();
                 continue;
             }
-            let missing =
-                self.fields_without_zero(top).into_iter().find(|field| !self.generated.dummies.contains_key(field));
-            match missing {
-                Some(field) => {
-                    if !stack.insert(field) {
-                        return Err(no_value(ty));
-                    }
-                }
+            let fields = self.fields_without_zero(top);
+            match fields.into_iter().find(|field| !self.generated.dummies.contains_key(field)) {
+                Some(field) => stack.push(field),
                 None => {
                     let operators = self.dummy_expression(top)?;
                     let global = self.module.globals.push(Global {
@@ -133,6 +163,19 @@ impl Lowering<'_> {
         stub.blocks[stub.entry].terminator = Terminator::Unreachable;
         let function: FunctionId = self.add_function(stub, "wasmfx.dummy".to_owned());
         Operator::RefFunc { function_index: function.as_u32() }
+    }
+}
+
+/// Whether a constant expression makes values of a type, if it has those of the fields.
+fn has_expression(module: &Module, ty: ValType) -> bool {
+    use AbstractHeapType::{Any, Eq, Extern, Func, I31, Struct};
+    let ValType::Ref(reference) = ty else { return true };
+    match reference.heap_type() {
+        HeapType::Abstract { ty, .. } => matches!(ty, Any | Eq | I31 | Extern | Struct | Func),
+        HeapType::Concrete(index) | HeapType::Exact(index) => {
+            let definition = &module.types.definitions[type_id(index)];
+            !matches!(definition.sub_type.composite_type.inner, CompositeInnerType::Cont(_))
+        }
     }
 }
 

@@ -58,6 +58,8 @@ pub(super) struct Copy<'c> {
     pub(super) saving: FxHashMap<usize, Block>,
     /// Where a resumable copy leaves its results and ends.
     exit: Option<Block>,
+    /// Where the pending exception is raised that nothing around a point catches.
+    raising: Option<Block>,
     /// What a resumable copy loads as soon as it is entered, whichever point it goes on from.
     common: FxHashSet<(Value, Slot)>,
 }
@@ -262,6 +264,7 @@ impl Lowering<'_> {
             is_only,
             saving: FxHashMap::default(),
             exit: None,
+            raising: None,
             common: FxHashSet::default(),
         };
         if let Some(resumable) = resumable {
@@ -332,8 +335,10 @@ impl Lowering<'_> {
             self.add_stubs(&mut copy, point, Saved::InFrame(frame), &mut targets, &mut definitions)?;
         }
         self.switch_between(&mut Builder::at(&mut copy.func, entry), frame, resumable.first_slot, targets);
-        let undefining = dispatch_at_headers(&mut copy.func, order, &mut definitions, &FxHashSet::default());
-        repair(&mut copy.func, &definitions, &undefining);
+        let no_loads = FxHashSet::default();
+        let undefining =
+            dispatch_at_headers(&mut copy.func, order, &mut definitions, &no_loads, |ty| self.has_stand_in(ty));
+        repair(&mut copy.func, &definitions, &undefining, |ty| self.dummy_operator(ty).ok());
         finish(&mut copy.func);
         Ok(copy.func)
     }
@@ -456,7 +461,7 @@ impl Lowering<'_> {
             *counts.entry(pair).or_insert(0) += 1;
         }
         for ((variable, slot), count) in counts {
-            if count * 2 <= points || matches!(slot.ty, ValType::Ref(_)) {
+            if count * 2 <= points || slot.is_reference() {
                 continue;
             }
             copy.common.insert((variable, slot));
@@ -529,20 +534,7 @@ impl Lowering<'_> {
         builder.jump(point.normal, &values);
 
         if let Some(exception) = self.store.items.exception {
-            let stub = copy.func.add_block();
-            targets.push(stub);
-            let mut live: Vec<Value> = point
-                .catches
-                .iter()
-                .filter_map(Handler::block)
-                .flat_map(|block| copy.liveness.live_in(block))
-                .copied()
-                .collect();
-            live.sort_unstable();
-            live.dedup();
-            self.load_frame(copy, stub, point, saved, &live, definitions);
-            let builder = &mut Builder::at(&mut copy.func, stub);
-            self.store.raise_pending(builder, exception, &point.catches);
+            targets.push(self.raising_stub(copy, point, saved, exception, definitions));
         }
 
         for clause in &point.clauses {
@@ -561,6 +553,42 @@ impl Lowering<'_> {
             builder.jump(block, &values);
         }
         Ok(())
+    }
+
+    /// The entry of a point that raises the pending exception. Points share it where nothing around them catches.
+    fn raising_stub(
+        &mut self,
+        copy: &mut Copy<'_>,
+        point: &Point,
+        saved: Saved<'_>,
+        exception: u32,
+        definitions: &mut Vec<Definition>,
+    ) -> Block {
+        let is_shared = point.catches.is_empty()
+            && match saved {
+                Saved::Loaded(_) => true,
+                // What is not loaded has to be forgotten.
+                Saved::InFrame(_) => !copy.layout.points[point.index].iter().any(|(_, slot)| slot.is_reference()),
+            };
+        if let Some(raising) = copy.raising.filter(|_| is_shared) {
+            return raising;
+        }
+        let stub = copy.func.add_block();
+        let mut live: Vec<Value> = point
+            .catches
+            .iter()
+            .filter_map(Handler::block)
+            .flat_map(|block| copy.liveness.live_in(block))
+            .copied()
+            .collect();
+        live.sort_unstable();
+        live.dedup();
+        self.load_frame(copy, stub, point, saved, &live, definitions);
+        self.store.raise_pending(&mut Builder::at(&mut copy.func, stub), exception, &point.catches);
+        if is_shared {
+            copy.raising = Some(stub);
+        }
+        stub
     }
 
     /// Gives what is live in an entry what was saved. What is loaded here and not live is forgotten.
@@ -605,7 +633,7 @@ impl Lowering<'_> {
             Operator::Suspend { .. } | Operator::Switch { .. } if !point.suspends => {
                 let builder = &mut Builder::at(&mut copy.func, point.block);
                 if let (Operator::Switch { .. }, Some(&continuation)) = (&point.operator, point.args.last()) {
-                    self.store.consume(builder, continuation);
+                    self.consume(builder, continuation);
                 }
                 // Outside of all continuations nobody handles it.
                 builder.end(Terminator::Unreachable);
@@ -627,7 +655,7 @@ impl Lowering<'_> {
                 types.pop();
                 let builder = &mut Builder::at(&mut copy.func, point.block);
                 let (&continuation, args) = point.args.split_last().expect("a switch has a target");
-                let running = self.store.consume(builder, continuation);
+                let running = self.consume(builder, continuation);
                 self.values.write(self.module, &self.original_types, builder, &types, args, true)?;
                 builder.set_global(self.store.items.pending, running.stack);
                 let status = self.switch_status(builder, tag);

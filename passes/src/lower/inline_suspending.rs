@@ -8,6 +8,7 @@
 
 use super::Error;
 use super::analysis::Analysis;
+use super::dying_operands::compute_before_suspensions;
 use super::promises::Promises;
 use super::scan::{Callee, Summary};
 use crate::inline_body::{Inliner, direct_callee};
@@ -189,6 +190,9 @@ pub(super) fn inline_into(module: &mut Module, id: FunctionId, callees: &FxHashS
     let Body::Lifted(mut caller) = std::mem::replace(&mut module.functions[id].body, Body::Detached) else {
         unreachable!("the body is lifted")
     };
+    let is_inlined = |operator: &Operator<'static>| direct_callee(operator).filter(|callee| callees.contains(callee));
+    // What is behind a call will be in another block than what is in front of it, and nothing moves from one to the other then.
+    compute_before_suspensions(&mut caller, &*module, |operator| is_inlined(operator).is_some());
     let mut changed = false;
     let blocks: Vec<Block> = caller.blocks.keys().collect();
     let mut inliner = Inliner::new(&mut caller);
@@ -198,8 +202,7 @@ pub(super) fn inline_into(module: &mut Module, id: FunctionId, callees: &FxHashS
         let (insts, terminator) = (std::mem::take(&mut data.insts), std::mem::take(&mut data.terminator));
         let mut current = block;
         for inst in insts {
-            let callee = direct_callee(inliner.caller.operator(inst)).filter(|callee| callees.contains(callee));
-            let Some(callee) = callee else {
+            let Some(callee) = is_inlined(inliner.caller.operator(inst)) else {
                 inliner.caller.blocks[current].insts.push(inst);
                 continue;
             };

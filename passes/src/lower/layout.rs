@@ -23,6 +23,12 @@ pub(super) struct Slot {
     pub(super) at: u32,
 }
 
+impl Slot {
+    pub(super) fn is_reference(&self) -> bool {
+        matches!(self.ty, ValType::Ref(_))
+    }
+}
+
 /// The shape of the frames of one function.
 #[derive(Clone, Debug)]
 pub(super) struct Layout {

@@ -193,6 +193,8 @@ struct Lowering<'m> {
     /// Functions whose resume sites leave all frames to the driver: what they took in suspends, and came with a resume site that serves other callers; or
     /// size comes first, and there are many.
     drives_out_of_line: FxHashSet<FunctionId>,
+    /// Whether size comes first and there are many resume sites, so that functions do what each of them needs.
+    has_many_sites: bool,
     /// The resumable copies that resume sites call directly.
     innermost: Vec<Resumable>,
     /// The slot of the frame that hands on what it gets.
@@ -223,6 +225,8 @@ struct Generated {
     new_continuation_function: Option<u32>,
     /// Functions that make a continuation of a function reference, by function type.
     new_of_reference: FxHashMap<TypeId, u32>,
+    /// The function that takes a continuation.
+    consume: Option<u32>,
     /// Functions that bind arguments, by the continuation types before and after.
     binds: FxHashMap<(TypeId, TypeId), u32>,
     /// The function that traps for a null continuation.
@@ -253,6 +257,8 @@ struct Generated {
     array_functions: FxHashMap<(TypeId, u32, bool), u32>,
     /// Globals with values of types that have no zero.
     dummies: FxHashMap<ValType, u32>,
+    /// Whether there can be such a global.
+    can_be_made: FxHashMap<ValType, bool>,
 }
 
 /// Lowers a module in place. Its output validates with stack switching switched off.
@@ -311,7 +317,9 @@ pub fn lower_module(module: &mut Module, options: &Options) -> Result<Report, Er
     lowering.report.function_count = function_count;
     lowering.drives_out_of_line = grown;
     let sites = |id: FunctionId| summaries[id].resumes.len();
-    if options.size_first && touched.iter().map(|&id| sites(id)).sum::<usize>() > MAX_DRIVING_SITES {
+    lowering.has_many_sites =
+        options.size_first && touched.iter().map(|&id| sites(id)).sum::<usize>() > MAX_DRIVING_SITES;
+    if lowering.has_many_sites {
         lowering.drives_out_of_line.extend(touched.iter().copied().filter(|&id| sites(id) > 0));
     }
     if let Some(used) = used {

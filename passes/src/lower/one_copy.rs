@@ -25,7 +25,6 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::{Block, BlockCall, Func, Terminator, Value};
 use wasmfx_ir::module::FunctionId;
-use wasmfx_ir::operator::default_operator;
 use wasmfx_ir::wasmparser::{Operator, ValType};
 
 /// From how many loads on a helper function does them, and returns the values.
@@ -58,13 +57,12 @@ impl Tie {
     }
 }
 
-fn is_reference(slot: &Slot) -> bool {
-    matches!(slot.ty, ValType::Ref(_))
-}
-
 impl Lowering<'_> {
     /// Whether the points of each function share, and so whether it has one copy.
-    pub(super) fn sharing(&self, summaries: &SecondaryMap<FunctionId, Summary>) -> SecondaryMap<FunctionId, Sharing> {
+    pub(super) fn sharing(
+        &mut self,
+        summaries: &SecondaryMap<FunctionId, Summary>,
+    ) -> SecondaryMap<FunctionId, Sharing> {
         let mut sharing = SecondaryMap::with_default_and_len(Sharing::Never, self.module.functions.len());
         let (wanted, two) = match self.options.copies {
             Copies::Two => (Sharing::IfEnormous, FxHashSet::default()),
@@ -82,11 +80,11 @@ impl Lowering<'_> {
         sharing
     }
 
-    /// Whether a function can be entered again, when there are no arguments and a frame is handed on beside the results.
-    fn can_be_entered_again(&self, function: FunctionId) -> bool {
+    /// Whether a function can be entered again, when its arguments are of no concern and a frame is handed on beside the results.
+    fn can_be_entered_again(&mut self, function: FunctionId) -> bool {
         let params = self.lowered_types(&self.original_params(self.module.functions[function].ty));
         let results = self.original_results(self.module.functions[function].ty);
-        results.len() <= MAX_HELPER_VALUES && params.into_iter().all(|ty| default_operator(ty).is_some())
+        results.len() <= MAX_HELPER_VALUES && params.into_iter().all(|ty| self.has_stand_in(ty))
     }
 
     /// Gives a fast copy the entries of a resumable one.
@@ -137,9 +135,10 @@ impl Lowering<'_> {
         }
         let loading: FxHashSet<Block> = targets.iter().copied().collect();
         self.switch_between(&mut Builder::at(&mut copy.func, again), frame, resumable.first_slot, targets);
-        let undefining = dispatch_at_headers(&mut copy.func, order, &mut definitions, &loading);
+        let undefining =
+            dispatch_at_headers(&mut copy.func, order, &mut definitions, &loading, |ty| self.has_stand_in(ty));
         ties.into_iter().for_each(|tie| tie.remove(&mut copy.func));
-        repair(&mut copy.func, &definitions, &undefining);
+        repair(&mut copy.func, &definitions, &undefining, |ty| self.dummy_operator(ty).ok());
         Ok(())
     }
 
@@ -162,7 +161,7 @@ impl Lowering<'_> {
         let slots: Vec<Slot> = match of_group {
             // A reference is loaded even if none of these points has it: its place in the store's table has to be freed.
             Some(all) => {
-                let is_loaded = |slot: &Slot| is_reference(slot) || variables.contains_key(slot);
+                let is_loaded = |slot: &Slot| slot.is_reference() || variables.contains_key(slot);
                 all.iter().map(|&(slot, _)| slot).filter(is_loaded).collect()
             }
             None => variables.keys().copied().collect(),
@@ -178,7 +177,7 @@ impl Lowering<'_> {
         let mut loaded: FxHashMap<Slot, Value> = slots.into_iter().zip(values).collect();
         let builder = &mut Builder::at(&mut copy.func, block);
         let saved_as: FxHashMap<Slot, ValType> = of_group.into_iter().flatten().copied().collect();
-        for (slot, variables) in variables.iter_mut().filter(|(slot, _)| is_reference(slot)) {
+        for (slot, variables) in variables.iter_mut().filter(|(slot, _)| slot.is_reference()) {
             let ty = builder.func.value_type(variables[0]);
             if *saved_as.get(slot).unwrap_or(&ty) == ty {
                 let value = loaded.remove(slot).expect("what points have saved is loaded");
@@ -222,7 +221,7 @@ impl Lowering<'_> {
                     copy.func.source_locals[param] = copy.func.source_locals[value];
                     value
                 }
-                None if is_reference(&slot) => self.dummies(&mut copy.func, block, &[ty])?[0],
+                None if slot.is_reference() => self.dummies(&mut copy.func, block, &[ty])?[0],
                 None => copy.func.undefined(slot.ty),
             });
         }

@@ -8,7 +8,7 @@ use super::split::Point;
 use super::store::{FrameField, Running, SPECIAL, START_STATUS, StackField};
 use super::suspension::SavedFrame;
 use super::{Error, Lowering};
-use wasmfx_ir::func::{Block, Handler, Terminator, Value};
+use wasmfx_ir::func::{Block, Func, Handler, Terminator, Value};
 use wasmfx_ir::module::TypeId;
 use wasmfx_ir::wasmparser::{Operator, ValType};
 
@@ -65,7 +65,7 @@ impl Lowering<'_> {
         let (&continuation, args) = point.args.split_last().expect("a resume has a continuation");
         let exception = match point.operator {
             Operator::Resume { cont_type_index, .. } => {
-                let running = store.consume(builder, continuation);
+                let running = self.consume(builder, continuation);
                 let types = self.original_params(self.original_continuation(TypeId::from_u32(cont_type_index)));
                 self.values.write(self.module, &self.original_types, builder, &types, args, false)?;
                 return Ok(running);
@@ -84,7 +84,7 @@ impl Lowering<'_> {
             }
             ref other => unreachable!("{other:?} does not resume"),
         };
-        let running = store.consume(builder, continuation);
+        let running = self.consume(builder, continuation);
         let global =
             store.items.exception.expect("a module that raises exceptions in continuations has a place for them");
         builder.set_global(global, exception);
@@ -115,6 +115,31 @@ impl Lowering<'_> {
         self.suspend_here(copy, point, block, status, SavedFrame::Marker { mask, matcher })
     }
 
+    /// Takes a continuation's stack: traps if the continuation is null or was used before.
+    pub(super) fn consume(&mut self, builder: &mut Builder<'_>, continuation: Value) -> Running {
+        let store = self.store;
+        if !self.has_many_sites {
+            let taken = store.take_continuation(builder, continuation);
+            return store.taken(builder, taken);
+        }
+        let ty = store.kind.taken_type();
+        let helper = match self.generated.consume {
+            Some(helper) => helper,
+            None => {
+                let params = [store.kind.continuation_type(true)];
+                let mut func = Func::new(self.function_type(&params, &[ty]), &params, &[ty]);
+                let builder = &mut Builder::new(&mut func);
+                let continuation = builder.params()[0];
+                let taken = store.take_continuation(builder, continuation);
+                builder.ret(&[taken]);
+                let helper = self.add_function(func, "wasmfx.consume".to_owned()).as_u32();
+                *self.generated.consume.insert(helper)
+            }
+        };
+        let taken = store.call(builder, helper, &[continuation], &[ty])[0];
+        store.taken(builder, taken)
+    }
+
     /// Runs the continuation until it returns or a clause takes its suspension. `depth` is how many resume sites are around this one, where that is
     /// counted.
     fn drive_here(
@@ -142,7 +167,8 @@ impl Lowering<'_> {
         let running = Running::from_parts(&builder.block_params(run));
         let stack = running.stack;
         let site = Site { catches: &catches, running, run, after, check, done };
-        if self.drives_out_of_line.contains(&copy.function) {
+        let is_driven_out_of_line = self.drives_out_of_line.contains(&copy.function);
+        if is_driven_out_of_line {
             let head = store.stack_field(builder, stack, StackField::Head);
             let zero = builder.i32(0);
             self.call_driver(builder, &site, head, zero);
@@ -162,7 +188,8 @@ impl Lowering<'_> {
         for clause in &point.clauses {
             at = self.try_clause(copy, clause, at, status, running, run, depth)?;
         }
-        if store.items.markers {
+        // The driver deals with those itself.
+        if store.items.markers && !is_driven_out_of_line {
             let builder = &mut Builder::at(&mut copy.func, at);
             let zero = builder.i32(0);
             let is_special = builder.i32_op(Operator::I32LtS, &[status, zero]);

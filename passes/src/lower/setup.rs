@@ -369,6 +369,7 @@ pub(super) fn set_up<'m>(
         values,
         resume_slots: Vec::new(),
         drives_out_of_line: FxHashSet::default(),
+        has_many_sites: false,
         innermost: Vec::new(),
         identity_number: 0,
         generated: Generated::default(),

@@ -10,8 +10,7 @@ use wasmfx_ir::analysis::{ControlFlowGraph, DefinitionBlocks, DominatorTree, use
 use wasmfx_ir::bits::{BitSet, bits};
 use wasmfx_ir::entity::{Entity, SecondaryMap};
 use wasmfx_ir::func::{Block, Func, Value, ValueDefinition};
-use wasmfx_ir::operator::default_operator;
-use wasmfx_ir::wasmparser::ValType;
+use wasmfx_ir::wasmparser::{Operator, ValType};
 
 /// A further definition of a value: from the end of `block` on, `value` stands for `variable`.
 #[derive(Copy, Clone, Debug)]
@@ -24,9 +23,14 @@ pub(super) struct Definition {
 /// Gives each use of a variable the definition that reaches it. Blocks that cannot be reached are emptied first.
 ///
 /// A block uses none of the variables that a definition gives a value at its end. Where no definition reaches a use, as on the ways into a
-/// dispatching loop that lead elsewhere, zero or null stands for the variable, which must have such a value then; and so it does from the end of
-/// `undefining` blocks on.
-pub(super) fn repair(func: &mut Func, definitions: &[Definition], undefining: &[Block]) {
+/// dispatching loop that lead elsewhere, anything stands for the variable: for a reference, what `dummy` makes of its type. So it does from the end
+/// of `undefining` blocks on.
+pub(super) fn repair(
+    func: &mut Func,
+    definitions: &[Definition],
+    undefining: &[Block],
+    dummy: impl FnMut(ValType) -> Option<Operator<'static>>,
+) {
     let cfg = ControlFlowGraph::new(func);
     empty_unreachable_blocks(func, &cfg);
     let dominators = DominatorTree::new(func, &cfg);
@@ -90,7 +94,7 @@ pub(super) fn repair(func: &mut Func, definitions: &[Definition], undefining: &[
         });
     }
 
-    rename(func, &dominators, &is_variable, &added, &joins, &undefines);
+    rename(func, &dominators, &is_variable, &added, &joins, &undefines, dummy);
 }
 
 /// How many variables are looked at at a time.
@@ -240,9 +244,10 @@ fn rename(
     added: &SecondaryMap<Block, Vec<(Value, Value)>>,
     joins: &SecondaryMap<Block, Vec<(Value, Value)>>,
     undefines: &SecondaryMap<Block, bool>,
+    dummy: impl FnMut(ValType) -> Option<Operator<'static>>,
 ) {
-    let mut reaching =
-        Reaching { current: SecondaryMap::with_default_and_len(None, func.value_count()), none: FxHashMap::default() };
+    let current = SecondaryMap::with_default_and_len(None, func.value_count());
+    let mut reaching = Reaching { current, none: FxHashMap::default(), dummy };
     // What to restore when a subtree of the dominator tree is left: (depth of the block, variable, what it stood for).
     let mut undo: Vec<(u32, Value, Option<Value>)> = Vec::new();
     for &block in dominators.preorder() {
@@ -254,7 +259,7 @@ fn rename(
             undo.pop();
             reaching.current[variable] = old;
         }
-        let mut define = |reaching: &mut Reaching, variable: Value, value: Value| {
+        let mut define = |reaching: &mut Reaching<_>, variable: Value, value: Value| {
             undo.push((depth, variable, reaching.current[variable].replace(value)));
         };
         for &(variable, param) in &joins[block] {
@@ -306,13 +311,14 @@ fn rename(
 }
 
 /// What each variable stands for at one place.
-struct Reaching {
+struct Reaching<Dummy> {
     current: SecondaryMap<Value, Option<Value>>,
     /// What stands for variables without definition: made at the end of the entry, before which nothing needs it.
     none: FxHashMap<ValType, Value>,
+    dummy: Dummy,
 }
 
-impl Reaching {
+impl<Dummy: FnMut(ValType) -> Option<Operator<'static>>> Reaching<Dummy> {
     fn definition(&mut self, func: &mut Func, variable: Value) -> Value {
         match self.current[variable] {
             Some(value) => value,
@@ -327,7 +333,7 @@ impl Reaching {
             if !matches!(ty, ValType::Ref(_)) {
                 return func.undefined(ty);
             }
-            let operator = default_operator(ty)
+            let operator = (self.dummy)(ty)
                 .unwrap_or_else(|| panic!("lowering: no definition of {variable} reaches a use in a resumable copy"));
             func.append_value(func.entry, operator, &[], ty)
         })

@@ -214,6 +214,14 @@ impl Kind {
         }
     }
 
+    /// The type of what takes the place of a continuation that is consumed.
+    pub(super) fn taken_type(&self) -> ValType {
+        match self {
+            Self::Memory(_) => ValType::I64,
+            Self::Gc(_) => self.stack_type(),
+        }
+    }
+
     /// The types of the parts of a [`Running`].
     pub(super) fn running_types(&self) -> Vec<ValType> {
         match self {
@@ -526,8 +534,8 @@ impl Store {
         builder.set_global(self.items.last_marker, last);
     }
 
-    /// Takes a continuation's stack: traps if the continuation is null or was used before.
-    pub(super) fn consume(&self, builder: &mut Builder<'_>, continuation: Value) -> Running {
+    /// Takes a continuation, which traps if it is null or was used before. Returns the handle of its stack, or the stack where it has none.
+    pub(super) fn take_continuation(&self, builder: &mut Builder<'_>, continuation: Value) -> Value {
         match self.kind {
             Kind::Memory(memory) => {
                 let record = builder.i32_op(Operator::I32WrapI64, &[continuation]);
@@ -544,16 +552,14 @@ impl Store {
                 let shift = builder.i64(32);
                 let generation = builder.value(Operator::I64ShrU, &[next, shift], ValType::I64);
                 let wrapped = builder.value(Operator::I64Eqz, &[generation], ValType::I32);
-                let handle = builder.choose(
+                builder.choose(
                     wrapped,
                     ValType::I64,
                     |builder| {
                         builder.value(Operator::Call { function_index: self.items.retire }, &[record], ValType::I64)
                     },
                     |_| next,
-                );
-                let stack = builder.i32_op(Operator::I32WrapI64, &[handle]);
-                Running { stack, handle: Some(handle) }
+                )
             }
             Kind::Gc(gc) => {
                 let hty = HeapType::Concrete(UnpackedIndex::Module(gc.continuation));
@@ -563,8 +569,19 @@ impl Store {
                 let stack = builder.value(Operator::RefAsNonNull, &[stack], concrete(false, gc.stack));
                 let null = self.null(builder, self.kind.stack_type());
                 self.set(builder, gc.continuation, 0, continuation, null);
-                Running { stack, handle: None }
+                stack
             }
+        }
+    }
+
+    /// The running form of what was taken.
+    pub(super) fn taken(&self, builder: &mut Builder<'_>, taken: Value) -> Running {
+        match self.kind {
+            Kind::Memory(_) => {
+                let stack = builder.i32_op(Operator::I32WrapI64, &[taken]);
+                Running { stack, handle: Some(taken) }
+            }
+            Kind::Gc(_) => Running { stack: taken, handle: None },
         }
     }
 

@@ -8,7 +8,6 @@ use super::split::Point;
 use super::store::{FrameField, IN_PLACE};
 use super::{Error, Lowering};
 use wasmfx_ir::func::{Block, Func, Value};
-use wasmfx_ir::operator::default_operator;
 use wasmfx_ir::wasmparser::{Operator, ValType};
 
 /// Which frame of a suspension a copy saves its values in.
@@ -179,10 +178,7 @@ impl Lowering<'_> {
     pub(super) fn dummies(&mut self, func: &mut Func, block: Block, types: &[ValType]) -> Result<Vec<Value>, Error> {
         let mut values = Vec::new();
         for &ty in types {
-            let operator = match default_operator(ty) {
-                Some(operator) => operator,
-                None => Operator::GlobalGet { global_index: self.dummy_global(ty)? },
-            };
+            let operator = self.dummy_operator(ty)?;
             values.push(func.append_value(block, operator, &[], ty));
         }
         Ok(values)

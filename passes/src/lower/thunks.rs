@@ -251,7 +251,7 @@ impl Lowering<'_> {
         let args = func.blocks[func.entry].params.clone();
         let builder = &mut Builder::new(&mut func);
         let (&continuation, args) = args.split_last().expect("the continuation is the last parameter");
-        let running = self.store.consume(builder, continuation);
+        let running = self.consume(builder, continuation);
         if !bound.is_empty() {
             let frame = self.new_frame(builder, &layout);
             for (&slot, &value) in slots.iter().zip(args) {
