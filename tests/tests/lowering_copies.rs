@@ -181,12 +181,13 @@ fn many_points_with_many_values_alive_take_bytes_for_each_and_not_for_each_pair(
 
 /// `task` adds up the results of many calls of a small function that suspends, all of them behind the last call.
 fn sum_behind_calls(calls: usize) -> String {
-    let call = |n: usize| format!("(call $ask (i32.const {n}))");
+    let list = |of: &dyn Fn(usize) -> String| (0..calls).map(of).collect::<String>();
     driven(&format!(
         "(func $ask (param i32) (result i32) (suspend $yield (local.get 0)))
-         (func $task (param i32) (result i32) (local.get 0) {} {})",
-        (0..calls).map(call).collect::<String>(),
-        "i32.add ".repeat(calls),
+         (func $task (param i32) (result i32) {} {} (local.get 0) {})",
+        list(&|n| format!("(local $r{n} i32)")),
+        list(&|n| format!("(local.set $r{n} (call $ask (i32.const {n})))")),
+        list(&|n| format!("(i32.add (local.get $r{n}))")),
     ))
 }
 

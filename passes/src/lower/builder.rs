@@ -9,6 +9,9 @@ pub(super) struct Builder<'f> {
     pub(super) block: Block,
 }
 
+/// From how many entries on a table is larger than a comparison and a branch.
+const ENTRIES_OF_A_COMPARISON: usize = 8;
+
 /// What a load or store at `offset` of this memory says of its address. The alignment is a hint that runtime structures always keep.
 pub(super) fn memory_argument(memory: u32, offset: u32, log2_bytes: u8) -> MemArg {
     MemArg {
@@ -259,6 +262,41 @@ impl<'f> Builder<'f> {
             *target = landing;
         }
         handlers
+    }
+
+    /// Ends a block by leading on to one of the targets, by an index that is asked for only if they differ.
+    pub(super) fn switch(&mut self, mut targets: Vec<Block>, index: impl FnOnce(&mut Self) -> Value) {
+        // Where each run of equal targets ends.
+        let mut runs: Vec<(usize, Block)> = Vec::new();
+        for (position, &target) in targets.iter().enumerate() {
+            match runs.last_mut() {
+                Some((end, last)) if *last == target => *end = position + 1,
+                _ => runs.push((position + 1, target)),
+            }
+        }
+        let (_, last) = runs.pop().expect("there is an entry for each slot");
+        if runs.is_empty() {
+            self.jump(last, &[]);
+            return;
+        }
+        let index = index(self);
+        if runs.len() * ENTRIES_OF_A_COMPARISON < targets.len() {
+            for (end, target) in runs {
+                let end = self.i32(u32::try_from(end).expect("slots are numbered by u32"));
+                let is_below = self.i32_op(Operator::I32LtU, &[index, end]);
+                let rest = self.new_block(&[]);
+                self.branch(is_below, target, &[], rest, &[]);
+                self.switch_to(rest);
+            }
+            self.jump(last, &[]);
+            return;
+        }
+        let default = targets.pop().expect("there is an entry for each slot");
+        self.end(Terminator::Switch {
+            index,
+            targets: targets.into_iter().map(BlockCall::new).collect(),
+            default: BlockCall::new(default),
+        });
     }
 }
 

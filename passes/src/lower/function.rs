@@ -20,7 +20,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use wasmfx_ir::analysis::{ControlFlowGraph, Liveness};
 use wasmfx_ir::emit::local_assignment;
 use wasmfx_ir::entity::SecondaryMap;
-use wasmfx_ir::func::{Block, BlockCall, Func, Handler, Inst, Terminator, Value, ValueVec};
+use wasmfx_ir::func::{Block, Func, Handler, Inst, Terminator, Value, ValueVec};
 use wasmfx_ir::module::{Body, FunctionId, TagId, TypeId};
 use wasmfx_ir::wasmparser::{Operator, ValType};
 
@@ -67,9 +67,6 @@ pub(super) struct Copy<'c> {
 /// From how many points on a resumable copy is made for size: code that points share is out of line, and values that most of them need are loaded
 /// first.
 const MANY_POINTS: usize = 5;
-
-/// From how many entries on a table is larger than a comparison and a branch.
-const ENTRIES_OF_A_COMPARISON: usize = 8;
 
 /// A resumable copy: the function, and its slots in the table of resume functions.
 #[derive(Copy, Clone, Debug)]
@@ -269,7 +266,7 @@ impl Lowering<'_> {
         };
         if let Some(resumable) = resumable {
             let body = if is_only {
-                self.reentering(function, &layout)?
+                self.reentering(function, &layout, resumable.first_slot)?
             } else {
                 self.resumable_copy(copy(func.clone(), Flavour::Fast), &points, order.clone(), resumable)?
             };
@@ -473,45 +470,11 @@ impl Lowering<'_> {
     }
 
     /// Ends a block by leading on to the target that a frame's resume function stands for, counted from `first_slot`.
-    pub(super) fn switch_between(
-        &self,
-        builder: &mut Builder<'_>,
-        frame: Value,
-        first_slot: u32,
-        mut targets: Vec<Block>,
-    ) {
-        // Where each run of equal targets ends.
-        let mut runs: Vec<(usize, Block)> = Vec::new();
-        for (position, &target) in targets.iter().enumerate() {
-            match runs.last_mut() {
-                Some((end, last)) if *last == target => *end = position + 1,
-                _ => runs.push((position + 1, target)),
-            }
-        }
-        let (_, last) = runs.pop().expect("there is an entry for each slot");
-        if runs.is_empty() {
-            builder.jump(last, &[]);
-            return;
-        }
-        let function = self.store.frame_field(builder, frame, FrameField::Function);
-        let first = self.store.resume_function(builder, first_slot);
-        let index = builder.i32_op(Operator::I32Sub, &[function, first]);
-        if runs.len() * ENTRIES_OF_A_COMPARISON < targets.len() {
-            for (end, target) in runs {
-                let end = builder.i32(u32::try_from(end).expect("slots are numbered by u32"));
-                let is_below = builder.i32_op(Operator::I32LtU, &[index, end]);
-                let rest = builder.new_block(&[]);
-                builder.branch(is_below, target, &[], rest, &[]);
-                builder.switch_to(rest);
-            }
-            builder.jump(last, &[]);
-            return;
-        }
-        let default = targets.pop().expect("there is an entry for each slot");
-        builder.end(Terminator::Switch {
-            index,
-            targets: targets.into_iter().map(BlockCall::new).collect(),
-            default: BlockCall::new(default),
+    fn switch_between(&self, builder: &mut Builder<'_>, frame: Value, first_slot: u32, targets: Vec<Block>) {
+        builder.switch(targets, |builder| {
+            let function = self.store.frame_field(builder, frame, FrameField::Function);
+            let first = self.store.resume_function(builder, first_slot);
+            builder.i32_op(Operator::I32Sub, &[function, first])
         });
     }
 
@@ -530,7 +493,7 @@ impl Lowering<'_> {
         self.load_frame(copy, stub, point, saved, &live, definitions);
         let types = self.resumption_types(&point.operator);
         let builder = &mut Builder::at(&mut copy.func, stub);
-        let values = self.values.read(self.module, &self.original_types, builder, &types, false)?;
+        let values = self.read_values(builder, &types, false)?;
         builder.jump(point.normal, &values);
 
         if let Some(exception) = self.store.items.exception {
@@ -549,7 +512,7 @@ impl Lowering<'_> {
             let mut types = self.original_params(self.original_tag_type(tag));
             types.push(super::types::continuation_reference());
             let builder = &mut Builder::at(&mut copy.func, stub);
-            let values = self.values.read(self.module, &self.original_types, builder, &types, false)?;
+            let values = self.read_values(builder, &types, false)?;
             builder.jump(block, &values);
         }
         Ok(())

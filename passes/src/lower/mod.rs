@@ -227,6 +227,10 @@ struct Generated {
     new_of_reference: FxHashMap<TypeId, u32>,
     /// The function that takes a continuation.
     consume: Option<u32>,
+    /// The function that lets the driver run a continuation.
+    enter: Option<u32>,
+    /// Functions that take the reference in a global and leave null.
+    take_functions: FxHashMap<u32, u32>,
     /// Functions that bind arguments, by the continuation types before and after.
     binds: FxHashMap<(TypeId, TypeId), u32>,
     /// The function that traps for a null continuation.
@@ -237,6 +241,8 @@ struct Generated {
     new_frame_helpers: FxHashMap<NewFrameKey, u32>,
     /// Functions that save values into a frame that there is.
     save_again_helpers: FxHashMap<SlotsKey, u32>,
+    /// The function that says which entry a function of one copy is entered again by.
+    announce: Option<u32>,
     /// Functions that load what a frame holds.
     load_helpers: FxHashMap<SlotsKey, u32>,
     /// The ends of entering functions of one copy again, by types of results, frame size and type.

@@ -1,7 +1,7 @@
 //! Functions of one copy: where the two of [`function`](super::function) would cost more than they bring.
 //!
 //! Such a function is its own resumable copy. Its entry asks whether something is being unwound, which never is when a function is called: then it is
-//! *entered again*, with the frame where the last frame of a suspension would be, and goes on behind the point that the frame says. What is in the
+//! *entered again*, with the frame where the last frame of a suspension would be, and goes on behind the point that the flag says. What is in the
 //! table of resume functions is a small function that does this. It costs a test whenever the function is called, dispatching headers of loops with
 //! points inside, and that no frame is used again in place.
 //!
@@ -28,10 +28,10 @@ use wasmfx_ir::module::FunctionId;
 use wasmfx_ir::wasmparser::{Operator, ValType};
 
 /// From how many loads on a helper function does them, and returns the values.
-const MANY_LOADS: usize = 3;
+const MANY_LOADS: usize = 2;
 
-/// What the flag of unwinding is while a function is entered again: any status.
-const ENTERED_AGAIN: u32 = 1;
+/// What the flag of unwinding is while a function is entered again is the number of the entry, counted from this.
+const FIRST_ENTRY: u32 = 1;
 
 /// An edge that is there while loops are looked for: it makes a block belong to the loop that it leads to.
 struct Tie {
@@ -106,8 +106,6 @@ impl Lowering<'_> {
         copy.func.entry = entry;
         let store = self.store;
         let builder = &mut Builder::at(&mut copy.func, entry);
-        // Read before it is known to be a frame, so that it is in scope wherever something is loaded.
-        let frame = builder.global(store.items.last, store.kind.frame_type());
         let unwinding = builder.global(store.items.unwinding, ValType::I32);
         let again = builder.new_block(&[]);
         builder.branch(unwinding, again, &[], called, &[]);
@@ -121,20 +119,24 @@ impl Lowering<'_> {
         let mut ties = Vec::new();
         let in_groups: Vec<&Point> = in_groups(points).into_iter().map(|index| &points[index]).collect();
         for group in in_groups.chunk_by(|one, other| (one.group, one.home) == (other.group, other.home)) {
-            let (loading, loaded) = self.load_group(copy, group, frame, &mut definitions);
+            let (loading, loaded) = self.load_group(copy, group, &mut definitions);
             let mut stubs = Vec::new();
             for point in group {
                 self.add_stubs(copy, point, Saved::Loaded(&loaded), &mut stubs, &mut definitions)?;
             }
             targets.extend(stubs.iter().map(|_| loading));
-            let builder = &mut Builder::at(&mut copy.func, loading);
-            self.switch_between(builder, frame, group[0].first_slot, stubs);
+            Builder::at(&mut copy.func, loading).switch(stubs, |builder| {
+                let first = builder.i32(group[0].first_slot - resumable.first_slot + FIRST_ENTRY);
+                builder.i32_op(Operator::I32Sub, &[unwinding, first])
+            });
             if group[0].home.is_some() {
                 ties.push(Tie::new(&mut copy.func, &mut order, group[0].block, loading));
             }
         }
         let loading: FxHashSet<Block> = targets.iter().copied().collect();
-        self.switch_between(&mut Builder::at(&mut copy.func, again), frame, resumable.first_slot, targets);
+        // A table entry that is never used takes fewer bytes than a subtraction.
+        targets.splice(0..0, [targets[0]; FIRST_ENTRY as usize]);
+        Builder::at(&mut copy.func, again).switch(targets, |_| unwinding);
         let undefining =
             dispatch_at_headers(&mut copy.func, order, &mut definitions, &loading, |ty| self.has_stand_in(ty));
         ties.into_iter().for_each(|tie| tie.remove(&mut copy.func));
@@ -148,11 +150,9 @@ impl Lowering<'_> {
         &mut self,
         copy: &mut Copy<'_>,
         group: &[&Point],
-        frame: Value,
         definitions: &mut Vec<Definition>,
     ) -> (Block, FxHashMap<Slot, Value>) {
         let block = copy.func.add_block();
-        let frame = self.frame_of_layout(&mut Builder::at(&mut copy.func, block), copy.layout, frame);
         let mut variables: IndexMap<Slot, Vec<Value>> = IndexMap::new();
         for &(variable, slot) in group.iter().flat_map(|point| &copy.layout.points[point.index]) {
             variables.entry(slot).or_default().push(variable);
@@ -167,12 +167,11 @@ impl Lowering<'_> {
             None => variables.keys().copied().collect(),
         };
         let values = if slots.len() < MANY_LOADS || slots.len() > MAX_HELPER_VALUES {
-            let builder = &mut Builder::at(&mut copy.func, block);
-            slots.iter().map(|&slot| self.load(builder, copy.layout, frame, slot, slot.ty)).collect()
+            self.load_last(&mut Builder::at(&mut copy.func, block), copy.layout, &slots)
         } else {
             let helper = self.load_helper(copy.layout, &slots);
             let types: Vec<ValType> = slots.iter().map(|slot| slot.ty).collect();
-            self.store.call(&mut Builder::at(&mut copy.func, block), helper, &[frame], &types)
+            self.store.call(&mut Builder::at(&mut copy.func, block), helper, &[], &types)
         };
         let mut loaded: FxHashMap<Slot, Value> = slots.into_iter().zip(values).collect();
         let builder = &mut Builder::at(&mut copy.func, block);
@@ -188,6 +187,13 @@ impl Lowering<'_> {
             }
         }
         (block, loaded)
+    }
+
+    /// Loads what the frame holds with which a function is entered again. References leave their tables.
+    pub(super) fn load_last(&mut self, builder: &mut Builder<'_>, layout: &Layout, slots: &[Slot]) -> Vec<Value> {
+        let frame = builder.global(self.store.items.last, self.store.kind.frame_type());
+        let frame = self.frame_of_layout(builder, layout, frame);
+        slots.iter().map(|&slot| self.load(builder, layout, frame, slot, slot.ty)).collect()
     }
 
     /// Saves what a point of a group needs, where the group does, and leaves.
@@ -230,25 +236,45 @@ impl Lowering<'_> {
     }
 
     /// `(frame) -> status`: enters a function of one copy again.
-    pub(super) fn reentering(&mut self, function: FunctionId, layout: &Layout) -> Result<Func, Error> {
+    pub(super) fn reentering(&mut self, function: FunctionId, layout: &Layout, first_slot: u32) -> Result<Func, Error> {
         let ty = self.module.functions[function].ty;
         let params = self.lowered_types(&self.original_params(ty));
         let original_results = self.original_results(ty);
         let results = self.lowered_types(&original_results);
         let leave = self.leaving(&original_results, layout)?;
+        let announce = self.announcing();
         let mut func = self.resume_func();
         let entry = func.entry;
         let frame = func.blocks[entry].params[0];
         let args = self.dummies(&mut func, entry, &params)?;
         let builder = &mut Builder::new(&mut func);
-        builder.set_global(self.store.items.last, frame);
-        let again = builder.i32(ENTERED_AGAIN);
-        builder.set_global(self.store.items.unwinding, again);
+        let first = self.store.resume_function(builder, first_slot);
+        self.store.call(builder, announce, &[frame, first], &[]);
         let mut values = builder.values(Operator::Call { function_index: function.as_u32() }, &args, &results);
         values.push(frame);
         let status = self.store.call(builder, leave, &values, &[ValType::I32]);
         builder.ret(&status);
         Ok(func)
+    }
+
+    /// `(frame, first) -> ()`: says that the function is entered again whose resume functions begin at `first`, with its frame.
+    fn announcing(&mut self) -> u32 {
+        if let Some(function) = self.generated.announce {
+            return function;
+        }
+        let store = self.store;
+        let params = [store.kind.frame_type(), ValType::I32];
+        let mut func = Func::new(self.function_type(&params, &[]), &params, &[]);
+        let builder = &mut Builder::new(&mut func);
+        let [frame, first] = builder.params()[..] else { unreachable!("there are two parameters") };
+        builder.set_global(store.items.last, frame);
+        let resume = store.frame_field(builder, frame, FrameField::Function);
+        let entry = builder.i32_op(Operator::I32Sub, &[resume, first]);
+        let entry = builder.add(entry, FIRST_ENTRY);
+        builder.set_global(store.items.unwinding, entry);
+        builder.ret(&[]);
+        let function = self.add_function(func, "wasmfx.enter_again".to_owned()).as_u32();
+        *self.generated.announce.insert(function)
     }
 
     /// `(results…, frame) -> status`: what is done when a function that was entered again with a frame has returned.

@@ -31,6 +31,21 @@ struct Site<'p> {
     done: Block,
 }
 
+/// How many resume sites are around one, where that is counted.
+#[derive(Copy, Clone)]
+struct Depth {
+    outer: Value,
+    /// Whether the function that enters the continuation counts, so that the site has nothing to do.
+    is_counted_out_of_line: bool,
+}
+
+impl Depth {
+    /// What the site has to restore.
+    fn restored(self) -> Option<Value> {
+        (!self.is_counted_out_of_line).then_some(self.outer)
+    }
+}
+
 impl Lowering<'_> {
     /// Expands a resume instruction in either copy.
     pub(super) fn expand_resume(&mut self, copy: &mut Copy<'_>, point: &Point) -> Result<(), Error> {
@@ -50,10 +65,13 @@ impl Lowering<'_> {
             let too_deep = builder.i32_op(Operator::I32GeU, &[value, limit]);
             let (start, go_on) = builder.fork(too_deep);
             builder.switch_to(go_on);
-            let deeper = builder.add(value, 1);
-            builder.set_global(store.items.depth, deeper);
+            let is_counted_out_of_line = self.has_many_sites && self.drives_out_of_line.contains(&copy.function);
+            if !is_counted_out_of_line {
+                let deeper = builder.add(value, 1);
+                builder.set_global(store.items.depth, deeper);
+            }
             at = builder.block;
-            depth = Some(value);
+            depth = Some(Depth { outer: value, is_counted_out_of_line });
             self.leave_to_start(copy, point, start, running)?;
         }
         self.drive_here(copy, point, at, running, depth)
@@ -140,22 +158,23 @@ impl Lowering<'_> {
         store.taken(builder, taken)
     }
 
-    /// Runs the continuation until it returns or a clause takes its suspension. `depth` is how many resume sites are around this one, where that is
-    /// counted.
+    /// Runs the continuation until it returns or a clause takes its suspension.
     fn drive_here(
         &mut self,
         copy: &mut Copy<'_>,
         point: &Point,
         block: Block,
         running: Running,
-        depth: Option<Value>,
+        depth: Option<Depth>,
     ) -> Result<(), Error> {
         let store = self.store;
         let builder = &mut Builder::at(&mut copy.func, block);
         let catches = match depth {
-            Some(depth) => builder.setting_global(&point.catches, store.items.depth, depth),
+            Some(depth) => builder.setting_global(&point.catches, store.items.depth, depth.outer),
             None => point.catches.clone(),
         };
+        let is_entered_out_of_line = depth.is_some_and(|depth| depth.is_counted_out_of_line);
+        let depth = depth.and_then(Depth::restored);
         let catches = self.catches_from_inside(builder, catches);
         let run = builder.new_block(&store.kind.running_types());
         let after = builder.new_block(&[ValType::I32]);
@@ -168,7 +187,10 @@ impl Lowering<'_> {
         let stack = running.stack;
         let site = Site { catches: &catches, running, run, after, check, done };
         let is_driven_out_of_line = self.drives_out_of_line.contains(&copy.function);
-        if is_driven_out_of_line {
+        if is_entered_out_of_line {
+            let enter = self.enter_function();
+            self.call_runtime(builder, &site, enter, &[stack]);
+        } else if is_driven_out_of_line {
             let head = store.stack_field(builder, stack, StackField::Head);
             let zero = builder.i32(0);
             self.call_driver(builder, &site, head, zero);
@@ -205,7 +227,7 @@ impl Lowering<'_> {
             builder.set_global(store.items.depth, depth);
         }
         let types = self.resumption_types(&point.operator);
-        let values = self.values.read(self.module, &self.original_types, builder, &types, false)?;
+        let values = self.read_values(builder, &types, false)?;
         builder.jump(point.normal, &values);
         Ok(())
     }
@@ -261,6 +283,29 @@ impl Lowering<'_> {
         let operator = Operator::Call { function_index };
         let status = builder.call(operator, args, &[ValType::I32], site.catches)[0];
         builder.jump(site.after, &[status]);
+    }
+
+    /// `enter(stack) -> status`: lets the driver run a continuation, one resume site deeper.
+    fn enter_function(&mut self) -> u32 {
+        if let Some(function) = self.generated.enter {
+            return function;
+        }
+        let store = self.store;
+        let params = [store.kind.stack_type()];
+        let mut func = Func::new(self.function_type(&params, &[ValType::I32]), &params, &[ValType::I32]);
+        let builder = &mut Builder::new(&mut func);
+        let stack = builder.params()[0];
+        let outer = builder.global(store.items.depth, ValType::I32);
+        let deeper = builder.add(outer, 1);
+        builder.set_global(store.items.depth, deeper);
+        let head = store.stack_field(builder, stack, StackField::Head);
+        let zero = builder.i32(0);
+        let status = store.call(builder, store.items.drive, &[stack, head, zero], &[ValType::I32]);
+        // Where an exception comes instead, whoever catches it does this.
+        builder.set_global(store.items.depth, outer);
+        builder.ret(&status);
+        let function = self.add_function(func, "wasmfx.enter".to_owned()).as_u32();
+        *self.generated.enter.insert(function)
     }
 
     /// Runs the innermost frames, one after the other, until one of them is suspended; the driver deals with stacks that have markers.
@@ -370,7 +415,7 @@ impl Lowering<'_> {
         match *clause {
             Handler::Suspension { tag, block } => {
                 let types = self.original_params(self.original_tag_type(tag));
-                let mut values = self.values.read(self.module, &self.original_types, builder, &types, true)?;
+                let mut values = self.read_values(builder, &types, true)?;
                 values.push(store.capture(builder, running));
                 builder.jump(block, &values);
             }

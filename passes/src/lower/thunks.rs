@@ -96,7 +96,7 @@ impl Lowering<'_> {
         suspends: bool,
     ) -> Result<(), Error> {
         let params = self.original_params(signature);
-        let mut args = self.values.read(self.module, &self.original_types, builder, &params, false)?;
+        let mut args = self.read_values(builder, &params, false)?;
         args.extend(reference);
         let results = self.original_results(result_signature);
         let lowered = self.lowered_types(&results);
@@ -276,7 +276,7 @@ impl Lowering<'_> {
         for (&slot, &ty) in slots.iter().zip(&lowered) {
             values.push(self.load(builder, &layout, frame, slot, ty));
         }
-        values.extend(self.values.read(self.module, &self.original_types, builder, &rest, false)?);
+        values.extend(self.read_values(builder, &rest, false)?);
         self.values.write(self.module, &self.original_types, builder, &all, &values, false)?;
         self.free_frame(builder, &layout, frame);
         let zero = builder.i32(0);
@@ -399,20 +399,16 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// `(frame) -> values…`: loads what a frame holds. References leave their tables.
+    /// `() -> values…`: loads what the frame holds with which a function is entered again.
     pub(super) fn load_helper(&mut self, layout: &Layout, slots: &[Slot]) -> u32 {
         let key: SlotsKey = (layout.struct_type, slots.to_vec());
         if let Some(&function) = self.generated.load_helpers.get(&key) {
             return function;
         }
-        let slots = &key.1;
-        let frame_type = self.frame_type_of(layout);
         let results: Vec<ValType> = slots.iter().map(|slot| slot.ty).collect();
-        let ty = self.function_type(&[frame_type], &results);
-        let mut func = Func::new(ty, &[frame_type], &results);
-        let frame = func.blocks[func.entry].params[0];
+        let mut func = Func::new(self.function_type(&[], &results), &[], &results);
         let builder = &mut Builder::new(&mut func);
-        let values: Vec<Value> = slots.iter().map(|&slot| self.load(builder, layout, frame, slot, slot.ty)).collect();
+        let values = self.load_last(builder, layout, slots);
         builder.ret(&values);
         let name = format!("wasmfx.load.{}", self.generated.load_helpers.len());
         let function = self.add_function(func, name).as_u32();
@@ -492,7 +488,7 @@ impl Lowering<'_> {
             let status = store.call(builder, store.items.drive, &[running.stack, null, status], &[ValType::I32])[0];
             builder.trap_if(status);
             let original_results = self.original_results(self.module.functions[function].ty);
-            let values = self.values.read(self.module, &self.original_types, builder, &original_results, false)?;
+            let values = self.read_values(builder, &original_results, false)?;
             builder.ret(&values);
         } else {
             builder.end(Terminator::Unreachable);

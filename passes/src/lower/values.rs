@@ -8,10 +8,11 @@
 
 use super::builder::Builder;
 use super::store::Kind;
+use super::{Error, Lowering};
 use indexmap::IndexMap;
 use rustc_hash::FxHashSet;
 use wasmfx_ir::Module;
-use wasmfx_ir::func::Value;
+use wasmfx_ir::func::{Func, Value};
 use wasmfx_ir::module::{ConstExpr, Global, GlobalId, Origin, TypeId, Types};
 use wasmfx_ir::operator::default_operator;
 use wasmfx_ir::subtype::type_id;
@@ -207,7 +208,7 @@ impl Values {
     }
 
     /// The global of the `index`-th value from the end of its class.
-    pub(super) fn global(&mut self, module: &mut Module, class: Class, index: u32) -> Result<u32, super::Error> {
+    pub(super) fn global(&mut self, module: &mut Module, class: Class, index: u32) -> Result<u32, Error> {
         if let Some(&global) = self.globals.get(&(class, index)) {
             return Ok(global.as_u32());
         }
@@ -220,7 +221,7 @@ impl Values {
             return Ok(global);
         }
         if self.shared {
-            return Err(super::Error::input(format!(
+            return Err(Error::input(format!(
                 "more than {SHARED_VALUES} values of one kind in one list cannot travel between modules that share a runtime; merge the modules first"
             )));
         }
@@ -264,31 +265,34 @@ impl Values {
         list: &[ValType],
         values: &[Value],
         reserve_continuation: bool,
-    ) -> Result<(), super::Error> {
+    ) -> Result<(), Error> {
         for (&value, (class, index)) in values.iter().zip(self.places(types, list, reserve_continuation)) {
             let global = self.global(module, class, index)?;
             builder.set_global(global, value);
         }
         Ok(())
     }
+}
 
+impl Lowering<'_> {
     /// Takes values of these original types (but for a continuation that follows them). References are not kept alive where nobody sees them.
-    pub(super) fn read(
+    pub(super) fn read_values(
         &mut self,
-        module: &mut Module,
-        types: &Types,
         builder: &mut Builder<'_>,
         list: &[ValType],
         reserve_continuation: bool,
-    ) -> Result<Vec<Value>, super::Error> {
+    ) -> Result<Vec<Value>, Error> {
         let mut values = Vec::new();
-        for (&ty, (class, index)) in list.iter().zip(self.places(types, list, reserve_continuation)) {
-            let global = self.global(module, class, index)?;
-            let class_type = self.class_type(class);
-            let mut value = builder.global(global, class_type);
+        for (&ty, (class, index)) in
+            list.iter().zip(self.values.places(&self.original_types, list, reserve_continuation))
+        {
+            let global = self.values.global(self.module, class, index)?;
+            let class_type = self.values.class_type(class);
+            let mut value = match class_type {
+                ValType::Ref(_) => self.take(builder, global, class_type),
+                _ => builder.global(global, class_type),
+            };
             if let (ValType::Ref(reference), ValType::Ref(general)) = (ty, class_type) {
-                let null = builder.value(Operator::RefNull { hty: general.heap_type() }, &[], class_type);
-                builder.set_global(global, null);
                 value = match class {
                     Class::Continuation if reference.is_nullable() => value,
                     Class::Reference(heap) if heap != reference.heap_type() => {
@@ -310,6 +314,34 @@ impl Values {
         }
         Ok(values)
     }
+
+    /// Takes a reference out of a global, and leaves null.
+    fn take(&mut self, builder: &mut Builder<'_>, global: u32, ty: ValType) -> Value {
+        if !self.has_many_sites {
+            return take_from_global(builder, global, ty);
+        }
+        let function = match self.generated.take_functions.get(&global) {
+            Some(&function) => function,
+            None => {
+                let mut func = Func::new(self.function_type(&[], &[ty]), &[], &[ty]);
+                let builder = &mut Builder::new(&mut func);
+                let value = take_from_global(builder, global, ty);
+                builder.ret(&[value]);
+                let name = format!("wasmfx.take.{}", self.generated.take_functions.len());
+                let function = self.add_function(func, name).as_u32();
+                self.generated.take_functions.insert(global, function);
+                function
+            }
+        };
+        self.store.call(builder, function, &[], &[ty])[0]
+    }
+}
+
+fn take_from_global(builder: &mut Builder<'_>, global: u32, ty: ValType) -> Value {
+    let value = builder.global(global, ty);
+    let null = builder.value(default_operator(ty).expect("classes are defaultable"), &[], ty);
+    builder.set_global(global, null);
+    value
 }
 
 /// A concrete heap type.
