@@ -353,18 +353,22 @@ fn resume_sites(sites: usize) -> String {
 }
 
 #[test]
-fn many_resume_sites_share_the_driver_where_size_comes_first() {
+fn many_resume_sites_share_what_runs_continuations() {
     for frames in FRAMES {
-        let bytes = |sites: usize| {
-            let options = arguments(frames, CopiesArgument::Auto).options();
-            let lowering = Lowering { options, level: Level::from_name("z"), ..Lowering::default() };
-            lowering.run(&wat::parse_str(resume_sites(sites)).unwrap()).unwrap().0
-        };
-        let (few, many) = (bytes(10), bytes(20));
-        let each = (many.len() - few.len()) / 10;
-        assert!(each < 150, "{frames:?}: {each} bytes for each site");
-        let mut lowered = Lowered::of_binary(many, StoreLimitsBuilder::new().build());
-        assert_eq!(lowered.call("run", &[7]).unwrap(), 20 * 7 + 3 * (0..20).sum::<i32>(), "{frames:?}");
+        for (level, few, bound) in [("z", 10, 100), ("2", 40, 220)] {
+            let lowered = |sites: usize| {
+                let options = arguments(frames, CopiesArgument::Auto).options();
+                let lowering = Lowering { options, level: Level::from_name(level), ..Lowering::default() };
+                lowering.run(&wat::parse_str(resume_sites(sites)).unwrap()).unwrap().0
+            };
+            let many = lowered(few + 10);
+            let each = (many.len() - lowered(few).len()) / 10;
+            assert!(each < bound, "{frames:?} {level}: {each} bytes for each site");
+            let sites = i32::try_from(few + 10).unwrap();
+            let mut lowered = Lowered::of_binary(many, StoreLimitsBuilder::new().build());
+            let expected = sites * 7 + 3 * (0..sites).sum::<i32>();
+            assert_eq!(lowered.call("run", &[7]).unwrap(), expected, "{frames:?} {level}");
+        }
     }
 }
 

@@ -90,9 +90,11 @@ use wasmfx_ir::module::{
 };
 use wasmfx_ir::wasmparser::{Operator, ValType};
 
-/// How many resume sites run their continuations themselves where size comes first: with more, all leave it to the driver, which is a call instead of a
-/// loop.
+/// How many resume sites run their continuations themselves where size comes first: with more, one function does it for all.
 const MAX_DRIVING_SITES: usize = 2;
+
+/// The same where it does not. Such a site is several times as large, but the function may double what a resume takes.
+const MAX_DRIVING_SITES_FOR_SPEED: usize = 32;
 
 /// How many slots of the table of resume functions the bodies may need at most where frames name them by 16 bits; the rest is the runtime's.
 const NARROW_SLOTS: usize = 65_000;
@@ -190,10 +192,9 @@ struct Lowering<'m> {
     values: Values,
     /// The functions in the table of resume functions.
     resume_slots: Vec<FunctionId>,
-    /// Functions whose resume sites leave all frames to the driver: what they took in suspends, and came with a resume site that serves other callers; or
-    /// size comes first, and there are many.
+    /// Functions whose resume sites leave all frames to the driver: what they took in suspends, and came with a resume site that serves other callers.
     drives_out_of_line: FxHashSet<FunctionId>,
-    /// Whether size comes first and there are many resume sites, so that functions do what each of them needs.
+    /// Whether there are so many resume sites that functions do what each of them needs.
     has_many_sites: bool,
     /// The resumable copies that resume sites call directly.
     innermost: Vec<Resumable>,
@@ -227,8 +228,8 @@ struct Generated {
     new_of_reference: FxHashMap<TypeId, u32>,
     /// The function that takes a continuation.
     consume: Option<u32>,
-    /// The function that lets the driver run a continuation.
-    enter: Option<u32>,
+    /// The functions that run a continuation, by whether they count how deep it is.
+    enter_functions: FxHashMap<bool, u32>,
     /// Functions that take the reference in a global and leave null.
     take_functions: FxHashMap<u32, u32>,
     /// Functions that bind arguments, by the continuation types before and after.
@@ -322,12 +323,12 @@ pub fn lower_module(module: &mut Module, options: &Options) -> Result<Report, Er
     lowering.report.store = Some(choice);
     lowering.report.function_count = function_count;
     lowering.drives_out_of_line = grown;
-    let sites = |id: FunctionId| summaries[id].resumes.len();
-    lowering.has_many_sites =
-        options.size_first && touched.iter().map(|&id| sites(id)).sum::<usize>() > MAX_DRIVING_SITES;
-    if lowering.has_many_sites {
-        lowering.drives_out_of_line.extend(touched.iter().copied().filter(|&id| sites(id) > 0));
-    }
+    let all_sites: usize = touched.iter().map(|&id| summaries[id].resumes.len()).sum();
+    lowering.has_many_sites = match (options.size_first, options.copies) {
+        (true, _) => all_sites > MAX_DRIVING_SITES,
+        (false, Copies::Two) => false,
+        (false, Copies::One | Copies::Auto) => all_sites > MAX_DRIVING_SITES_FOR_SPEED,
+    };
     if let Some(used) = used {
         lowering.prepare_boundary(used);
     }

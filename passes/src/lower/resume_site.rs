@@ -1,4 +1,5 @@
-//! `resume`, `resume_throw` and `resume_throw_ref`: the innermost frame is run by the site itself, everything else by the shared driver.
+//! `resume`, `resume_throw` and `resume_throw_ref`: the innermost frame is run by the site itself, or by a function for all of many sites; everything
+//! else by the shared driver.
 
 use super::builder::Builder;
 use super::function::Copy;
@@ -31,21 +32,6 @@ struct Site<'p> {
     done: Block,
 }
 
-/// How many resume sites are around one, where that is counted.
-#[derive(Copy, Clone)]
-struct Depth {
-    outer: Value,
-    /// Whether the function that enters the continuation counts, so that the site has nothing to do.
-    is_counted_out_of_line: bool,
-}
-
-impl Depth {
-    /// What the site has to restore.
-    fn restored(self) -> Option<Value> {
-        (!self.is_counted_out_of_line).then_some(self.outer)
-    }
-}
-
 impl Lowering<'_> {
     /// Expands a resume instruction in either copy.
     pub(super) fn expand_resume(&mut self, copy: &mut Copy<'_>, point: &Point) -> Result<(), Error> {
@@ -65,13 +51,12 @@ impl Lowering<'_> {
             let too_deep = builder.i32_op(Operator::I32GeU, &[value, limit]);
             let (start, go_on) = builder.fork(too_deep);
             builder.switch_to(go_on);
-            let is_counted_out_of_line = self.has_many_sites && self.drives_out_of_line.contains(&copy.function);
-            if !is_counted_out_of_line {
+            if !self.has_many_sites {
                 let deeper = builder.add(value, 1);
                 builder.set_global(store.items.depth, deeper);
             }
             at = builder.block;
-            depth = Some(Depth { outer: value, is_counted_out_of_line });
+            depth = Some(value);
             self.leave_to_start(copy, point, start, running)?;
         }
         self.drive_here(copy, point, at, running, depth)
@@ -158,23 +143,22 @@ impl Lowering<'_> {
         store.taken(builder, taken)
     }
 
-    /// Runs the continuation until it returns or a clause takes its suspension.
+    /// Runs the continuation until it returns or a clause takes its suspension. `depth` is how many resume sites are around this one, where that is
+    /// counted.
     fn drive_here(
         &mut self,
         copy: &mut Copy<'_>,
         point: &Point,
         block: Block,
         running: Running,
-        depth: Option<Depth>,
+        depth: Option<Value>,
     ) -> Result<(), Error> {
         let store = self.store;
         let builder = &mut Builder::at(&mut copy.func, block);
         let catches = match depth {
-            Some(depth) => builder.setting_global(&point.catches, store.items.depth, depth.outer),
+            Some(depth) => builder.setting_global(&point.catches, store.items.depth, depth),
             None => point.catches.clone(),
         };
-        let is_entered_out_of_line = depth.is_some_and(|depth| depth.is_counted_out_of_line);
-        let depth = depth.and_then(Depth::restored);
         let catches = self.catches_from_inside(builder, catches);
         let run = builder.new_block(&store.kind.running_types());
         let after = builder.new_block(&[ValType::I32]);
@@ -186,17 +170,19 @@ impl Lowering<'_> {
         let running = Running::from_parts(&builder.block_params(run));
         let stack = running.stack;
         let site = Site { catches: &catches, running, run, after, check, done };
-        let is_driven_out_of_line = self.drives_out_of_line.contains(&copy.function);
-        if is_entered_out_of_line {
-            let enter = self.enter_function();
+        let is_special_elsewhere = self.has_many_sites || self.drives_out_of_line.contains(&copy.function);
+        if self.has_many_sites {
+            let enter = self.enter_function(depth.is_some());
             self.call_runtime(builder, &site, enter, &[stack]);
-        } else if is_driven_out_of_line {
+        } else if is_special_elsewhere {
             let head = store.stack_field(builder, stack, StackField::Head);
             let zero = builder.i32(0);
             self.call_driver(builder, &site, head, zero);
         } else {
             self.drive_innermost(builder, &site);
         }
+        // The function that the sites share counts for itself.
+        let depth = depth.filter(|_| !self.has_many_sites);
         builder.switch_to(after);
         let status = builder.block_params(after)[0];
         builder.branch(status, check, &[status], done, &[]);
@@ -210,8 +196,7 @@ impl Lowering<'_> {
         for clause in &point.clauses {
             at = self.try_clause(copy, clause, at, status, running, run, depth)?;
         }
-        // The driver deals with those itself.
-        if store.items.markers && !is_driven_out_of_line {
+        if store.items.markers && !is_special_elsewhere {
             let builder = &mut Builder::at(&mut copy.func, at);
             let zero = builder.i32(0);
             let is_special = builder.i32_op(Operator::I32LtS, &[status, zero]);
@@ -285,9 +270,10 @@ impl Lowering<'_> {
         builder.jump(site.after, &[status]);
     }
 
-    /// `enter(stack) -> status`: lets the driver run a continuation, one resume site deeper.
-    fn enter_function(&mut self) -> u32 {
-        if let Some(function) = self.generated.enter {
+    /// `enter(stack) -> status`: runs a continuation for all sites, until it returns or is suspended so that a clause may apply. With `counts`, it is
+    /// one resume site deeper meanwhile.
+    fn enter_function(&mut self, counts: bool) -> u32 {
+        if let Some(&function) = self.generated.enter_functions.get(&counts) {
             return function;
         }
         let store = self.store;
@@ -295,17 +281,56 @@ impl Lowering<'_> {
         let mut func = Func::new(self.function_type(&params, &[ValType::I32]), &params, &[ValType::I32]);
         let builder = &mut Builder::new(&mut func);
         let stack = builder.params()[0];
-        let outer = builder.global(store.items.depth, ValType::I32);
-        let deeper = builder.add(outer, 1);
-        builder.set_global(store.items.depth, deeper);
-        let head = store.stack_field(builder, stack, StackField::Head);
-        let zero = builder.i32(0);
-        let status = store.call(builder, store.items.drive, &[stack, head, zero], &[ValType::I32]);
+        let outer = counts.then(|| builder.global(store.items.depth, ValType::I32));
+        if let Some(outer) = outer {
+            let deeper = builder.add(outer, 1);
+            builder.set_global(store.items.depth, deeper);
+        }
+        let run = builder.new_block(&params);
+        let after = builder.new_block(&[ValType::I32]);
+        let check = builder.new_block(&[ValType::I32]);
+        let done = builder.new_block(&[]);
+        builder.jump(run, &[stack]);
+        builder.switch_to(run);
+        let running = Running { stack: builder.block_params(run)[0], handle: None };
+        let site = Site { catches: &[], running, run, after, check, done };
+        if self.options.size_first {
+            let head = store.stack_field(builder, running.stack, StackField::Head);
+            let zero = builder.i32(0);
+            self.call_driver(builder, &site, head, zero);
+        } else {
+            self.drive_innermost(builder, &site);
+        }
+        builder.switch_to(after);
+        let status = builder.block_params(after)[0];
+        builder.branch(status, check, &[status], done, &[]);
+        builder.switch_to(check);
+        let mut status = builder.block_params(check)[0];
+        if store.items.markers && !self.options.size_first {
+            let zero = builder.i32(0);
+            let is_special = builder.i32_op(Operator::I32LtS, &[status, zero]);
+            let drive = Operator::Call { function_index: store.items.drive };
+            let frame = store.null(builder, store.kind.frame_type());
+            let args = [stack, frame, status];
+            let plain = status;
+            status = builder.choose(
+                is_special,
+                ValType::I32,
+                |builder| builder.value(drive, &args, ValType::I32),
+                |_| plain,
+            );
+        }
         // Where an exception comes instead, whoever catches it does this.
-        builder.set_global(store.items.depth, outer);
-        builder.ret(&status);
-        let function = self.add_function(func, "wasmfx.enter".to_owned()).as_u32();
-        *self.generated.enter.insert(function)
+        outer.into_iter().for_each(|outer| builder.set_global(store.items.depth, outer));
+        builder.ret(&[status]);
+        builder.switch_to(done);
+        outer.into_iter().for_each(|outer| builder.set_global(store.items.depth, outer));
+        let zero = builder.i32(0);
+        builder.ret(&[zero]);
+        let name = if counts { "wasmfx.enter_deeper" } else { "wasmfx.enter" };
+        let function = self.add_function(func, name.to_owned()).as_u32();
+        self.generated.enter_functions.insert(counts, function);
+        function
     }
 
     /// Runs the innermost frames, one after the other, until one of them is suspended; the driver deals with stacks that have markers.
