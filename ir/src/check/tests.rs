@@ -107,6 +107,47 @@ fn a_constant_that_several_edges_give_is_stored_only_where_it_is_at_hand() {
 }
 
 #[test]
+fn a_constant_that_an_edge_gives_is_stored_where_no_other_edge_can_part_from_it() {
+    // $f gets what a clause leaves on the stack, so all before is computed below its result: what other ways to $join store as well.
+    check_text(
+        "(module (type $f (func)) (type $c (cont $f)) (tag $t) (tag $u (param i32)) (tag $v)
+            (import \"\" \"f\" (func $f (param i32) (result i32))) (import \"\" \"g\" (func $g (param (ref null $c)) (result i32)))
+            (func (param (ref null $c)) (result i32) (local $d i32)
+                (block $join (result i32)
+                    (block $on_v (result (ref $c))
+                        (block $on_u (result i32 (ref $c))
+                            (block $on_t (result (ref $c))
+                                (resume $c (on $t $on_t) (on $u $on_u) (on $v $on_v) (local.get 0))
+                                (local.set $d (i32.const 2))
+                                (br $join (i32.const 1)))
+                            (br $join (call $g)))
+                        (drop)
+                        (local.set $d (i32.const 3))
+                        (br $join (call $f)))
+                    (local.set $d (i32.const 4))
+                    (br $join (call $g)))
+                (i32.add (local.get $d))))",
+    );
+    // The same with two clauses, one of which leaves $d as it was.
+    check_text(
+        "(module (type $f (func)) (type $c (cont $f)) (tag $t) (tag $u (param i32))
+            (import \"\" \"f\" (func $f (param i32) (result i32))) (import \"\" \"g\" (func $g (param (ref null $c)) (result i32)))
+            (func (param (ref null $c)) (result i32) (local $d i32)
+                (block $join (result i32)
+                    (block $on_u (result i32 (ref $c))
+                        (block $on_t (result (ref $c))
+                            (resume $c (on $t $on_t) (on $u $on_u) (local.get 0))
+                            (local.set $d (i32.const 2))
+                            (br $join (i32.const 1)))
+                        (br $join (call $g)))
+                    (drop)
+                    (call $f)
+                    (local.set $d (i32.const 3)))
+                (i32.add (local.get $d))))",
+    );
+}
+
+#[test]
 fn choices_that_make_no_difference_are_left_out() {
     check_text("(module (func (param i32) (br_if 0 (local.get 0))))");
     check_text("(module (func (param i32) (result i32) (block (br_table 0 0 0 (local.get 0))) (i32.const 1)))");
