@@ -106,6 +106,9 @@ enum OnlyWay {
     Edge(u32),
 }
 
+/// What an edge gives the parameters of its block; `None` where that is not known.
+type Arguments = SmallVec<[Option<Expression>; 4]>;
+
 /// The function with all that is known of it.
 pub(super) struct Function<'a> {
     pub func: &'a Func,
@@ -155,13 +158,13 @@ impl<'a> Function<'a> {
         is_news
     }
 
-    /// The blocks that an edge leads to, one after the other, as long as they do nothing but go on; each with its arguments.
-    fn way(&self, call: &BlockCall, expressions: &Expressions) -> Vec<(Block, SmallVec<[Expression; 4]>)> {
+    /// The blocks that an edge leads to, one after the other, as long as they do nothing but go on; each with its arguments as far as they are known.
+    fn way(&self, call: &BlockCall, expressions: &Expressions) -> Vec<(Block, Arguments)> {
         const MAX_BLOCKS: usize = 64;
         let of = |value: &Value| expressions.of(self.func, *value);
-        let mut way: Vec<(Block, SmallVec<[Expression; 4]>)> = vec![(call.block, call.args.iter().map(of).collect())];
+        let mut way: Vec<(Block, Arguments)> = vec![(call.block, call.args.iter().map(|arg| Some(of(arg))).collect())];
         // Parameters that were given arguments on the way, with these arguments; the last one given counts.
-        let mut given: Vec<(Expression, Expression)> = Vec::new();
+        let mut given: Vec<(Expression, Option<Expression>)> = Vec::new();
         while way.len() < MAX_BLOCKS {
             let (block, arguments) = way.last().expect("it begins somewhere");
             let data = &self.func.blocks[*block];
@@ -176,13 +179,13 @@ impl<'a> Function<'a> {
             let argument = |value: &Value| {
                 let expression = of(value);
                 match given.iter().rev().find(|(param, _)| *param == expression) {
-                    Some(&(_, argument)) => Some(argument),
+                    Some(&(_, argument)) => argument,
                     None if given.is_empty() || expressions.is_leaf(expression) => Some(expression),
                     // It may be made of a parameter.
                     None => None,
                 }
             };
-            let Some(arguments) = next.args.iter().map(argument).collect() else { break };
+            let arguments = next.args.iter().map(argument).collect();
             way.push((next.block, arguments));
         }
         way
@@ -203,8 +206,9 @@ impl<'a> Function<'a> {
         let params = self.func.blocks[block].params.iter().zip(arguments.iter().zip(others));
         params.into_iter().all(|(&param, (a, b))| {
             let is_needed = self.facts.is_needed_value(param);
-            *computed |= is_needed && a == b && expressions.is_computed(*a);
-            a == b || !is_needed
+            let is_same = a.is_some() && a == b;
+            *computed |= is_needed && is_same && a.is_some_and(|a| expressions.is_computed(a));
+            is_same || !is_needed
         })
     }
 
