@@ -114,7 +114,8 @@ pub(super) struct Function<'a> {
     pub func: &'a Func,
     pub facts: Facts,
     only_way: SecondaryMap<Block, OnlyWay>,
-    /// Whether a block's branch makes no difference only because different values turn out equal, which emission need not have noticed.
+    /// Whether the code may make a branch that the function passes: if that makes no difference only because different values turn out equal, which
+    /// emission need not have noticed, or if its condition is a constant.
     may_be_made: SecondaryMap<Block, bool>,
 }
 
@@ -215,12 +216,15 @@ impl<'a> Function<'a> {
     fn find_only_way(&self, block: Block, expressions: &Expressions, may_be_made: &mut bool) -> OnlyWay {
         let constant = |value: Value| expressions.as_i32(expressions.of(self.func, value));
         let holds = |value: Value| expressions.as_condition(expressions.of(self.func, value));
-        let mut is_same = |a: &BlockCall, b: &BlockCall| self.come_together(a, b, expressions, may_be_made);
-        match &self.func.blocks[block].terminator {
+        let (mut is_computed, mut is_made) = (false, false);
+        let mut is_same = |a: &BlockCall, b: &BlockCall| self.come_together(a, b, expressions, &mut is_computed);
+        let way = match &self.func.blocks[block].terminator {
             Terminator::Jump(_) => OnlyWay::Edge(0),
             Terminator::Branch { condition, then_target, else_target, .. } => match holds(*condition) {
-                Some(false) => OnlyWay::Edge(1),
-                Some(true) => OnlyWay::Edge(0),
+                Some(holds) => {
+                    is_made = !is_same(then_target, else_target);
+                    OnlyWay::Edge(u32::from(!holds))
+                }
                 None if is_same(then_target, else_target) => OnlyWay::Edge(0),
                 None => OnlyWay::None,
             },
@@ -235,7 +239,9 @@ impl<'a> Function<'a> {
             | Terminator::TailCall { .. }
             | Terminator::Invoke(_)
             | Terminator::BranchOnReference { .. } => OnlyWay::None,
-        }
+        };
+        *may_be_made = is_computed || is_made;
+        way
     }
 
     /// Moves over instructions that nobody waits for.

@@ -71,14 +71,20 @@ impl<'a> Simulation<'a> {
     }
 
     /// A two-way branch: where it leads if the condition is not zero, and if it is.
-    pub(super) fn branch(&mut self, thread: Thread, condition: &Known) -> Checked<(Option<Thread>, Option<Thread>)> {
+    pub(super) fn branch(
+        &mut self,
+        mut thread: Thread,
+        condition: &Known,
+    ) -> Checked<(Option<Thread>, Option<Thread>)> {
         // The function has passed a branch on a literal constant already. (A branch on a parameter that was given the same constant reads the place
         // where it is kept.)
         if let Some(holds) = self.literal_before(&thread) {
+            let passed = self.passed_choice(&thread, condition);
+            passed.map(|passed| thread.passed_choices.remove(passed));
             return Ok(if holds { (Some(thread), None) } else { (None, Some(thread)) });
         }
-        if let Some((if_true, if_false)) = self.branch_of_function(&thread, condition) {
-            return Ok((Some(if_true), Some(if_false)));
+        if let Some(sides) = self.branch_of_function(&thread, condition) {
+            return Ok(sides);
         }
         // The function's branch may come behind a choice whose condition was not computed, since it makes no difference.
         let mut further = thread.clone();
@@ -86,13 +92,13 @@ impl<'a> Simulation<'a> {
         while self.pass_removable(&mut further) {
             // What is known of the condition is renamed with all else.
             let condition = self.pop(&mut further)?;
-            if let Some((if_true, if_false)) = self.branch_of_function(&further, &condition) {
-                return Ok((Some(if_true), Some(if_false)));
+            if let Some(sides) = self.branch_of_function(&further, &condition) {
+                return Ok(sides);
             }
             further.state.stack.push(condition);
         }
         // Emission's own branch: on a label of a loop with several entries, for instance. The function does not move.
-        match condition.iter().find_map(|&expression| self.expressions.as_condition(expression)) {
+        match self.as_condition(condition) {
             Some(false) => Ok((None, Some(thread))),
             Some(true) => Ok((Some(thread), None)),
             None => {
@@ -102,12 +108,16 @@ impl<'a> Simulation<'a> {
         }
     }
 
-    /// The two sides of a branch, if it is the one that the block ends with, or one that the function has just passed by itself.
-    fn branch_of_function(&mut self, thread: &Thread, condition: &Known) -> Option<(Thread, Thread)> {
-        let func = self.function.func;
+    /// Which of the choices that the function has passed is one on this condition.
+    fn passed_choice(&self, thread: &Thread, condition: &Known) -> Option<usize> {
         let decides = |&expression: &Expression| self.expressions.truth(expression).0;
-        let passed = thread.passed_choices.iter().position(|passed| condition.iter().any(|it| decides(it) == *passed));
-        if let Some(passed) = passed {
+        thread.passed_choices.iter().position(|passed| condition.iter().any(|it| decides(it) == *passed))
+    }
+
+    /// The sides of a branch, if it is the one that the block ends with, or one that the function has just passed by itself.
+    fn branch_of_function(&mut self, thread: &Thread, condition: &Known) -> Option<(Option<Thread>, Option<Thread>)> {
+        let func = self.function.func;
+        if let Some(passed) = self.passed_choice(thread, condition) {
             // The code makes a choice that the function has passed, unless this is a later one on the same condition.
             let mut later = thread.clone();
             later.passed_choices.clear();
@@ -115,7 +125,11 @@ impl<'a> Simulation<'a> {
             self.choices.push(later);
             let mut thread = thread.clone();
             thread.passed_choices.remove(passed);
-            return Some((thread.clone(), thread));
+            return Some(match self.as_condition(condition) {
+                Some(true) => (Some(thread), None),
+                Some(false) => (None, Some(thread)),
+                None => (Some(thread.clone()), Some(thread)),
+            });
         }
         if let Terminator::Branch { condition: expected, then_target, else_target, .. } =
             &func.blocks[thread.position.block].terminator
@@ -133,11 +147,15 @@ impl<'a> Simulation<'a> {
                     let (mut taken, mut not_taken) = (thread.clone(), thread.clone());
                     self.take_chosen_edge(&mut taken, if_true);
                     self.take_chosen_edge(&mut not_taken, if_false);
-                    return Some((taken, not_taken));
+                    return Some((Some(taken), Some(not_taken)));
                 }
             }
         }
         None
+    }
+
+    fn as_condition(&self, condition: &Known) -> Option<bool> {
+        condition.iter().find_map(|&expression| self.expressions.as_condition(expression))
     }
 
     /// Whether the constant that the code has just pushed is not zero, if it has just pushed one.

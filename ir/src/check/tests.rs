@@ -250,6 +250,16 @@ fn a_choice_between_values_that_nobody_needs_makes_no_difference() {
 }
 
 #[test]
+fn a_choice_on_a_constant_in_a_local_is_told_from_the_next_one_on_what_it_gave() {
+    check_text(
+        "(module (func (param i32) (result i32) (local $c i32)
+            (local.set $c (i32.const -2147483648))
+            (if (local.get $c) (then (local.set 0 (local.get $c))))
+            (if (result i32) (local.get 0) (then (i32.const 1)) (else (local.get $c)))))",
+    );
+}
+
+#[test]
 fn what_a_choice_that_is_left_out_reads_may_be_read_or_not() {
     check_text(
         "(module (import \"\" \"f\" (func $f)) (global $g (mut i32) (i32.const 0)) (global $h (mut i32) (i32.const 0))
