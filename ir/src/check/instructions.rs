@@ -66,7 +66,8 @@ impl Simulation<'_> {
         for known in &thread.state.stack[start..] {
             let mut longer: SmallVec<[Operands; 4]> = SmallVec::new();
             for combination in &combinations {
-                for &expression in known.iter().take(MAX_COMBINATIONS - longer.len()) {
+                let known = known.iter().filter(|&&expression| self.expressions.says_what_it_is(expression));
+                for &expression in known.take(MAX_COMBINATIONS - longer.len()) {
                     let mut combination = combination.clone();
                     combination.push(expression);
                     longer.push(combination);
@@ -104,6 +105,7 @@ impl Simulation<'_> {
                 let others = combinations.iter().take(MAX_OTHERS);
                 known.extend(others.map(|operands| self.expressions.pure(operator, result, operands)));
             }
+            self.expressions.note_non_null(&mut known);
             thread.state.push_computed(known);
         }
         Ok(true)
@@ -236,7 +238,7 @@ impl Simulation<'_> {
         thread.state.stack.truncate(rest);
         self.moved(thread);
         for result in func.inst_results(inst) {
-            let mut known = super::state::only(self.expressions.of(func, result));
+            let mut known = self.expressions.known(func, result);
             // What was before is forgotten when the function moves.
             known.extend(also.iter().copied().filter(|&expression| !self.expressions.is_about_past(expression)));
             known.sort_unstable();

@@ -132,7 +132,7 @@ impl<'a> Simulation<'a> {
         let func = self.function.func;
         let mut locals: Vec<Known> = Vec::new();
         for &param in &func.blocks[func.entry].params {
-            locals.push(only(self.expressions.of(func, param)));
+            locals.push(self.expressions.known(func, param));
         }
         for &(count, ty) in &self.body.locals {
             // Locals start as zero or null, which the function has as a constant.
@@ -236,7 +236,7 @@ impl<'a> Simulation<'a> {
                 CodeItem::RefAsNonNull => {
                     // Emission adds it where a value that cannot be null was kept in a local that can be.
                     let known = self.pop(&mut thread)?;
-                    if !known.iter().any(|&expression| self.expressions.is_non_null(expression)) {
+                    if !self.expressions.is_known_non_null(&known) {
                         return self.error(&thread, "ref.as_non_null of a value that is not known to be non-null");
                     }
                     thread.state.stack.push(known);
@@ -428,7 +428,7 @@ impl<'a> Simulation<'a> {
         let is_entered_again = self.function.facts.may_be_entered_again[block];
         thread.state.enter(block, is_entered_again, Vec::new(), &mut self.expressions);
         for &param in &func.blocks[block].params {
-            thread.state.stack.push(only(self.expressions.of(func, param)));
+            thread.state.stack.push(self.expressions.known(func, param));
         }
         thread.position = Position::start_of(block);
         thread.has_moved = true;

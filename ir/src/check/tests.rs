@@ -302,6 +302,23 @@ fn a_cast_that_cannot_fail_on_the_way_here_is_still_the_one_that_could() {
 }
 
 #[test]
+fn what_is_never_null_stays_so_where_different_values_meet_in_a_nullable_local() {
+    check_text(
+        "(module (import \"\" \"f\" (func $f (param i32))) (import \"\" \"g\" (func $g (param exnref))) (tag $t (param i32))
+            (func (param i32) (local $e exnref)
+                (block $join
+                    (block $caught (result i32 (ref exn))
+                        (try_table (catch_ref $t $caught) (call $f (i32.const 1)))
+                        (try_table (catch_ref $t $caught) (call $f (i32.const 2)))
+                        (br $join))
+                    (local.set $e)
+                    (call $f))
+                (call $g (local.get $e))
+                (block $rethrown (br_on_null $rethrown (local.get $e)) (throw_ref))))",
+    );
+}
+
+#[test]
 fn only_something_newly_made_may_come_before_a_call() {
     let module = parse(
         "(module (type $s (struct (field (mut i32)))) (import \"\" \"f\" (func $f))
