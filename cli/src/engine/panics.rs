@@ -107,10 +107,10 @@ mod tests {
         let engine = wasmtime::Engine::default();
         let (mut one, mut other) = (wasmtime::Store::new(&engine, ()), wasmtime::Store::new(&engine, ()));
         let function = wasmtime::Func::wrap(&mut one, || ());
-        let failure = of_execution(|| function.call(&mut other, &[], &mut [])).err().expect("it is another store's");
+        let failure = of_execution(|| function.call(&mut other, &[], &mut [])).expect_err("it is another store's");
         assert!(failure.0.contains("store"), "{}", failure.0);
         // So is that of a thread which something waits for that runs modules too.
-        let failure = of_execution(|| resume_unwind(Box::new(failure))).err().expect("it has failed");
+        let failure = of_execution(|| resume_unwind(Box::new(failure))).expect_err("it has failed");
         assert!(failure.0.contains("store"), "{}", failure.0);
     }
 
