@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -11,6 +11,8 @@ use wasmfx_ir::text::print_module;
 use wast::Wat;
 use wast::core::{ModuleField, ModuleKind, TagKind};
 use wast::parser::{self, ParseBuffer};
+
+use crate::arguments::UsageError;
 
 /// What begins every WebAssembly binary.
 const BINARY_MAGIC: &[u8] = b"\0asm";
@@ -56,6 +58,14 @@ impl Input {
         Input::from_bytes(&path.display().to_string(), Some(path.to_path_buf()), bytes)
     }
 
+    /// Reads what [`path_or_standard_input`] says.
+    ///
+    /// # Errors
+    /// As [`Self::read`], and a [`UsageError`] if no path is given and standard input is a terminal.
+    pub fn read_or_standard_input(path: Option<&Path>) -> Result<Input> {
+        Input::read(path_or_standard_input(path, io::stdin().is_terminal())?)
+    }
+
     /// An input whose content is at hand already.
     ///
     /// # Errors
@@ -92,6 +102,17 @@ impl Input {
     pub fn stem(&self) -> String {
         let stem = self.path.as_deref().and_then(Path::file_stem);
         stem.map_or_else(|| "stdin".to_string(), |stem| stem.to_string_lossy().into_owned())
+    }
+}
+
+/// Without a path, standard input, as with Binaryen's programs: unless that is a terminal, where somebody would wait for a program that waits for him.
+fn path_or_standard_input(path: Option<&Path>, is_terminal: bool) -> Result<&Path, UsageError> {
+    match path {
+        Some(path) => Ok(path),
+        None if is_terminal => {
+            Err(UsageError("no input: give a file, or '-' for a module that is typed here".to_string()))
+        }
+        None => Ok(Path::new("-")),
     }
 }
 
@@ -278,6 +299,15 @@ mod tests {
 
     fn message(bytes: &[u8]) -> String {
         format!("{:#}", Input::from_bytes("a.wasm", None, bytes.to_vec()).unwrap_err())
+    }
+
+    #[test]
+    fn without_a_path_standard_input_is_read_unless_it_is_a_terminal() {
+        let file = Some(Path::new("a.wasm"));
+        assert_eq!(path_or_standard_input(file, true).unwrap(), Path::new("a.wasm"));
+        assert_eq!(path_or_standard_input(None, false).unwrap(), Path::new("-"));
+        assert_eq!(path_or_standard_input(Some(Path::new("-")), true).unwrap(), Path::new("-"));
+        assert!(path_or_standard_input(None, true).unwrap_err().to_string().starts_with("no input: "));
     }
 
     #[test]

@@ -71,6 +71,7 @@ fn the_command_lines_of_binaryen_work() {
         ["named.wat", "main", "lib/library.wat", "env", "-all", "--rename-export-conflicts"],
         ["-all", "named.wat", "main", "--skip-export-conflicts", "lib/library.wat", "env"],
         ["-g", "--enable-gc", "lib/library.wat", "env", "named.wat", "main"],
+        ["-n", "-q", "lib/library.wat", "env", "named.wat", "main"],
     ] {
         let text = folder.merged(&arguments);
         assert!(!text.contains("(import") && text.contains("call $f"), "{text}");
@@ -78,6 +79,21 @@ fn the_command_lines_of_binaryen_work() {
     let output = folder.merge(&["named.wat", "main", "lib/library.wat", "env", "-o", "out.wasm"]);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     assert!(std::fs::read(folder.path("out.wasm")).unwrap().starts_with(b"\0asm"));
+}
+
+#[test]
+fn that_validation_is_never_left_out_is_said() {
+    let folder = Folder::new(&[LIBRARY, ("invalid.wat", "(module (func (result i32)))")]);
+    for option in ["-n", "--no-validation"] {
+        let output = folder.merge(&[option, "lib/library.wat", "-o", "merged.wasm"]);
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        assert!(
+            said(&output).contains("note: Binaryen's 'no-validation' is not needed here: every input"),
+            "{}",
+            said(&output)
+        );
+        assert!(folder.refused(&[option, "invalid.wat", "-o", "out.wasm"], 1).contains("type mismatch"));
+    }
 }
 
 #[test]

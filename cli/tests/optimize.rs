@@ -26,6 +26,7 @@ impl Run {
         write("in.wat", MODULE.as_bytes());
         write("broken.wasm", &binary[..binary.len() - 3]);
         write("invalid.wat", b"(module (func $bad (result i32)))");
+        write("intrinsics.wat", b"(module (import \"binaryen-intrinsics\" \"call.without.effects\" (func)))");
         write("in.wasm", &binary);
         write("old.wasm", b"old");
         let mut child = Command::new(OPT)
@@ -71,7 +72,7 @@ fn run(arguments: &str, exit_code: i32) -> Run {
 /// Command lines that make no sense, and what the message must say: exit code 2, and nothing is written.
 const USAGE_ERRORS: &[(&str, &str)] = &[
     ("in.wasm -O2", "nothing to do: give an output with -o"),
-    ("-O2 -o out.wasm", "<IN>"),
+    ("in.wasm -ism in.map -o out.wasm", "has no counterpart here"),
     ("in.wasm --inlinign -o out.wasm", "--inlining"),
     ("in.wasm --symbolmap=x -o out.wasm", "has no counterpart here"),
     ("in.wasm -O2 --print -o -", "'-o -' writes the module to standard output"),
@@ -103,6 +104,9 @@ const ERRORS: &[(&str, &str)] = &[
     ("broken.wasm -O2 -o old.wasm", "broken.wasm"),
     ("invalid.wat -O2 -o old.wasm", "type mismatch"),
     ("in.wasm -O2 -o nowhere/out.wasm", "nowhere"),
+    // Standard input, which is empty.
+    ("-O2 -o old.wasm", "<stdin>: is empty"),
+    ("intrinsics.wat -O2 --intrinsic-lowering -o old.wasm", "imports from 'binaryen-intrinsics'"),
 ];
 
 #[test]
@@ -153,6 +157,7 @@ const SUCCESSES: &[&str] = &[
     "--inline-functions-with-loops -tnh --fast-math --type-ssa -O3 -O3 --gufa -O3 --type-merging -O3 -Oz in.wasm -o out.wasm -q",
     "-all --closed-world -tnh --type-unfinalizing -Os --type-ssa --gufa -Os --type-merging -Os --type-finalizing --minimize-rec-groups in.wasm -o out.wasm -q",
     "-all --closed-world --no-inline=kotlin.* --no-inline=*Adapter --no-partial-inline=x -pii=4 --partial-inlining-ifs 4 -O3 in.wasm -o out.wasm -q",
+    "--intrinsic-lowering -O2 in.wasm -osu a.wasm.map --output-source-map-url=a.wasm.map -n -o out.wasm -q",
     "in.wasm -O2 --verify --verify-passes --verify-emission -q -o out.wasm",
 ];
 
@@ -179,9 +184,12 @@ fn a_dash_is_standard_input_and_output() {
     let binary = wat::parse_str(MODULE).unwrap();
     let from_file = run("in.wasm -O2 -o out.wasm", 0).read("out.wasm").unwrap();
     for input in [&binary[..], MODULE.as_bytes()] {
-        let run = Run::new("- -O2 -o -", Some(input));
-        assert_eq!(run.output.status.code(), Some(0), "{}", run.stderr());
-        assert_eq!(run.output.stdout, from_file);
+        // Nothing is standard input too.
+        for arguments in ["- -O2 -o -", "-O2 -o -"] {
+            let run = Run::new(arguments, Some(input));
+            assert_eq!(run.output.status.code(), Some(0), "{}", run.stderr());
+            assert_eq!(run.output.stdout, from_file);
+        }
     }
     assert_eq!(Run::new("- -O2 -o -", Some(b"")).output.status.code(), Some(1));
 }

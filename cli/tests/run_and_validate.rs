@@ -157,6 +157,11 @@ fn the_limit_on_the_stack_is_the_one_given() {
     let output = call_with_input(RUN, &["--max-wasm-stack", "8000000", "-"], module);
     assert_exit(&output, 1);
     assert!(text(&output.stderr).contains("at most the size of a continuation's stack"), "{}", text(&output.stderr));
+    // Without continuations there are no such stacks.
+    for alone in ["--no-stack-switching", "--lower"] {
+        let larger = [alone, "--max-wasm-stack", "8000000", "--invoke", "f", "-", "100000"];
+        assert_exit(&call_with_input(RUN, &larger, module), 0);
+    }
 }
 
 #[test]
@@ -193,6 +198,41 @@ fn a_panic_of_the_engines_compiler_is_an_error_in_one_place() {
     // An engine that compiles this does not handle the switch; both are one message.
     assert!(stderr.contains("compiler panicked") || output.status.code() == Some(134), "{stderr}");
     assert!(!stderr.contains("panicked at") && !stderr.contains("stack backtrace"), "{stderr}");
+}
+
+/// The engine's collectors panic on continuations that wait, unless they find what is in their frames.
+#[test]
+fn a_panic_of_the_engine_while_it_runs_is_an_error_that_names_a_way_out() {
+    let module = "(module
+        (type $f (func)) (type $c (cont $f)) (type $array (array (mut i64))) (tag $yield)
+        (elem declare func $body)
+        (func $body (local $r (ref $array))
+            (local.set $r (array.new $array (i64.const 7) (i32.const 1)))
+            (suspend $yield)
+            (drop (array.get $array (local.get $r) (i32.const 0))))
+        (func (export \"f\") (local $k (ref null $c)) (local $i i32)
+            (block $on (result (ref $c))
+                (resume $c (on $yield $on) (cont.new $c (ref.func $body))) (return))
+            (local.set $k)
+            (loop $again
+                (drop (array.new $array (i64.const -1) (i32.const 10000)))
+                (local.set $i (i32.add (local.get $i) (i32.const 1)))
+                (br_if $again (i32.lt_u (local.get $i) (i32.const 2000))))
+            (resume $c (local.get $k))))";
+    let script = format!("{module}(assert_return (invoke \"f\"))");
+    for collector in ["drc", "copying"] {
+        for output in [
+            call_with_input(RUN, &["--collector", collector, "--invoke", "f", "-"], module),
+            call_with_input(RUN, &["--collector", collector, "-"], &script),
+        ] {
+            let stderr = text(&output.stderr);
+            // An engine that finds them runs this.
+            let is_told = stderr.contains("the engine failed: ") && stderr.contains("--lower");
+            assert!(output.status.code() == Some(0) || output.status.code() == Some(1) && is_told, "{output:?}");
+            assert!(!stderr.contains("panicked at") && !stderr.contains("stack backtrace"), "{stderr}");
+        }
+    }
+    assert_exit(&call_with_input(RUN, &["--lower", "-"], &script), 0);
 }
 
 #[test]

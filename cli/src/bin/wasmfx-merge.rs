@@ -8,6 +8,7 @@ use clap::Parser;
 use wasmfx::arguments::{Positionals, UsageError, run_tool};
 use wasmfx::common_arguments::CommonArguments;
 use wasmfx::input_output::{Input, Output, recognize, tell, warn_of_relocations};
+use wasmfx::optimize::binaryen;
 use wasmfx::validate::blame;
 use wasmfx_ir::encode::{EncodeOptions, encode_module_with};
 use wasmfx_ir::parse::{ParseOptions, parse_module};
@@ -46,6 +47,9 @@ struct Arguments {
     /// Accepted because Binaryen's users write it: names are always kept
     #[arg(short = 'g', long, hide = true)]
     debuginfo: bool,
+    /// Accepted because Binaryen's users write it, and left out
+    #[arg(short = 'n', long, hide = true)]
+    no_validation: bool,
     #[command(flatten)]
     common: CommonArguments,
 }
@@ -58,6 +62,10 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Result<ExitCode> {
+    if arguments.no_validation && !arguments.common.quiet {
+        let note = binaryen::explain("no-validation");
+        note.iter().for_each(|note| tell(format_args!("wasmfx-merge: note: {note}")));
+    }
     arguments.common.start_threads()?;
     let options = ParseOptions { features: arguments.common.features.features };
     let mut sources = Vec::new();

@@ -3,11 +3,14 @@
 use std::ops::Deref;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::ValueEnum;
 use wasmtime::{Config, Engine, OptLevel, ProfilingStrategy, Store};
+use wast::WastDirective;
+use wast::lexer::Lexer;
+use wast::parser::ParseBuffer;
 
-use super::engine_error;
+use super::{engine_error, panics};
 
 /// The engine's own default limit on the stack of one call into a module.
 pub const DEFAULT_MAX_WASM_STACK: usize = 512 << 10;
@@ -111,7 +114,8 @@ impl EngineOptions {
 
     /// The same for the text of a script.
     pub fn for_script(self, text: &str) -> Self {
-        let has_continuations = self.stack_switching && text.contains("(cont");
+        let has_continuations =
+            self.stack_switching && (text.contains("(cont") || has_binary_module_with_continuations(text));
         self.with_collector_for(has_continuations)
     }
 
@@ -134,9 +138,12 @@ impl EngineOptions {
                 std::env::consts::OS
             );
         }
-        if self.max_wasm_stack == 0 || self.max_wasm_stack > self.continuation_stack {
+        if self.max_wasm_stack == 0 {
+            bail!("the stack limit of modules must be positive");
+        }
+        if self.stack_switching && self.max_wasm_stack > self.continuation_stack {
             bail!(
-                "the stack limit of modules ({} bytes) must be positive and at most the size of a continuation's stack ({} bytes)",
+                "the stack limit of modules ({} bytes) must be at most the size of a continuation's stack ({} bytes)",
                 self.max_wasm_stack,
                 self.continuation_stack
             );
@@ -165,7 +172,8 @@ impl EngineOptions {
                 Collector::Null => wasmtime::Collector::Null,
             })
             .max_wasm_stack(self.max_wasm_stack)
-            .async_stack_size(self.continuation_stack)
+            // Without continuations nothing is run on such a stack, but the engine compares the two.
+            .async_stack_size(self.continuation_stack.max(self.max_wasm_stack))
             .cranelift_opt_level(match self.compile_effort {
                 CompileEffort::None => OptLevel::None,
                 CompileEffort::Speed => OptLevel::Speed,
@@ -231,12 +239,22 @@ impl WasmEngine {
     /// Runs something on a thread with enough stack.
     ///
     /// # Errors
-    /// If no thread can be started.
+    /// If no thread can be started, or the engine panics on it.
     pub fn on_wasm_thread<R: Send>(&self, run: impl FnOnce() -> R + Send) -> Result<R> {
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().name("wasm".to_string()).stack_size(self.thread_stack());
+            let run = || panics::of_execution(run);
             let thread = thread.spawn_scoped(scope, run).context("cannot start a thread with enough stack")?;
-            Ok(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            let outcome = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            outcome.map_err(|failure| {
+                let advice = match self.options.stack_switching {
+                    true => {
+                        "\nwhere the module uses stack switching, lower it first (wasmfx-lower, or wasmfx-run --lower)"
+                    }
+                    false => "",
+                };
+                anyhow!("the engine failed: it panicked with '{}'{advice}", failure.0)
+            })
         })
     }
 }
@@ -261,9 +279,42 @@ fn defines_continuations(binary: &[u8]) -> bool {
     })
 }
 
+/// Whether a script has a module in bytes that has continuation types; a script that cannot be read has none.
+fn has_binary_module_with_continuations(text: &str) -> bool {
+    if !text.contains("binary") {
+        return false;
+    }
+    let mut lexer = Lexer::new(text);
+    lexer.allow_confusing_unicode(true);
+    let Ok(buffer) = ParseBuffer::new_with_lexer(lexer) else { return false };
+    let Ok(script) = wast::parser::parse::<wast::Wast<'_>>(&buffer) else { return false };
+    script.directives.into_iter().any(|directive| match directive {
+        WastDirective::Module(mut module) | WastDirective::ModuleDefinition(mut module) => {
+            module.encode().is_ok_and(|binary| defines_continuations(&binary))
+        }
+        _ => false,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_script_with_continuations_in_a_module_of_bytes_runs_without_a_collector() {
+        let module = wat::parse_str("(module (type $f (func)) (type (cont $f)))").unwrap();
+        let bytes: String = module.iter().map(|byte| format!("\\{byte:02x}")).collect();
+        let collector = |text: &str| EngineOptions::default().for_script(text).collector;
+        assert_eq!(collector(&format!("(module binary \"{bytes}\")")), Collector::Null);
+        assert_eq!(collector(&format!("(module definition $m binary \"{bytes}\")")), Collector::Null);
+        assert_eq!(collector("(module binary \"\\00asm\\01\\00\\00\\00\")"), Collector::Auto);
+    }
+
+    #[test]
+    fn without_continuations_their_stacks_limit_nothing() {
+        let options = EngineOptions { max_wasm_stack: 6_000_000, stack_switching: false, ..EngineOptions::default() };
+        options.build().unwrap();
+    }
 
     #[test]
     fn limits_that_contradict_each_other_are_explained() {

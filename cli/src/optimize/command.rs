@@ -30,8 +30,8 @@ use wasmfx_passes::pipeline::Timings;
 #[derive(Parser)]
 #[command(name = "wasmfx-opt", version)]
 pub struct Arguments {
-    /// The module to optimise; '-' is standard input
-    #[arg(value_name = "IN", required_unless_present = "list_passes")]
+    /// The module to optimise; '-' is standard input, and so is nothing where that is no terminal
+    #[arg(value_name = "IN")]
     input: Option<PathBuf>,
     /// Where to write the result; '-' is standard output
     #[arg(short, long, value_name = "OUT")]
@@ -133,12 +133,15 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         }
     }
     arguments.common.start_threads()?;
-    let input = Input::read(arguments.input.as_deref().expect("clap requires the input"))?;
+    let input = Input::read_or_standard_input(arguments.input.as_deref())?;
     if !arguments.common.quiet {
         warn_of_relocations("wasmfx-opt", &input);
     }
     let options = options(&arguments)?;
     let before = input.to_binary()?;
+    if arguments.sequence.harmless.contains(&INTRINSIC_LOWERING) {
+        refuse_intrinsics(&input.name, &before)?;
+    }
     let optimizer = Optimizer {
         pipeline: arguments.sequence.pipeline(&options),
         features: Some(arguments.common.features.features),
@@ -233,6 +236,27 @@ fn stripping(arguments: &Arguments) -> Stripping {
         producers: arguments.strip_producers,
         target_features: arguments.strip_target_features,
     }
+}
+
+/// The pass of Binaryen's that has nothing to do in a module which imports none of its intrinsics.
+const INTRINSIC_LOWERING: &str = "intrinsic-lowering";
+/// What such imports are imported from.
+const INTRINSICS: &str = "binaryen-intrinsics";
+
+/// Refuses a module that would need what is left out.
+fn refuse_intrinsics(name: &str, module: &[u8]) -> Result<()> {
+    let is_imported = |payload: wasmparser::Payload<'_>| match payload {
+        wasmparser::Payload::ImportSection(imports) => {
+            imports.into_imports().map_while(std::result::Result::ok).any(|import| import.module == INTRINSICS)
+        }
+        _ => false,
+    };
+    if wasmparser::Parser::new(0).parse_all(module).map_while(std::result::Result::ok).any(is_imported) {
+        bail!(
+            "{name}: imports from '{INTRINSICS}', which --{INTRINSIC_LOWERING} would have to replace; there is no such pass here"
+        );
+    }
+    Ok(())
 }
 
 fn list_passes() -> String {

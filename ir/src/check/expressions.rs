@@ -1,6 +1,7 @@
 //! Symbolic values: what a local or a slot of the operand stack holds, in terms of the IR.
 
 use super::function::Facts;
+use super::state::{Known, only};
 use crate::effects::Effects;
 use crate::entity::SecondaryMap;
 use crate::func::{Block, Func, Inst, OperatorId, Value};
@@ -23,6 +24,8 @@ enum Node {
     Name(Value),
     /// What the name meant before the block that defines it was last entered.
     Previous(Value),
+    /// Not what a value is, but that it is not null: what is left of that where different values meet.
+    NonNull,
     /// A result of a pure operator.
     Pure { operator: OperatorId, result: u16, operands: Operands },
 }
@@ -73,7 +76,7 @@ struct Properties {
     is_about_past: bool,
     /// Whether the function computes it by an instruction without effects.
     is_computed_by_function: bool,
-    /// Whether the function has it as a value of a non-nullable type.
+    /// Whether the function has it as a value of a non-nullable type, or it says just that.
     is_non_null: bool,
 }
 
@@ -89,6 +92,8 @@ pub(super) struct Expressions {
 }
 
 const NO_EXPRESSION: Expression = Expression::MAX;
+/// The first expression: [`Node::NonNull`].
+const NON_NULL: Expression = 0;
 /// How many earlier reads an instruction is compared with.
 const READS_COMPARED: usize = 64;
 
@@ -125,6 +130,9 @@ impl Expressions {
             operators: func.operators.clone(),
             renamed: FxHashMap::default(),
         };
+        let non_null = this.intern(Node::NonNull, Blocks::none(), false);
+        assert_eq!(non_null, NON_NULL, "it is the first expression");
+        this.properties[NON_NULL as usize].is_non_null = true;
         for value in func.undefined_values() {
             this.of_value[value] = this.intern(Node::Name(value), Blocks::none(), false);
         }
@@ -219,6 +227,27 @@ impl Expressions {
         self.of_value[func.resolve(value)]
     }
 
+    /// What is known of a place that holds a value of the function.
+    pub(super) fn known(&self, func: &Func, value: Value) -> Known {
+        let mut known = only(self.of(func, value));
+        self.note_non_null(&mut known);
+        known
+    }
+
+    /// Adds to what is known of a value that it is not null, if that follows.
+    pub(super) fn note_non_null(&self, known: &mut Known) {
+        if known.iter().any(|&expression| expression != NON_NULL && self.is_non_null(expression)) {
+            known.push(NON_NULL);
+            known.sort_unstable();
+            known.dedup();
+        }
+    }
+
+    /// Whether the expression says what a value is.
+    pub(super) fn says_what_it_is(&self, expression: Expression) -> bool {
+        expression != NON_NULL
+    }
+
     /// The expression of a constant or of another operator without operands.
     pub(super) fn constant(&mut self, operator: Operator<'static>) -> Expression {
         let operator = self.operators.intern(operator);
@@ -303,6 +332,7 @@ impl Expressions {
                     Some(self.intern(Node::Previous(value), blocks, true))
                 }
                 Node::Previous(_) => None,
+                Node::NonNull => Some(top),
                 Node::Pure { operator, result, operands } => {
                     if let Blocks::Many = self.properties[top as usize].blocks {
                         None
@@ -347,15 +377,20 @@ impl Expressions {
         self.properties[expression as usize].is_about_past
     }
 
+    /// Whether what is known of a value says that it is not null.
+    pub(super) fn is_known_non_null(&self, known: &Known) -> bool {
+        known.iter().any(|&expression| self.is_non_null(expression))
+    }
+
     /// Whether the function has it as a value of a non-nullable type.
-    pub(super) fn is_non_null(&self, expression: Expression) -> bool {
+    fn is_non_null(&self, expression: Expression) -> bool {
         self.properties[expression as usize].is_non_null
     }
 
     /// Whether the expression is not made of others.
     pub(super) fn is_leaf(&self, expression: Expression) -> bool {
         match &self.nodes[expression as usize] {
-            Node::Name(_) | Node::Previous(_) => true,
+            Node::Name(_) | Node::Previous(_) | Node::NonNull => true,
             Node::Pure { operands, .. } => operands.is_empty(),
         }
     }
@@ -372,7 +407,7 @@ impl Expressions {
                 Operator::I32Const { value } => Some(value),
                 _ => None,
             },
-            Node::Name(_) | Node::Previous(_) => None,
+            Node::Name(_) | Node::Previous(_) | Node::NonNull => None,
         }
     }
 
@@ -416,6 +451,7 @@ impl Expressions {
         match &self.nodes[expression as usize] {
             Node::Name(value) => value.to_string(),
             Node::Previous(value) => format!("previous {value}"),
+            Node::NonNull => "not null".into(),
             Node::Pure { operator, operands, .. } => {
                 let name = OperatorText(&self.operators[*operator]).to_string();
                 if operands.is_empty() {

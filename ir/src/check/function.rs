@@ -106,12 +106,16 @@ enum OnlyWay {
     Edge(u32),
 }
 
+/// What an edge gives the parameters of its block; `None` where that is not known.
+type Arguments = SmallVec<[Option<Expression>; 4]>;
+
 /// The function with all that is known of it.
 pub(super) struct Function<'a> {
     pub func: &'a Func,
     pub facts: Facts,
     only_way: SecondaryMap<Block, OnlyWay>,
-    /// Whether a block's branch makes no difference only because different values turn out equal, which emission need not have noticed.
+    /// Whether the code may make a branch that the function passes: if that makes no difference only because different values turn out equal, which
+    /// emission need not have noticed, or if its condition is a constant.
     may_be_made: SecondaryMap<Block, bool>,
 }
 
@@ -155,13 +159,13 @@ impl<'a> Function<'a> {
         is_news
     }
 
-    /// The blocks that an edge leads to, one after the other, as long as they do nothing but go on; each with its arguments.
-    fn way(&self, call: &BlockCall, expressions: &Expressions) -> Vec<(Block, SmallVec<[Expression; 4]>)> {
+    /// The blocks that an edge leads to, one after the other, as long as they do nothing but go on; each with its arguments as far as they are known.
+    fn way(&self, call: &BlockCall, expressions: &Expressions) -> Vec<(Block, Arguments)> {
         const MAX_BLOCKS: usize = 64;
         let of = |value: &Value| expressions.of(self.func, *value);
-        let mut way: Vec<(Block, SmallVec<[Expression; 4]>)> = vec![(call.block, call.args.iter().map(of).collect())];
+        let mut way: Vec<(Block, Arguments)> = vec![(call.block, call.args.iter().map(|arg| Some(of(arg))).collect())];
         // Parameters that were given arguments on the way, with these arguments; the last one given counts.
-        let mut given: Vec<(Expression, Expression)> = Vec::new();
+        let mut given: Vec<(Expression, Option<Expression>)> = Vec::new();
         while way.len() < MAX_BLOCKS {
             let (block, arguments) = way.last().expect("it begins somewhere");
             let data = &self.func.blocks[*block];
@@ -176,13 +180,13 @@ impl<'a> Function<'a> {
             let argument = |value: &Value| {
                 let expression = of(value);
                 match given.iter().rev().find(|(param, _)| *param == expression) {
-                    Some(&(_, argument)) => Some(argument),
+                    Some(&(_, argument)) => argument,
                     None if given.is_empty() || expressions.is_leaf(expression) => Some(expression),
                     // It may be made of a parameter.
                     None => None,
                 }
             };
-            let Some(arguments) = next.args.iter().map(argument).collect() else { break };
+            let arguments = next.args.iter().map(argument).collect();
             way.push((next.block, arguments));
         }
         way
@@ -203,20 +207,24 @@ impl<'a> Function<'a> {
         let params = self.func.blocks[block].params.iter().zip(arguments.iter().zip(others));
         params.into_iter().all(|(&param, (a, b))| {
             let is_needed = self.facts.is_needed_value(param);
-            *computed |= is_needed && a == b && expressions.is_computed(*a);
-            a == b || !is_needed
+            let is_same = a.is_some() && a == b;
+            *computed |= is_needed && is_same && a.is_some_and(|a| expressions.is_computed(a));
+            is_same || !is_needed
         })
     }
 
     fn find_only_way(&self, block: Block, expressions: &Expressions, may_be_made: &mut bool) -> OnlyWay {
         let constant = |value: Value| expressions.as_i32(expressions.of(self.func, value));
         let holds = |value: Value| expressions.as_condition(expressions.of(self.func, value));
-        let mut is_same = |a: &BlockCall, b: &BlockCall| self.come_together(a, b, expressions, may_be_made);
-        match &self.func.blocks[block].terminator {
+        let (mut is_computed, mut is_made) = (false, false);
+        let mut is_same = |a: &BlockCall, b: &BlockCall| self.come_together(a, b, expressions, &mut is_computed);
+        let way = match &self.func.blocks[block].terminator {
             Terminator::Jump(_) => OnlyWay::Edge(0),
             Terminator::Branch { condition, then_target, else_target, .. } => match holds(*condition) {
-                Some(false) => OnlyWay::Edge(1),
-                Some(true) => OnlyWay::Edge(0),
+                Some(holds) => {
+                    is_made = !is_same(then_target, else_target);
+                    OnlyWay::Edge(u32::from(!holds))
+                }
                 None if is_same(then_target, else_target) => OnlyWay::Edge(0),
                 None => OnlyWay::None,
             },
@@ -231,7 +239,9 @@ impl<'a> Function<'a> {
             | Terminator::TailCall { .. }
             | Terminator::Invoke(_)
             | Terminator::BranchOnReference { .. } => OnlyWay::None,
-        }
+        };
+        *may_be_made = is_computed || is_made;
+        way
     }
 
     /// Moves over instructions that nobody waits for.

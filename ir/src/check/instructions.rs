@@ -20,23 +20,23 @@ impl Simulation<'_> {
     /// Executes an operator without labels. Returns whether control goes on.
     pub(super) fn operator(&mut self, thread: &mut Thread, operator: OperatorId) -> Checked<bool> {
         let passed_over = std::mem::take(&mut thread.passed_over);
-        if self.try_pure(thread, operator) || self.try_instruction(thread, operator, passed_over)? {
+        if self.try_pure(thread, operator, passed_over)? || self.try_instruction(thread, operator, passed_over)? {
             return Ok(true);
         }
         let func = self.function.func;
         let name = Opcode::of(&func.operators[operator]).name();
-        if self.is_at_end(thread) {
+        let is_end = |this: &Self, thread: &Thread| match &func.blocks[thread.position.block].terminator {
+            Terminator::TailCall { operator: expected, .. } => this.function.is_same_operator(*expected, operator),
+            Terminator::Invoke(invoke) => this.function.is_same_operator(invoke.operator, operator),
+            _ => false,
+        };
+        if self.pass_removable_until(thread, is_end) {
             match &func.blocks[thread.position.block].terminator {
-                Terminator::TailCall { operator: expected, args }
-                    if self.function.is_same_operator(*expected, operator) =>
-                {
-                    if self.are_values(thread, args) {
-                        return Ok(false);
-                    }
+                Terminator::TailCall { args, .. } if self.are_values(thread, args) => return Ok(false),
+                Terminator::TailCall { .. } => {
                     return self.error(thread, format!("{name} has other operands than the block's tail call"));
                 }
-                Terminator::Invoke(_) => return self.invoke(thread, operator, &[], &[]),
-                _ => {}
+                _ => return self.invoke(thread, operator, &[], &[]),
             }
         }
         if self.try_harmless(thread, operator) {
@@ -56,17 +56,18 @@ impl Simulation<'_> {
     }
 
     /// Executes an operator as a pure one, if it is pure or if the function computes the same expression.
-    fn try_pure(&mut self, thread: &mut Thread, operator: OperatorId) -> bool {
+    fn try_pure(&mut self, thread: &mut Thread, operator: OperatorId, passed_over: usize) -> Checked<bool> {
         let Some((operands, results)) = fixed_arity(&self.function.func.operators[operator]) else {
-            return false;
+            return Ok(false);
         };
-        let Some(start) = thread.state.stack.len().checked_sub(operands) else { return false };
+        let Some(start) = thread.state.stack.len().checked_sub(operands) else { return Ok(false) };
         let mut combinations: SmallVec<[Operands; 4]> = SmallVec::new();
         combinations.push(Operands::new());
         for known in &thread.state.stack[start..] {
             let mut longer: SmallVec<[Operands; 4]> = SmallVec::new();
             for combination in &combinations {
-                for &expression in known.iter().take(MAX_COMBINATIONS - longer.len()) {
+                let known = known.iter().filter(|&&expression| self.expressions.says_what_it_is(expression));
+                for &expression in known.take(MAX_COMBINATIONS - longer.len()) {
                     let mut combination = combination.clone();
                     combination.push(expression);
                     longer.push(combination);
@@ -82,8 +83,21 @@ impl Simulation<'_> {
             );
         }
         let is_pure = self.function.facts.operator_effects[operator].is_pure();
-        if !is_pure && (results == 0 || computed.iter().any(|known| known.is_empty())) {
-            return false;
+        if !is_pure {
+            if results == 0 || computed.iter().any(|known| known.is_empty()) {
+                return Ok(false);
+            }
+            // What the function computes without effects where it knows more of the operands may be an instruction with effects as well.
+            let inst = self.candidates(thread, operator).first().copied();
+            if let (Some(inst), [known], 0) = (inst, &computed[..], passed_over)
+                && self.function.facts.is_awaited(inst)
+            {
+                let mut choice = thread.clone();
+                choice.passed_over = 1;
+                self.choices.push(choice);
+                self.execute_instruction(thread, inst, known)?;
+                return Ok(true);
+            }
         }
         thread.state.stack.truncate(start);
         for (result, mut known) in computed.into_iter().enumerate() {
@@ -91,9 +105,10 @@ impl Simulation<'_> {
                 let others = combinations.iter().take(MAX_OTHERS);
                 known.extend(others.map(|operands| self.expressions.pure(operator, result, operands)));
             }
+            self.expressions.note_non_null(&mut known);
             thread.state.push_computed(known);
         }
-        true
+        Ok(true)
     }
 
     /// Executes an operator that changes nothing and cannot trap. Nothing is known of its results.
@@ -129,30 +144,30 @@ impl Simulation<'_> {
         passed_over: usize,
         before_passing: &mut Option<Thread>,
     ) -> Checked<bool> {
+        let passed_over = passed_over.max(self.readings.get(&thread.at).copied().unwrap_or(0));
         loop {
             let candidates = self.candidates(thread, operator);
             if let Some(&inst) = candidates.get(passed_over).or(candidates.last()) {
                 let are_exchangeable = self.function.facts.effects[inst].flags.intersects(EffectFlags::GENERATIVE);
+                if are_exchangeable && candidates.len() > 1 {
+                    let count = self.reading_counts.entry(thread.at).or_default();
+                    *count = candidates.len().max(*count);
+                }
                 if are_exchangeable && candidates.len() > passed_over + 1 {
                     // Which of several fresh things this is, only its uses tell.
                     let mut choice = thread.clone();
                     choice.passed_over = passed_over + 1;
                     self.choices.push(choice);
                 }
-                self.execute_instruction(thread, inst)?;
+                self.execute_instruction(thread, inst, &Known::new())?;
                 return Ok(true);
             }
             // Removable instructions may have been left out although something seemed to need them.
-            let is_done = self.function.rest(&thread.position).next().is_none();
-            if is_done || !self.is_at_end(thread) {
+            if !self.has_removable_rest(thread) {
                 return Ok(false);
             }
             before_passing.get_or_insert_with(|| thread.clone());
-            thread.position.pending.clear();
-            thread.position.next = self.function.func.blocks[thread.position.block].insts.len();
-            let before = thread.position.clone();
-            self.settle(thread);
-            if thread.position == before {
+            if !self.pass_removable(thread) {
                 return Ok(false);
             }
         }
@@ -198,7 +213,8 @@ impl Simulation<'_> {
         self.function.is_same_operator(func.operator_id(inst), operator) && self.are_values(thread, func.operands(inst))
     }
 
-    fn execute_instruction(&mut self, thread: &mut Thread, inst: Inst) -> Checked<()> {
+    /// Executes an instruction. `also` is known to be its result too, if that is one.
+    fn execute_instruction(&mut self, thread: &mut Thread, inst: Inst, also: &Known) -> Checked<()> {
         let func = self.function.func;
         let facts = &self.function.facts;
         let is_in_try = self.frames.frames[thread.frame].try_table != 0;
@@ -222,8 +238,12 @@ impl Simulation<'_> {
         thread.state.stack.truncate(rest);
         self.moved(thread);
         for result in func.inst_results(inst) {
-            let expression = self.expressions.of(func, result);
-            thread.state.stack.push(super::state::only(expression));
+            let mut known = self.expressions.known(func, result);
+            // What was before is forgotten when the function moves.
+            known.extend(also.iter().copied().filter(|&expression| !self.expressions.is_about_past(expression)));
+            known.sort_unstable();
+            known.dedup();
+            thread.state.stack.push(known);
         }
         self.settle(thread);
         Ok(())

@@ -23,7 +23,8 @@
 //! * a return, tail call, throw or resume must be the terminator, with equal operands, and with equal handlers in equal order.
 //!
 //! An undefined value ([`Func::undefined`]) equals whatever a place holds, so where one meets something known, that is what is known. The operand of
-//! a branch whose sides do the same may be left out of the code; if a proof that waits for it fails, one that does not wait is tried.
+//! a branch whose sides do the same may be left out of the code; if a proof that waits for it fails, one that does not wait is tried. Which of several equal
+//! things that were made anew the code has made is guessed, and guessed otherwise where the proof fails: each guess is a proof of its own.
 //!
 //! States that meet at a label with the same position are intersected, until nothing changes (Rideau and Leroy, "Validating Register Allocation
 //! and Spilling", CC 2010, and regalloc2's checker do the same for machine code). Every path of the emitted code is covered; every
@@ -47,6 +48,7 @@ mod tests;
 use crate::effects::EffectsEnvironment;
 use crate::emit::EmittedBody;
 use crate::func::{Block, Func};
+use simulation::{Readings, Simulation};
 
 /// A place where the emitted code could not be shown to do what the function says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,29 +82,94 @@ pub fn check_emission(
     body: &EmittedBody,
     environment: &impl EffectsEnvironment,
 ) -> Result<(), CheckError> {
+    let prover = |choices_are_left_out| Prover {
+        func,
+        body,
+        environment,
+        choices_are_left_out,
+        selectors: Vec::new(),
+        first_error: None,
+    };
     // The operand of a branch whose sides do the same may be left out of the code or not: both are tried.
-    let Err(first_error) = check_with(func, body, environment, false) else { return Ok(()) };
-    check_with(func, body, environment, true).map_err(|_| first_error)
+    let Err(first_error) = prover(false).run() else { return Ok(()) };
+    prover(true).run().map_err(|_| first_error)
 }
 
-fn check_with(
-    func: &Func,
-    body: &EmittedBody,
-    environment: &impl EffectsEnvironment,
+/// One attempt at a proof after the other, each of which assumes something else.
+struct Prover<'a, E> {
+    func: &'a Func,
+    body: &'a EmittedBody,
+    environment: &'a E,
     choices_are_left_out: bool,
-) -> Result<(), CheckError> {
-    // States that emission's own labels would tell apart are merged at first; if the proof fails, they are kept apart.
-    let mut selectors: Vec<u32> = Vec::new();
-    let mut first_error = None;
-    loop {
-        let mut simulation = simulation::Simulation::new(func, body, environment, &selectors, choices_are_left_out)?;
-        let Err(error) = simulation.run() else { return Ok(()) };
-        let first_error = first_error.get_or_insert(error);
-        let suspects = simulation.suspects.iter().copied().filter(|local| !selectors.contains(local));
-        let suspects: Vec<u32> = suspects.collect();
-        if suspects.is_empty() {
-            return Err(first_error.clone());
+    /// Locals that tell ways apart whose states would be merged otherwise.
+    selectors: Vec<u32>,
+    first_error: Option<CheckError>,
+}
+
+/// What became of an attempt that failed.
+struct Failure {
+    /// Where in the code.
+    position: usize,
+    /// How many instructions each operator could have been, where that was more than one.
+    reading_counts: Readings,
+}
+
+impl<E: EffectsEnvironment> Prover<'_, E> {
+    fn run(&mut self) -> Result<(), CheckError> {
+        let Err(failure) = self.attempt(&Readings::new()) else { return Ok(()) };
+        self.try_other_readings(failure).map_err(|()| self.first_error.take().expect("an attempt has failed"))
+    }
+
+    /// States that emission's own labels would tell apart are merged at first; if the proof fails, they are kept apart.
+    fn attempt(&mut self, readings: &Readings) -> Result<(), Failure> {
+        loop {
+            let (body, selectors) = (self.body, &self.selectors);
+            let simulation =
+                Simulation::new(self.func, body, self.environment, selectors, readings, self.choices_are_left_out);
+            let mut simulation = match simulation {
+                Ok(simulation) => simulation,
+                Err(error) => {
+                    let position = error.position;
+                    self.first_error.get_or_insert(error);
+                    return Err(Failure { position, reading_counts: Readings::new() });
+                }
+            };
+            let Err(error) = simulation.run() else { return Ok(()) };
+            let position = error.position;
+            self.first_error.get_or_insert(error);
+            let suspects = simulation.suspects.iter().copied().filter(|local| !self.selectors.contains(local));
+            let suspects: Vec<u32> = suspects.collect();
+            if suspects.is_empty() {
+                return Err(Failure { position, reading_counts: simulation.reading_counts });
+            }
+            self.selectors.extend(suspects);
         }
-        selectors.extend(suspects);
+    }
+
+    /// Which of several things that were made anew alike an operator makes may show behind a label only, where a simulation does not go back. So
+    /// other readings are tried, those next to the failure first, and kept where the proof gets further.
+    fn try_other_readings(&mut self, mut failure: Failure) -> Result<(), ()> {
+        const MAX_ATTEMPTS: usize = 64;
+        /// How many instructions are looked at in all.
+        const BUDGET: usize = 1 << 20;
+        let mut attempts = (BUDGET / (self.body.code.len() + 1)).min(MAX_ATTEMPTS);
+        let mut readings = Readings::new();
+        'further: loop {
+            let end = failure.position;
+            for (&at, &count) in failure.reading_counts.range(..=end).rev() {
+                let current = readings.get(&at).copied().unwrap_or(0);
+                for reading in (0..count).filter(|&reading| reading != current) {
+                    attempts = attempts.checked_sub(1).ok_or(())?;
+                    let mut other = readings.clone();
+                    other.insert(at, reading);
+                    let Err(next) = self.attempt(&other) else { return Ok(()) };
+                    if next.position > end {
+                        (readings, failure) = (other, next);
+                        continue 'further;
+                    }
+                }
+            }
+            return Err(());
+        }
     }
 }

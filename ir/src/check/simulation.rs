@@ -13,7 +13,7 @@ use crate::operator::default_operator;
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 use smallvec::SmallVec;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use wasmparser::Operator;
 
 /// Where the execution of emitted code stands.
@@ -49,6 +49,9 @@ struct Label {
     idle_origins: SmallVec<[usize; 2]>,
 }
 
+/// Which of several instructions an operator is taken for, by its position in the code: how many of them are passed over.
+pub(super) type Readings = BTreeMap<usize, usize>;
+
 /// The symbolic execution.
 pub(super) struct Simulation<'a> {
     pub function: Function<'a>,
@@ -64,6 +67,10 @@ pub(super) struct Simulation<'a> {
     selectors: &'a [u32],
     /// Locals that the code branched on without the function, and whose value was not known: perhaps they are such labels.
     pub suspects: BTreeSet<u32>,
+    /// How many of the instructions that an operator may be are passed over from the start, by its position in the code.
+    pub readings: &'a Readings,
+    /// How many instructions an operator could be, by its position, where that was more than one.
+    pub reading_counts: BTreeMap<usize, usize>,
     /// Where an operator could have been another instruction, since the last label.
     pub choices: Vec<Thread>,
     /// How many more of these may be tried.
@@ -90,6 +97,7 @@ impl<'a> Simulation<'a> {
         body: &'a EmittedBody,
         environment: &impl EffectsEnvironment,
         selectors: &'a [u32],
+        readings: &'a Readings,
         choices_are_left_out: bool,
     ) -> Checked<Self> {
         let facts = Facts::new(func, environment);
@@ -109,6 +117,8 @@ impl<'a> Simulation<'a> {
             work: BTreeSet::new(),
             selectors,
             suspects: BTreeSet::new(),
+            readings,
+            reading_counts: BTreeMap::new(),
             choices: Vec::new(),
             attempts: MAX_ATTEMPTS,
             forked: Vec::new(),
@@ -122,7 +132,7 @@ impl<'a> Simulation<'a> {
         let func = self.function.func;
         let mut locals: Vec<Known> = Vec::new();
         for &param in &func.blocks[func.entry].params {
-            locals.push(only(self.expressions.of(func, param)));
+            locals.push(self.expressions.known(func, param));
         }
         for &(count, ty) in &self.body.locals {
             // Locals start as zero or null, which the function has as a constant.
@@ -226,7 +236,7 @@ impl<'a> Simulation<'a> {
                 CodeItem::RefAsNonNull => {
                     // Emission adds it where a value that cannot be null was kept in a local that can be.
                     let known = self.pop(&mut thread)?;
-                    if !known.iter().any(|&expression| self.expressions.is_non_null(expression)) {
+                    if !self.expressions.is_known_non_null(&known) {
                         return self.error(&thread, "ref.as_non_null of a value that is not known to be non-null");
                     }
                     thread.state.stack.push(known);
@@ -418,7 +428,7 @@ impl<'a> Simulation<'a> {
         let is_entered_again = self.function.facts.may_be_entered_again[block];
         thread.state.enter(block, is_entered_again, Vec::new(), &mut self.expressions);
         for &param in &func.blocks[block].params {
-            thread.state.stack.push(only(self.expressions.of(func, param)));
+            thread.state.stack.push(self.expressions.known(func, param));
         }
         thread.position = Position::start_of(block);
         thread.has_moved = true;

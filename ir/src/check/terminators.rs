@@ -16,6 +16,43 @@ impl<'a> Simulation<'a> {
         !self.function.rest(&thread.position).any(|inst| self.function.facts.must_execute(inst))
     }
 
+    /// Whether there is something left in the block, but only what may be left out.
+    pub(super) fn has_removable_rest(&self, thread: &Thread) -> bool {
+        self.function.rest(&thread.position).next().is_some() && self.is_at_end(thread)
+    }
+
+    /// Passes over what is left in the block if all of it may be left out, and goes on as far as the function does by itself then. Returns whether that
+    /// led anywhere.
+    pub(super) fn pass_removable(&mut self, thread: &mut Thread) -> bool {
+        if !self.has_removable_rest(thread) {
+            return false;
+        }
+        thread.position.pending.clear();
+        thread.position.next = self.function.func.blocks[thread.position.block].insts.len();
+        let before = thread.position.clone();
+        self.settle(thread);
+        thread.position != before
+    }
+
+    /// Passes over what may be left out until the thread is at the end of a block of which `is_wanted` holds. If there is none, the thread stays as it is.
+    pub(super) fn pass_removable_until(
+        &mut self,
+        thread: &mut Thread,
+        is_wanted: impl Fn(&Self, &Thread) -> bool,
+    ) -> bool {
+        if self.is_at_end(thread) && is_wanted(self, thread) {
+            return true;
+        }
+        let mut further = thread.clone();
+        while self.pass_removable(&mut further) {
+            if self.is_at_end(&further) && is_wanted(self, &further) {
+                *thread = further;
+                return true;
+            }
+        }
+        false
+    }
+
     /// Comes to the block's end.
     fn reach_end(&self, thread: &mut Thread, what: &str) -> Checked<()> {
         let must_execute = |&inst: &_| self.function.facts.must_execute(inst);
@@ -39,26 +76,64 @@ impl<'a> Simulation<'a> {
         mut thread: Thread,
         condition: &Known,
     ) -> Checked<(Option<Thread>, Option<Thread>)> {
-        let func = self.function.func;
         // The function has passed a branch on a literal constant already. (A branch on a parameter that was given the same constant reads the place
         // where it is kept.)
         if let Some(holds) = self.literal_before(&thread) {
+            let passed = self.passed_choice(&thread, condition);
+            passed.map(|passed| thread.passed_choices.remove(passed));
             return Ok(if holds { (Some(thread), None) } else { (None, Some(thread)) });
         }
+        if let Some(sides) = self.branch_of_function(&thread, condition) {
+            return Ok(sides);
+        }
+        // The function's branch may come behind a choice whose condition was not computed, since it makes no difference.
+        let mut further = thread.clone();
+        further.state.stack.push(condition.clone());
+        while self.pass_removable(&mut further) {
+            // What is known of the condition is renamed with all else.
+            let condition = self.pop(&mut further)?;
+            if let Some(sides) = self.branch_of_function(&further, &condition) {
+                return Ok(sides);
+            }
+            further.state.stack.push(condition);
+        }
+        // Emission's own branch: on a label of a loop with several entries, for instance. The function does not move.
+        match self.as_condition(condition) {
+            Some(false) => Ok((None, Some(thread))),
+            Some(true) => Ok((Some(thread), None)),
+            None => {
+                self.suspect(&thread);
+                Ok((Some(thread.clone()), Some(thread)))
+            }
+        }
+    }
+
+    /// Which of the choices that the function has passed is one on this condition.
+    fn passed_choice(&self, thread: &Thread, condition: &Known) -> Option<usize> {
         let decides = |&expression: &Expression| self.expressions.truth(expression).0;
-        let passed = thread.passed_choices.iter().position(|passed| condition.iter().any(|it| decides(it) == *passed));
-        if let Some(passed) = passed {
+        thread.passed_choices.iter().position(|passed| condition.iter().any(|it| decides(it) == *passed))
+    }
+
+    /// The sides of a branch, if it is the one that the block ends with, or one that the function has just passed by itself.
+    fn branch_of_function(&mut self, thread: &Thread, condition: &Known) -> Option<(Option<Thread>, Option<Thread>)> {
+        let func = self.function.func;
+        if let Some(passed) = self.passed_choice(thread, condition) {
             // The code makes a choice that the function has passed, unless this is a later one on the same condition.
             let mut later = thread.clone();
             later.passed_choices.clear();
             later.state.stack.push(condition.clone());
             self.choices.push(later);
+            let mut thread = thread.clone();
             thread.passed_choices.remove(passed);
-            return Ok((Some(thread.clone()), Some(thread)));
+            return Some(match self.as_condition(condition) {
+                Some(true) => (Some(thread), None),
+                Some(false) => (None, Some(thread)),
+                None => (Some(thread.clone()), Some(thread)),
+            });
         }
         if let Terminator::Branch { condition: expected, then_target, else_target, .. } =
             &func.blocks[thread.position.block].terminator
-            && self.is_at_end(&thread)
+            && self.is_at_end(thread)
         {
             let (expected, expected_inverted) = self.expressions.truth(self.expressions.of(func, *expected));
             for &expression in condition {
@@ -69,23 +144,18 @@ impl<'a> Simulation<'a> {
                     } else {
                         (else_target, then_target)
                     };
-                    let mut other = thread.clone();
-                    let mut thread = thread;
-                    self.take_chosen_edge(&mut thread, if_true);
-                    self.take_chosen_edge(&mut other, if_false);
-                    return Ok((Some(thread), Some(other)));
+                    let (mut taken, mut not_taken) = (thread.clone(), thread.clone());
+                    self.take_chosen_edge(&mut taken, if_true);
+                    self.take_chosen_edge(&mut not_taken, if_false);
+                    return Some((Some(taken), Some(not_taken)));
                 }
             }
         }
-        // Emission's own branch: on a label of a loop with several entries, for instance. The function does not move.
-        match condition.iter().find_map(|&expression| self.expressions.as_condition(expression)) {
-            Some(false) => Ok((None, Some(thread))),
-            Some(true) => Ok((Some(thread), None)),
-            None => {
-                self.suspect(&thread);
-                Ok((Some(thread.clone()), Some(thread)))
-            }
-        }
+        None
+    }
+
+    fn as_condition(&self, condition: &Known) -> Option<bool> {
+        condition.iter().find_map(|&expression| self.expressions.as_condition(expression))
     }
 
     /// Whether the constant that the code has just pushed is not zero, if it has just pushed one.
@@ -127,10 +197,14 @@ impl<'a> Simulation<'a> {
         let labels = &self.body.branch_tables[number as usize];
         let (default_label, entries) = labels.split_last().expect("a br_table has a default");
         let label_of_entry = |index: usize| *entries.get(index).unwrap_or(default_label);
+        let is_index = |this: &Self, thread: &Thread| match &func.blocks[thread.position.block].terminator {
+            Terminator::Switch { index, .. } => this.are_values(thread, std::slice::from_ref(index)),
+            _ => false,
+        };
+        let is_of_function = self.pass_removable_until(&mut thread, is_index);
         let index = self.pop(&mut thread)?;
-        if let Terminator::Switch { index: expected, targets, .. } = &func.blocks[thread.position.block].terminator
-            && self.is_at_end(&thread)
-            && self.is_value(&thread, &index, *expected)
+        if let Terminator::Switch { targets, .. } = &func.blocks[thread.position.block].terminator
+            && is_of_function
         {
             let mut pairs: Vec<(u32, u32)> = Vec::new();
             for entry in 0..=entries.len().max(targets.len()) {
@@ -254,6 +328,11 @@ impl<'a> Simulation<'a> {
         let func = self.function.func;
         let labelled = &self.body.labelled[number as usize];
         let opcode = Opcode::of(&func.operators[labelled.operator]);
+        let is_labelled = |_: &Self, thread: &Thread| {
+            let terminator = &func.blocks[thread.position.block].terminator;
+            matches!(terminator, Terminator::BranchOnReference { .. } | Terminator::Invoke(_))
+        };
+        self.pass_removable_until(thread, is_labelled);
         self.reach_end(thread, opcode.name())?;
         if matches!(opcode, Opcode::Resume | Opcode::ResumeThrow | Opcode::ResumeThrowRef) {
             return self.invoke(thread, labelled.operator, &labelled.labels, &labelled.clauses);

@@ -67,7 +67,40 @@ const PROGRAMS: &[&str] = &[
     // References.
     "(module (type $f (func (result i32))) (func (param (ref null $f)) (result i32)
        (block $null (return (call_ref $f (br_on_null $null (local.get 0))))) (i32.const 0)))",
+    // A choice that is left out, and the next one.
+    "(module (import \"m\" \"f\" (func $f (param i32) (result i32))) (func (param i32 i32) (result i32)
+       (if (i32.load8_u (local.get 0)) (then) (else))
+       (if (result i32) (local.get 1)
+         (then (call $f (i32.const 3)))
+         (else (call $f (i32.const 4))))) (memory 1))",
+    // Equal things made anew, of which behind the label only the types tell which is which.
+    "(module (type $s (struct)) (import \"m\" \"f\" (func $f))
+       (func (param i32 (ref $s)) (result (ref $s) (ref null $s))
+         (if (result (ref $s) (ref null $s)) (local.get 0)
+           (then (call $f) (struct.new_default $s) (struct.new_default $s))
+           (else (local.get 1) (ref.null $s)))))",
+    CLAUSES_WITH_CONSTANTS,
 ];
+
+/// $f gets what a clause leaves on the stack, so all before is computed below its result: what other ways to $join store as well.
+const CLAUSES_WITH_CONSTANTS: &str =
+    "(module (type $f (func)) (type $c (cont $f)) (tag $t) (tag $u (param i32)) (tag $v)
+        (import \"\" \"f\" (func $f (param i32) (result i32))) (import \"\" \"g\" (func $g (param (ref null $c)) (result i32)))
+        (func (param (ref null $c)) (result i32) (local $d i32)
+            (block $join (result i32)
+                (block $on_v (result (ref $c))
+                    (block $on_u (result i32 (ref $c))
+                        (block $on_t (result (ref $c))
+                            (resume $c (on $t $on_t) (on $u $on_u) (on $v $on_v) (local.get 0))
+                            (local.set $d (i32.const 2))
+                            (br $join (i32.const 1)))
+                        (br $join (call $g)))
+                    (drop)
+                    (local.set $d (i32.const 3))
+                    (br $join (call $f)))
+                (local.set $d (i32.const 4))
+                (br $join (call $g)))
+            (i32.add (local.get $d))))";
 
 #[test]
 fn what_emission_makes_of_small_programs_is_proved() {
@@ -107,6 +140,47 @@ fn a_constant_that_several_edges_give_is_stored_only_where_it_is_at_hand() {
 }
 
 #[test]
+fn a_constant_that_an_edge_gives_is_stored_where_no_other_edge_can_part_from_it() {
+    check_text(CLAUSES_WITH_CONSTANTS);
+    // The same with two clauses, one of which leaves $d as it was.
+    check_text(
+        "(module (type $f (func)) (type $c (cont $f)) (tag $t) (tag $u (param i32))
+            (import \"\" \"f\" (func $f (param i32) (result i32))) (import \"\" \"g\" (func $g (param (ref null $c)) (result i32)))
+            (func (param (ref null $c)) (result i32) (local $d i32)
+                (block $join (result i32)
+                    (block $on_u (result i32 (ref $c))
+                        (block $on_t (result (ref $c))
+                            (resume $c (on $t $on_t) (on $u $on_u) (local.get 0))
+                            (local.set $d (i32.const 2))
+                            (br $join (i32.const 1)))
+                        (br $join (call $g)))
+                    (drop)
+                    (call $f)
+                    (local.set $d (i32.const 3)))
+                (i32.add (local.get $d))))",
+    );
+}
+
+#[test]
+fn a_constant_that_is_stored_before_ways_part_that_store_another_is_refused() {
+    let module = parse(CLAUSES_WITH_CONSTANTS);
+    let mut func = bodies(&module).remove(0);
+    let body = emit(&mut func, &module);
+    check_emission(&func, &body, &module).unwrap();
+    let mut moved = 0;
+    for at in 0..body.code.len() - 1 {
+        let [CodeItem::Operator(constant), CodeItem::LocalSet(_)] = body.code[at..at + 2] else { continue };
+        if matches!(func.operators[constant], Operator::I32Const { .. }) {
+            let mut early = body.clone();
+            early.code[..at + 2].rotate_right(2);
+            check_emission(&func, &early, &module).unwrap_err();
+            moved += 1;
+        }
+    }
+    assert_eq!(moved, 3, "{:?}", body.code);
+}
+
+#[test]
 fn choices_that_make_no_difference_are_left_out() {
     check_text("(module (func (param i32) (br_if 0 (local.get 0))))");
     check_text("(module (func (param i32) (result i32) (block (br_table 0 0 0 (local.get 0))) (i32.const 1)))");
@@ -136,6 +210,112 @@ fn a_choice_that_makes_no_difference_is_told_from_the_next_one_on_its_condition(
 #[test]
 fn a_choice_that_was_left_out_is_told_from_the_next_one_on_its_condition() {
     check_text("(module (func (param i32) (if (local.get 0) (then)) (if (local.get 0) (then (unreachable)))))");
+}
+
+#[test]
+fn a_choice_that_is_left_out_may_stand_before_one_that_is_made() {
+    // Both make no difference; what the first one reads is left out with it.
+    check_text(
+        "(module (type $s (struct)) (type $t (sub (struct (field (mut i32)))))
+            (import \"\" \"f\" (func $f (param i32))) (import \"\" \"k\" (func $k (param i32 (ref $t))))
+            (global $g (mut (ref $t)) (struct.new $t (i32.const 1))) (global $h i32 (i32.const 2))
+            (func (param i32)
+                (call $f
+                    (if (result i32)
+                        (if (result i32) (ref.test (ref null $s) (global.get $g)) (then (local.get 0)) (else (local.get 0)))
+                        (then (i32.const 3))
+                        (else (unreachable))))
+                (call $k
+                    (if (result i32) (ref.test (ref null $s) (global.get $g)) (then (global.get $h)) (else (global.get $h)))
+                    (global.get $g))))",
+    );
+}
+
+#[test]
+fn a_choice_between_values_that_nobody_needs_makes_no_difference() {
+    check_text(
+        "(module (global $g (mut i32) (i32.const 0))
+            (func (param i32) (local $x i64)
+                (loop $l
+                    (if (i32.eqz (global.get $g)) (then (return)))
+                    (global.set $g (i32.sub (global.get $g) (i32.const 1)))
+                    (if (local.get 0)
+                        (then
+                            (if (i32.const 1) (then (local.set $x (i64.const 5))) (else (local.set $x (i64.const 6))))
+                            (local.set $x (i64.add (local.get $x) (i64.const 1))))
+                        (else (local.set $x (i64.const 0))))
+                    (drop (i64.eqz (local.get $x)))
+                    (br_if $l (i32.const 1)))))",
+    );
+}
+
+#[test]
+fn a_choice_on_a_constant_in_a_local_is_told_from_the_next_one_on_what_it_gave() {
+    check_text(
+        "(module (func (param i32) (result i32) (local $c i32)
+            (local.set $c (i32.const -2147483648))
+            (if (local.get $c) (then (local.set 0 (local.get $c))))
+            (if (result i32) (local.get 0) (then (i32.const 1)) (else (local.get $c)))))",
+    );
+}
+
+#[test]
+fn what_a_choice_that_is_left_out_reads_may_be_read_or_not() {
+    check_text(
+        "(module (import \"\" \"f\" (func $f)) (global $g (mut i32) (i32.const 0)) (global $h (mut i32) (i32.const 0))
+            (func (param i32 i32) (local $y i32)
+                (loop $l
+                    (if (i32.eqz (global.get $g)) (then (return)))
+                    (global.set $g (i32.sub (global.get $g) (i32.const 1)))
+                    (if (local.get 0) (then (local.set $y (global.get $h))) (else (local.set $y (i32.const 1))))
+                    (if (local.get $y) (then) (else))
+                    (block $caught (try_table (catch_all $caught) (call $f)))
+                    (if (global.get $h) (then) (else))
+                    (br_if $l (local.tee 1 (i32.sub (local.get 1) (i32.const 1)))))))",
+    );
+}
+
+#[test]
+fn equal_things_made_anew_are_told_apart_behind_the_label_that_they_are_carried_to() {
+    check_text(
+        "(module (type $s (struct)) (import \"\" \"f\" (func $f))
+            (func (param i32) (result (ref $s) (ref null $s))
+                (if (result (ref $s) (ref null $s)) (local.get 0)
+                    (then (call $f) (struct.new_default $s) (struct.new_default $s))
+                    (else (struct.new_default $s) (ref.null $s)))))",
+    );
+}
+
+#[test]
+fn a_cast_that_cannot_fail_on_the_way_here_is_still_the_one_that_could() {
+    check_text(
+        "(module (type $a (array (mut i32))) (import \"\" \"g\" (func $g (param (ref $a))))
+            (func (param i32) (local $x (ref null $a))
+                (if (i32.const 1)
+                    (then
+                        (local.set $x (array.new_fixed $a 1 (i32.const 1)))
+                        (if (local.get 0)
+                            (then (array.set $a (ref.as_non_null (local.get $x)) (i32.const 0) (local.get 0)))))
+                    (else (local.set $x (array.new $a (i32.const 1) (i32.const 7)))))
+                (call $g (ref.as_non_null (local.get $x)))))",
+    );
+}
+
+#[test]
+fn what_is_never_null_stays_so_where_different_values_meet_in_a_nullable_local() {
+    check_text(
+        "(module (import \"\" \"f\" (func $f (param i32))) (import \"\" \"g\" (func $g (param exnref))) (tag $t (param i32))
+            (func (param i32) (local $e exnref)
+                (block $join
+                    (block $caught (result i32 (ref exn))
+                        (try_table (catch_ref $t $caught) (call $f (i32.const 1)))
+                        (try_table (catch_ref $t $caught) (call $f (i32.const 2)))
+                        (br $join))
+                    (local.set $e)
+                    (call $f))
+                (call $g (local.get $e))
+                (block $rethrown (br_on_null $rethrown (local.get $e)) (throw_ref))))",
+    );
 }
 
 #[test]

@@ -399,10 +399,11 @@ impl Scheduler<'_> {
         let stack_argument = data.copies.iter().find(|&&(param, _)| Some(param) == on_stack);
         let stack_argument = stack_argument.map(|&(_, arg)| self.graph.name(arg));
         // What an instruction left on the stack stays below the copies, as they could only be made before that instruction otherwise.
-        // So does what is computed behind all that is copied: copied before it, something would be alive twice while it is computed.
+        // So does what is computed behind all that is copied: copied before it, something would be alive twice while it is computed, and constants
+        // would be stored before other edges part from this one, which may store theirs there too.
         let is_below = stack_argument.is_some_and(|value| {
             let at = self.definition_position(value);
-            self.is_left_on_stack(value) || (at > 0 && copies.last().is_some_and(|&(position, ..)| position < at))
+            self.is_left_on_stack(value) || (at > 0 && copies.last().is_none_or(|&(position, ..)| position < at))
         });
         let mut left = 0;
         if let Some(value) = stack_argument.filter(|_| is_below) {

@@ -14,7 +14,7 @@ use crate::engine::failure::{CallFailure, FailureKind};
 use crate::engine::values::{
     counted, display_value, host_reference, is_impassable, null_of, number_from, refuse_impassable,
 };
-use crate::engine::{self, WasmEngine, engine_error, spectest};
+use crate::engine::{self, WasmEngine, engine_error, panics, spectest};
 use crate::validate;
 
 /// Values as a list in a message.
@@ -484,7 +484,7 @@ impl<'scope, 'env> Runner<'scope, 'env> {
         }
         let (scope, shared) = (self.scope, self.shared);
         let handle = std::thread::Builder::new().name(name.name().to_string()).stack_size(shared.engine.thread_stack());
-        let spawned = handle.spawn_scoped(scope, move || {
+        let run = move || {
             let mut runner = match Runner::new(scope, shared) {
                 Ok(runner) => runner,
                 Err(error) => {
@@ -497,8 +497,10 @@ impl<'scope, 'env> Runner<'scope, 'env> {
             }
             runner.run_all(directives);
             runner.finish()
-        });
-        match spawned {
+        };
+        // Whoever waits for the thread fails as it does.
+        let run = || panics::of_execution(run).unwrap_or_else(|failure| std::panic::resume_unwind(Box::new(failure)));
+        match handle.spawn_scoped(scope, run) {
             Ok(handle) => {
                 self.threads.insert(name.name().to_string(), handle);
                 DirectiveOutcome::Passed
