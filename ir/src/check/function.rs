@@ -193,7 +193,8 @@ impl<'a> Function<'a> {
     }
 
     /// Whether two edges come together, and give equal arguments there, before anything happens. Parameters that are given arguments before they meet
-    /// are not in scope afterwards. `computed` is set where arguments are equal that may be different values.
+    /// are not in scope afterwards. `computed` is set where arguments are equal that may be different values, and where
+    /// the code has something to do on the way.
     fn come_together(&self, a: &BlockCall, b: &BlockCall, expressions: &Expressions, computed: &mut bool) -> bool {
         if a == b {
             return true;
@@ -204,7 +205,14 @@ impl<'a> Function<'a> {
             Some((*block, arguments, others))
         });
         let Some((block, arguments, others)) = meeting else { return false };
+        // Of an operator that may trap the code knows no better than that it must be there, whatever is known of its operands here.
+        let before_meeting = a.iter().take_while(|(other, _)| *other != block);
+        let before_meeting = before_meeting.chain(b.iter().take_while(|(other, _)| *other != block));
+        let mut insts = before_meeting.flat_map(|(block, _)| &self.func.blocks[*block].insts);
+        let is_kept = |inst: &Inst| !self.facts.operator_effects[self.func.operator_id(*inst)].is_removable_if_unused();
+        let is_kept_apart = insts.any(is_kept);
         let params = self.func.blocks[block].params.iter().zip(arguments.iter().zip(others));
+        *computed |= is_kept_apart;
         params.into_iter().all(|(&param, (a, b))| {
             let is_needed = self.facts.is_needed_value(param);
             let is_same = a.is_some() && a == b;

@@ -232,6 +232,20 @@ fn a_choice_that_is_left_out_may_stand_before_one_that_is_made() {
 }
 
 #[test]
+fn a_choice_with_something_that_could_trap_elsewhere_is_told_from_the_next_one_on_its_condition() {
+    check_text(
+        "(module (type $a (array (mut i64))) (import \"\" \"f\" (func $f (param i32)))
+            (func (local $x (ref null $a))
+                (local.set $x (array.new_fixed $a 1 (i64.const -3)))
+                (drop
+                    (if (result i32) (ref.is_null (local.get $x))
+                        (then (i32.const 1))
+                        (else (array.len (local.get $x)))))
+                (call $f (if (result i32) (ref.is_null (local.get $x)) (then (i32.const 1)) (else (i32.const 0))))))",
+    );
+}
+
+#[test]
 fn a_choice_between_values_that_nobody_needs_makes_no_difference() {
     check_text(
         "(module (global $g (mut i32) (i32.const 0))
