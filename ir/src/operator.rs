@@ -60,11 +60,16 @@ impl OperatorPool {
         self.operators.iter()
     }
 
-    /// Rewrites every operator (to renumber the indices in it, say). Two operators that become equal keep their two ids.
-    pub fn rewrite(&mut self, mut rewrite: impl FnMut(&mut Operator<'static>)) {
+    /// Rewrites every operator (to renumber the indices in it, say); `rewrite` says whether it changed it. Two operators that become equal keep
+    /// their two ids.
+    pub fn rewrite(&mut self, mut rewrite: impl FnMut(&mut Operator<'static>) -> bool) {
+        let mut changed = false;
+        self.operators.values_mut().for_each(|operator| changed |= rewrite(operator));
+        if !changed {
+            return;
+        }
         self.by_hash.clear();
-        for (id, operator) in self.operators.iter_mut() {
-            rewrite(operator);
+        for (id, operator) in self.operators.iter() {
             self.by_hash.entry(hash_operator(operator)).or_default().push(id);
         }
     }
