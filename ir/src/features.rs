@@ -27,12 +27,34 @@ pub fn supported() -> WasmFeatures {
 /// # Errors
 /// If the bytes of a body cannot be read: which function it is.
 pub fn used(module: &Module, executor: &impl Executor) -> Result<WasmFeatures> {
-    let mut used = Used(WasmFeatures::MVP);
+    used_with(module, executor, |used, function| used.body(function))
+}
+
+/// The features that a module uses all of whose lifted bodies were just lifted: `by_lifted` is what their bytes use, as
+/// [`Lifter::used_features`](crate::lift::Lifter::used_features) says.
+///
+/// # Errors
+/// As [`used`].
+pub fn used_when_lifted(module: &Module, by_lifted: WasmFeatures, executor: &impl Executor) -> Result<WasmFeatures> {
+    used_with(module, executor, |used, function| {
+        used.0 |= by_lifted;
+        match &function.body {
+            Body::Lazy(body) => used.lazy_body(body),
+            Body::Import | Body::Lifted(_) | Body::Detached | Body::Removed => Ok(()),
+        }
+    })
+}
+
+fn used_with(
+    module: &Module,
+    executor: &impl Executor,
+    body: impl Fn(&mut Used, &Function) -> wasmparser::Result<()> + Sync + Send,
+) -> Result<WasmFeatures> {
+    let mut used = Used::default();
     used.module_level(module);
     let bodies = executor.map(module.functions.as_slice(), |function| {
-        let mut used = Used(WasmFeatures::MVP);
-        let result = used.body(function);
-        result.map(|()| used.0)
+        let mut used = Used::default();
+        body(&mut used, function).map(|()| used.0)
     });
     for (id, features) in module.functions.keys().zip(bodies) {
         let name = module.functions[id].name.as_deref();
@@ -52,7 +74,13 @@ fn is_present(origin: Origin) -> bool {
 }
 
 /// What has been seen so far.
-struct Used(WasmFeatures);
+pub(crate) struct Used(pub(crate) WasmFeatures);
+
+impl Default for Used {
+    fn default() -> Self {
+        Self(WasmFeatures::MVP)
+    }
+}
 
 impl Used {
     /// What the module uses besides its bodies.
@@ -198,7 +226,7 @@ impl Used {
         }
     }
 
-    fn val_type(&mut self, ty: ValType) {
+    pub(crate) fn val_type(&mut self, ty: ValType) {
         match ty {
             ValType::I32 | ValType::I64 | ValType::F32 | ValType::F64 => {}
             ValType::V128 => self.0 |= WasmFeatures::SIMD,
@@ -265,24 +293,26 @@ impl Used {
         }
         let mut operators = reader.get_operators_reader()?;
         while !operators.eof() {
+            let start = operators.original_position();
             let operator = operators.read()?;
-            self.operator(&operator);
-            // Before the features that allow other indices, the index of a table or memory was a byte that must be zero, not a number.
-            match operator {
-                Operator::CallIndirect { .. } => {
-                    let end = (operators.original_position() - body.range.start as u64) as usize;
-                    let padded = body.bytes()[end - 2] & 0x80 != 0;
-                    self.add_if(padded, WasmFeatures::CALL_INDIRECT_OVERLONG);
-                }
-                Operator::MemorySize { .. } | Operator::MemoryGrow { .. } => {
-                    let end = (operators.original_position() - body.range.start as u64) as usize;
-                    let padded = body.bytes()[end - 2] & 0x80 != 0;
-                    self.add_if(padded, WasmFeatures::MULTI_MEMORY);
-                }
-                _ => {}
-            }
+            self.operator_in_bytes(&operator, body.bytes_between(start, operators.original_position()));
         }
         Ok(())
+    }
+
+    /// An operator that was read from these bytes.
+    #[inline]
+    pub(crate) fn operator_in_bytes(&mut self, operator: &Operator<'_>, bytes: &[u8]) {
+        self.operator(operator);
+        // Before the features that allow other indices, the index of a table or memory was a byte that must be zero, not a number.
+        let is_padded = || bytes[bytes.len() - 2] & 0x80 != 0;
+        match operator {
+            Operator::CallIndirect { .. } => self.add_if(is_padded(), WasmFeatures::CALL_INDIRECT_OVERLONG),
+            Operator::MemorySize { .. } | Operator::MemoryGrow { .. } => {
+                self.add_if(is_padded(), WasmFeatures::MULTI_MEMORY);
+            }
+            _ => {}
+        }
     }
 
     fn operator(&mut self, operator: &Operator<'_>) {

@@ -38,7 +38,14 @@ pub struct Remark {
 /// # Errors
 /// If a body is not valid: the first one in the order of the module.
 pub fn lift_all(module: &mut Module) -> Result<Vec<Remark>> {
-    lift_where(module, &|_| true, &Silent)
+    lift_where(module, &|_| true, &Silent).map(|lifted| lifted.remarks)
+}
+
+/// What came of lifting.
+struct Lifted {
+    remarks: Vec<Remark>,
+    /// What the bytes of the bodies use that were lifted.
+    used: WasmFeatures,
 }
 
 /// Lifts the bodies of some functions.
@@ -46,33 +53,40 @@ fn lift_where(
     module: &mut Module,
     wanted: &(impl Fn(FunctionId) -> bool + Sync),
     progress: &dyn Progress,
-) -> Result<Vec<Remark>> {
+) -> Result<Lifted> {
     progress.begin("reading", module.functions.len());
     let ids: Vec<FunctionId> = module.functions.keys().collect();
-    let lifted: Vec<Result<Option<Remark>>> = module
+    let lifted: Vec<Result<(Option<Remark>, WasmFeatures)>> = module
         .functions
         .as_mut_slice()
         .par_iter_mut()
         .zip(ids)
         .map_init(Lifter::new, |lifter, (function, id)| {
             progress.advance();
-            let Body::Lazy(body) = &function.body else { return Ok(None) };
-            if !wanted(id) {
-                return Ok(None);
-            }
-            match lifter.lift(body, function.ty, &function.local_names) {
-                Ok(func) => {
-                    function.body = Body::Lifted(Box::new(func));
-                    Ok(None)
+            let mut remark = None;
+            if let Body::Lazy(body) = &function.body
+                && wanted(id)
+            {
+                match lifter.lift(body, function.ty, &function.local_names) {
+                    Ok(func) => function.body = Body::Lifted(Box::new(func)),
+                    Err(lift::Error::Opaque(reason)) => {
+                        remark = Some(Remark { function: id, name: function.name.clone(), reason });
+                    }
+                    Err(lift::Error::Invalid(error)) => {
+                        return Err(invalid_body(id, function.name.as_deref(), &error));
+                    }
                 }
-                Err(lift::Error::Opaque(reason)) => {
-                    Ok(Some(Remark { function: id, name: function.name.clone(), reason }))
-                }
-                Err(lift::Error::Invalid(error)) => Err(invalid_body(id, function.name.as_deref(), &error)),
             }
+            Ok((remark, lifter.used_features()))
         })
         .collect();
-    lifted.into_iter().filter_map(Result::transpose).collect()
+    let mut all = Lifted { remarks: Vec::new(), used: WasmFeatures::MVP };
+    for outcome in lifted {
+        let (remark, used) = outcome?;
+        all.remarks.extend(remark);
+        all.used |= used;
+    }
+    Ok(all)
 }
 
 /// What is removed from the output besides what passes remove.
@@ -153,9 +167,9 @@ impl Optimizer {
             None => ParseOptions::default(),
         };
         let mut module = parse_module(bytes, &parse_options)?;
+        let Lifted { remarks, used } = lift_where(&mut module, &|_| true, progress)?;
         // The output is validated with these, and so uses nothing that the input did not.
-        module.features = features::used(&module, &Parallel)?;
-        let remarks = lift_where(&mut module, &|_| true, progress)?;
+        module.features = features::used_when_lifted(&module, used, &Parallel)?;
         let mut timings = Timings::default();
         let mut changed = self.pipeline.run(&mut module, &self.options, &mut timings, progress)?;
         self.stripping.apply(&mut module);
@@ -205,8 +219,8 @@ impl Optimizer {
             let was_full = !at_rest.contains(&true);
             let options = ParseOptions { features: self.features.unwrap_or(ParseOptions::default().features) };
             let mut module = parse_module(&output[..], &options)?;
-            module.features = features::used(&module, &Parallel)?;
-            lift_where(&mut module, &|id| at_rest.get(id.index()) != Some(&true), &Silent)?;
+            let Lifted { used, .. } = lift_where(&mut module, &|id| at_rest.get(id.index()) != Some(&true), &Silent)?;
+            module.features = features::used_when_lifted(&module, used, &Parallel)?;
             let next = encode_module_with(&module, &encode_options, &Parallel)?;
             if next == output {
                 if was_full {

@@ -3,6 +3,7 @@
 use super::Indices;
 use super::reencode::{IndexReencoder, ReencodeError};
 use crate::error::{Error, Result};
+use crate::func::Original;
 use crate::module::{Function, FunctionId, LazyBody};
 use std::borrow::Cow;
 use wasm_encoder::Encode;
@@ -48,12 +49,15 @@ pub(super) fn encode_lazy<'a>(
 
 /// The bytes of a body with their hints, if there are no more than `limit` of them and everything that they refer to is still there.
 pub(super) fn reencode_within<'a>(
-    body: &'a LazyBody,
+    original: &'a Original,
     indices: &Indices,
     identity: bool,
     limit: usize,
 ) -> Option<BytesWithHints<'a>> {
-    copy_or_reencode(body, indices, identity, limit).ok().filter(|(bytes, _)| bytes.len() <= limit)
+    if original.least_length > limit {
+        return None;
+    }
+    copy_or_reencode(&original.body, indices, identity, limit).ok().filter(|(bytes, _)| bytes.len() <= limit)
 }
 
 fn copy_or_reencode<'a>(
@@ -114,6 +118,24 @@ fn is_short_and_local(bytes: &[u8]) -> bool {
         [0x02..=0x04, ty] => ty & 0x40 != 0,
         _ => false,
     }
+}
+
+/// How many bytes an operator, given its bytes, takes at least when it is written anew, whatever it refers to.
+#[inline]
+pub(crate) fn least_length(bytes: &[u8]) -> usize {
+    // A number that takes no more bytes than it must: the last byte of any other says nothing but the sign.
+    let is_minimal = |number: &[u8]| !matches!(number, [.., _, 0x00 | 0x7f]);
+    let is_fixed = match bytes {
+        _ if is_short_and_local(bytes) => true,
+        // br, br_if, local.get, local.set, local.tee, i32.const, i64.const
+        [0x0c | 0x0d | 0x20..=0x22 | 0x41 | 0x42, number @ ..] => is_minimal(number),
+        // Loads and stores of the first memory.
+        [0x28..=0x3e, 0..0x40, offset @ ..] => is_minimal(offset),
+        // f32.const, f64.const
+        [0x43 | 0x44, ..] => true,
+        _ => false,
+    };
+    if is_fixed { bytes.len() } else { 2 }
 }
 
 /// Says which function an error is about, and blames the input where its body was not valid in the first place.

@@ -155,7 +155,7 @@ fn encode<'a>(
     let limit = if keeps_labels { usize::MAX } else { encoded.bytes.len() + cost };
     if let Some(original) = &func.original
         && !context.without_originals[id]
-        && let Some((bytes, hints)) = reencode_within(&original.body, context.indices, context.identity, limit)
+        && let Some((bytes, hints)) = reencode_within(original, context.indices, context.identity, limit)
     {
         let names = func.local_names.iter().zip(0..);
         return Ok(EncodedBody {

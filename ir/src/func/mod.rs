@@ -74,6 +74,9 @@ pub struct Original {
     pub body: LazyBody,
     /// The function types of its blocks, one for each that has one: their numbers in the bytes.
     pub(crate) block_types: Box<[u32]>,
+    /// How many bytes the body takes at least, whatever numbers the items get that it refers to: where what is emitted takes fewer, nobody need
+    /// write it anew to see that.
+    pub(crate) least_length: usize,
 }
 
 impl Original {
