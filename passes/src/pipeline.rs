@@ -373,6 +373,7 @@ fn run_function_passes(
         .par_iter_mut()
         .map(|(id, func)| {
             let outcome = stage.repeat(repetition, *id, func, left[*id].as_ref());
+            func.forget_control_flow();
             progress.advance();
             outcome
         })

@@ -15,12 +15,14 @@ mod terminator;
 
 pub use terminator::{BlockCall, Handler, Invoke, Terminator};
 
+use crate::analysis::ControlFlowGraph;
 use crate::entity::{Entity, PrimaryMap, SecondaryMap};
 use crate::module::{LazyBody, TypeId};
 use crate::operator::OperatorPool;
 use crate::packed_type::PackedType;
 use crate::references::IndexSpace;
 use smallvec::SmallVec;
+use std::sync::Arc;
 use wasmparser::{Operator, ValType};
 
 crate::entity_id! {
@@ -65,6 +67,8 @@ pub struct Func {
     /// refer to is still there. `None` wherever that would undo something on purpose: a pass that makes the body better at the price of size,
     /// or that changes what an item which the old bytes refer to means, must clear it.
     pub original: Option<Box<Original>>,
+    /// The control-flow graph that somebody asked for last: see [`Func::control_flow`].
+    pub(crate) kept_control_flow: Option<Arc<ControlFlowGraph>>,
 }
 
 /// The bytes that a body was lifted from.
@@ -173,6 +177,7 @@ impl Func {
             source_locals: SecondaryMap::new(),
             local_names: Vec::new(),
             original: None,
+            kept_control_flow: None,
         };
         func.entry = func.add_block();
         for &param in params {

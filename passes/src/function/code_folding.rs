@@ -29,7 +29,7 @@ const MAX_MOVED_PER_BYTE: usize = 4;
 /// Runs the pass.
 pub fn run(func: &mut Func, _environment: &ModuleEnvironment<'_>) -> Changed {
     func.resolve_aliases();
-    let cfg = ControlFlowGraph::new(func);
+    let cfg = func.control_flow();
     let mut may_go = blocks_of_plain_edges(func, &cfg);
     keep_those_with_a_like(func, &cfg, &mut may_go);
     if !cfg.reverse_postorder().iter().any(|&block| may_go[block]) {

@@ -15,7 +15,7 @@ const MAX_SWEEPS: usize = 16;
 
 /// Runs the pass.
 pub fn run(func: &mut Func, environment: &ModuleEnvironment<'_>) -> Changed {
-    let cfg = ControlFlowGraph::new(func);
+    let cfg = func.control_flow();
     let mut changed = empty_unreachable_blocks(func, &cfg);
     let fixed = blocks_with_fixed_params(func, &cfg);
     let mut incoming = Incoming::new(func, &cfg);

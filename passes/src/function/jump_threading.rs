@@ -25,7 +25,7 @@ const MAX_CONDITION_INSTS: usize = 4;
 /// Runs the pass.
 pub fn run(func: &mut Func, environment: &ModuleEnvironment<'_>) -> Changed {
     func.resolve_aliases();
-    let cfg = ControlFlowGraph::new(func);
+    let cfg = func.control_flow();
     let may_pass = passable_blocks(func, &cfg, environment.options);
     let mut changed = Changed::No;
     for &block in cfg.reverse_postorder() {

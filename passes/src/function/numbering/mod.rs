@@ -32,7 +32,7 @@ use written::Written;
 /// Runs the pass.
 pub fn run(func: &mut Func, environment: &ModuleEnvironment<'_>) -> Changed {
     func.resolve_aliases();
-    let cfg = ControlFlowGraph::new(func);
+    let cfg = func.control_flow();
     let dominators = DominatorTree::new(func, &cfg);
     let operator_effects = OperatorEffects::new(func, environment.module());
     let writes = block_writes(func, &operator_effects, &cfg);

@@ -18,7 +18,6 @@ use crate::pass_table::Changed;
 pub use constants::{Constant, fold};
 use integer::{Integer, Width};
 use smallvec::SmallVec;
-use wasmfx_ir::analysis::ControlFlowGraph;
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::opcode::Opcode;
 use wasmfx_ir::wasmparser::{Operator, ValType};
@@ -29,7 +28,7 @@ const MAX_REWRITES: usize = 16;
 
 /// Runs the pass.
 pub fn run(func: &mut Func, environment: &ModuleEnvironment<'_>) -> Changed {
-    let cfg = ControlFlowGraph::new(func);
+    let cfg = func.control_flow();
     func.resolve_aliases();
     let mut simplifier = Simplifier::new(func, environment);
     // Operands are simplified before their users where no back edge lies between.
