@@ -88,6 +88,9 @@ const MODULE_AFTER: &[&str] = &["duplicate-functions", "duplicate-imports", "rem
 /// Module passes after which nothing may look at constants any more.
 const MODULE_LAST: &[&str] = &["constant-pool"];
 
+/// Passes that look at nothing but what defines values and what happens before: without what nothing used they find no more than with it.
+const STAY_QUIET_WHEN_PRUNED: &[&str] = &["numbering"];
+
 impl Pipeline {
     /// The pipeline of the levels in `options`.
     pub fn for_level(options: &Options) -> Self {
@@ -260,8 +263,10 @@ impl Quiet {
     }
 
     fn ran(&mut self, pass: &Pass, changed: Changed) {
-        if changed.is_yes() {
-            self.passes.clear();
+        match changed {
+            Changed::No => {}
+            Changed::Pruned => self.passes.retain(|name| STAY_QUIET_WHEN_PRUNED.contains(name)),
+            Changed::Yes => self.passes.clear(),
         }
         self.passes.push(pass.name);
     }
