@@ -82,14 +82,14 @@ impl<'a> Simplifier<'a> {
 
     fn simplify_block(&mut self, block: wasmfx_ir::Block) {
         let mut insts = std::mem::take(&mut self.func.blocks[block].insts);
-        self.placed.reserve(insts.len());
         for &inst in &insts {
             if self.simplify_inst(inst) {
                 self.placed.push(inst);
             }
         }
         insts.clear();
-        self.func.blocks[block].insts = std::mem::replace(&mut self.placed, insts);
+        insts.append(&mut self.placed);
+        self.func.blocks[block].insts = insts;
     }
 
     /// Rewrites an instruction as long as rules apply. Returns whether it stays.
