@@ -8,6 +8,7 @@ use crate::parallel::Parallel;
 use crate::pipeline::{Pipeline, Timings};
 use crate::progress::{Progress, Silent};
 use rayon::prelude::*;
+use wasmfx_ir::emit;
 use wasmfx_ir::encode::{EncodeOptions, Indices, Order, encode_module_with};
 use wasmfx_ir::entity::Entity;
 use wasmfx_ir::error::{Error, Result};
@@ -175,7 +176,7 @@ impl Optimizer {
         self.stripping.apply(&mut module);
         declare_function_references(&mut module);
         progress.begin("writing", 1);
-        let (mut output, mut functions) = self.encode(&module)?;
+        let (mut output, mut functions) = self.encode(&mut module)?;
         progress.advance();
         let rounds = self.emission_rounds();
         if self.converge {
@@ -185,7 +186,7 @@ impl Optimizer {
                 }
                 changed = self.pipeline.run(&mut module, &self.options, &mut timings, progress)?;
                 declare_function_references(&mut module);
-                let next = self.encode(&module)?;
+                let next = self.encode(&mut module)?;
                 if next.0.len() >= output.len() {
                     break;
                 }
@@ -221,6 +222,7 @@ impl Optimizer {
             let mut module = parse_module(&output[..], &options)?;
             let Lifted { used, .. } = lift_where(&mut module, &|id| at_rest.get(id.index()) != Some(&true), &Silent)?;
             module.features = features::used_when_lifted(&module, used, &Parallel)?;
+            make_ready(&mut module);
             let next = encode_module_with(&module, &encode_options, &Parallel)?;
             if next == output {
                 if was_full {
@@ -235,7 +237,8 @@ impl Optimizer {
         Ok(output)
     }
 
-    fn encode(&self, module: &Module) -> Result<(Vec<u8>, Vec<FunctionId>)> {
+    fn encode(&self, module: &mut Module) -> Result<(Vec<u8>, Vec<FunctionId>)> {
+        make_ready(module);
         // Without a pass nobody asked for anything to move.
         let order = if self.pipeline.is_empty() { Order::default() } else { order_by_use(module) };
         let functions = Indices::assign(module, &order)?.functions.order().to_vec();
@@ -251,6 +254,15 @@ impl Optimizer {
             ..EncodeOptions::default()
         }
     }
+}
+
+/// Makes all bodies ready for emission, which copies those that are not.
+fn make_ready(module: &mut Module) {
+    module.functions.as_mut_slice().par_iter_mut().for_each(|function| {
+        if let Body::Lifted(func) = &mut function.body {
+            emit::make_ready(func);
+        }
+    });
 }
 
 /// For each function, whether its body consists of the same bytes in two modules with the same functions.
