@@ -5,6 +5,7 @@ use super::reencode::{IndexReencoder, ReencodeError};
 use crate::error::{Error, Result};
 use crate::func::Original;
 use crate::module::{Function, FunctionId, LazyBody};
+use crate::references::IndexSpace;
 use std::borrow::Cow;
 use wasm_encoder::Encode;
 use wasm_encoder::reencode::Reencode;
@@ -54,10 +55,20 @@ pub(super) fn reencode_within<'a>(
     identity: bool,
     limit: usize,
 ) -> Option<BytesWithHints<'a>> {
-    if original.least_length > limit {
+    if original.least_length > limit || least_length_with(indices, original)? > limit {
         return None;
     }
     copy_or_reencode(&original.body, indices, identity, limit).ok().filter(|(bytes, _)| bytes.len() <= limit)
+}
+
+/// How many bytes a body takes at least where functions have these indices; nothing if one that it calls has none.
+fn least_length_with(indices: &Indices, original: &Original) -> Option<usize> {
+    let behind_first_byte = |&number: &u32| {
+        let id = FunctionId::from_u32(original.body.id(IndexSpace::Function, number)?);
+        Some(indices.functions.get(id)?.checked_ilog2().unwrap_or(0) as usize / 7)
+    };
+    let called: Option<usize> = original.called.iter().map(behind_first_byte).sum();
+    Some(original.least_length + called?)
 }
 
 fn copy_or_reencode<'a>(
@@ -125,17 +136,18 @@ fn is_short_and_local(bytes: &[u8]) -> bool {
 pub(crate) fn least_length(bytes: &[u8]) -> usize {
     // A number that takes no more bytes than it must: the last byte of any other says nothing but the sign.
     let is_minimal = |number: &[u8]| !matches!(number, [.., _, 0x00 | 0x7f]);
-    let is_fixed = match bytes {
-        _ if is_short_and_local(bytes) => true,
+    match bytes {
+        _ if is_short_and_local(bytes) => bytes.len(),
         // br, br_if, local.get, local.set, local.tee, i32.const, i64.const
-        [0x0c | 0x0d | 0x20..=0x22 | 0x41 | 0x42, number @ ..] => is_minimal(number),
+        [0x0c | 0x0d | 0x20..=0x22 | 0x41 | 0x42, number @ ..] if is_minimal(number) => bytes.len(),
         // Loads and stores of the first memory.
-        [0x28..=0x3e, 0..0x40, offset @ ..] => is_minimal(offset),
+        [0x28..=0x3e, 0..0x40, offset @ ..] if is_minimal(offset) => bytes.len(),
         // f32.const, f64.const
-        [0x43 | 0x44, ..] => true,
-        _ => false,
-    };
-    if is_fixed { bytes.len() } else { 2 }
+        [0x43 | 0x44, ..] => bytes.len(),
+        // call_indirect, which has two indices
+        [0x11, ..] => 3,
+        _ => 2,
+    }
 }
 
 /// Says which function an error is about, and blames the input where its body was not valid in the first place.

@@ -81,6 +81,8 @@ pub struct Original {
     /// How many bytes the body takes at least, whatever numbers the items get that it refers to: where what is emitted takes fewer, nobody need
     /// write it anew to see that.
     pub(crate) least_length: usize,
+    /// The functions that it calls, one for each call: their numbers in the bytes. Whatever index one gets counts as one byte in `least_length`.
+    pub(crate) called: Box<[u32]>,
 }
 
 impl Original {

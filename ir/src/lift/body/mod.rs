@@ -44,11 +44,13 @@ pub(super) fn lift(
     let validator = to_validate.into_validator(lent);
     let mut builder = Builder::new(body, type_index, validator);
     let built = builder.build(body, used);
-    let Builder { mut func, graph, slots, order, validator, block_types, least_length, .. } = builder;
+    let Builder { mut func, graph, slots, order, validator, block_types, least_length, called, .. } = builder;
     *allocations = validator.into_allocations();
     built?;
-    func.original = Some(Box::new(Original { body: body.clone(), block_types: block_types.into(), least_length }));
-    finish(func, &graph, slots, &order, body.range.len()).map_err(Error::Opaque)
+    let size = body.range.len();
+    let (body, block_types, called) = (body.clone(), block_types.into(), called.into());
+    func.original = Some(Box::new(Original { body, block_types, least_length, called }));
+    finish(func, &graph, slots, &order, size).map_err(Error::Opaque)
 }
 
 struct Builder<'a> {
@@ -82,6 +84,8 @@ struct Builder<'a> {
     block_types: Vec<u32>,
     /// How many bytes the body takes at least when it is written again.
     least_length: usize,
+    /// The functions that it calls, as they come.
+    called: Vec<u32>,
     /// A buffer for the types of results.
     result_types: Vec<ValType>,
 }
@@ -118,6 +122,7 @@ impl<'a> Builder<'a> {
             size_limit,
             block_types: Vec::new(),
             least_length: 0,
+            called: Vec::new(),
             result_types: Vec::new(),
         };
         builder.push_frame(FrameKind::Function, BlockType::FuncType(type_index), false, 0, results.len() as u32);
@@ -156,6 +161,9 @@ impl<'a> Builder<'a> {
             self.validator.op(offset, &operator)?;
             let operator_bytes = body.bytes_between(offset, reader.original_position());
             self.least_length += least_length(operator_bytes);
+            if let Operator::Call { function_index } | Operator::ReturnCall { function_index } = operator {
+                self.called.push(function_index);
+            }
             used.operator_in_bytes(&operator, operator_bytes);
             if opaque.is_some() {
                 // Bodies that stay bytes are valid nevertheless.
