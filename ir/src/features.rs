@@ -558,10 +558,22 @@ impl Used {
 mod tests {
     use super::*;
     use crate::encode::Sequential;
+    use crate::lift::Lifter;
     use crate::text::read_module;
 
+    /// The features of a module, which are the same whether lifting finds out what its bodies use or not.
     fn used_by(text: &str) -> WasmFeatures {
-        used(&read_module(text.as_bytes(), "test.wat", &Default::default()).unwrap(), &Sequential).unwrap()
+        let mut module = read_module(text.as_bytes(), "test.wat", &Default::default()).unwrap();
+        let features = used(&module, &Sequential).unwrap();
+        let mut lifter = Lifter::new();
+        for function in module.functions.values_mut() {
+            if let Body::Lazy(body) = &function.body {
+                let func = lifter.lift(body, function.ty, &[]).unwrap();
+                function.body = Body::Lifted(Box::new(func));
+            }
+        }
+        assert_eq!(used_when_lifted(&module, lifter.used_features(), &Sequential).unwrap(), features, "{text}");
+        features
     }
 
     #[test]
@@ -578,7 +590,7 @@ mod tests {
             ("(module (global (export \"g\") (mut i32) (i32.const 0)))", WasmFeatures::MUTABLE_GLOBAL),
             ("(module (func (result i32) (i32.extend8_s (i32.const 0))))", WasmFeatures::SIGN_EXTENSION),
             ("(module (func (result i32 i32) unreachable))", WasmFeatures::MULTI_VALUE),
-            ("(module (func (block (param i32) drop) unreachable))", WasmFeatures::MULTI_VALUE),
+            ("(module (func (i32.const 0) (block (param i32) drop) unreachable))", WasmFeatures::MULTI_VALUE),
             (
                 "(module (memory 1) (func (memory.fill (i32.const 0) (i32.const 0) (i32.const 0))))",
                 WasmFeatures::BULK_MEMORY_OPT,

@@ -454,6 +454,19 @@ mod tests {
     }
 
     #[test]
+    fn numbering_does_not_run_again_because_something_unused_is_gone() {
+        let mut quiet = Quiet::default();
+        quiet.ran(row("simplify"), Changed::No);
+        quiet.ran(row("numbering"), Changed::No);
+        quiet.ran(row("dead-code"), Changed::Pruned);
+        assert!(
+            quiet.contains(row("numbering")) && quiet.contains(row("dead-code")) && !quiet.contains(row("simplify"))
+        );
+        quiet.ran(row("dead-code"), Changed::Yes);
+        assert!(quiet.contains(row("dead-code")) && !quiet.contains(row("numbering")));
+    }
+
+    #[test]
     fn a_pass_that_breaks_an_invariant_is_named_with_function_and_block() {
         for (pass, what) in [
             (&LOSES_A_DEFINITION, "no block that is reached defines it"),

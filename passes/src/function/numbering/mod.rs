@@ -261,7 +261,7 @@ impl Numbering<'_> {
             return;
         };
         let operator = self.func.operator(inst);
-        let operands: SmallVec<[Value; 2]> = self.func.operands(inst).into();
+        let operands: SmallVec<[Value; 2]> = SmallVec::from_slice(self.func.operands(inst));
         let is_boolean = Opcode::of(operator).is_boolean();
         let equals = match (operator, taken) {
             (Operator::I32Eqz, true) => Some((operands[0], Constant::I32(0))),

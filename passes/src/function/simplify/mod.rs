@@ -135,7 +135,7 @@ impl<'a> Simplifier<'a> {
         for _ in 0..MAX_REWRITES {
             self.resolve_operands(inst);
             let rewrite = self.store_rules(inst).or_else(|| self.packed_write_rules(inst)).or_else(|| {
-                let operands: SmallVec<[Value; 4]> = self.func.operands(inst).into();
+                let operands: SmallVec<[Value; 4]> = SmallVec::from_slice(self.func.operands(inst));
                 self.without_null_check(&self.func.operator(inst).clone(), &operands)
             });
             match rewrite {
@@ -163,7 +163,7 @@ impl<'a> Simplifier<'a> {
         if opcode.is_const() {
             return None;
         }
-        let operands: SmallVec<[Value; 4]> = self.func.operands(inst).into();
+        let operands: SmallVec<[Value; 4]> = SmallVec::from_slice(self.func.operands(inst));
         if let Some(constant) = self.folded(inst, &operands) {
             return Some(Rewrite::Value(self.add(constant.operator(), &[], constant.ty())));
         }
