@@ -190,8 +190,9 @@ impl Func {
 
     /// Makes room for the instructions of a body of so many bytes.
     pub(crate) fn reserve_for_body(&mut self, bytes: usize) {
-        // Ordinary code has an instruction in three to four bytes, which most often has one operand and one result; about a third of the
-        // operators differ.
+        // Ordinary code has a block in about sixteen bytes and an instruction in three to four, which most often has one operand and one result; about
+        // a third of the operators differ.
+        self.blocks.reserve(bytes / 16);
         self.insts.reserve(bytes / 4);
         self.operands.reserve(bytes / 4);
         self.values.reserve(bytes / 3);

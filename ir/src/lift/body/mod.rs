@@ -107,7 +107,7 @@ impl<'a> Builder<'a> {
             current: Some(func.entry),
             order: vec![func.entry],
             func,
-            graph: Graph::default(),
+            graph: Graph::for_body(body.range.len()),
             frames: Vec::new(),
             stack: Vec::new(),
             insts: Vec::new(),

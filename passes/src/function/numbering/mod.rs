@@ -51,7 +51,7 @@ pub fn run(func: &mut Func, environment: &ModuleEnvironment<'_>) -> Changed {
         written: Written::default(),
         facts: FxHashMap::default(),
         facts_before: Vec::new(),
-        kept: Vec::new(),
+        kept: Vec::with_capacity(func.inst_count()),
         aliases: false,
         changed: false,
         func,

@@ -77,7 +77,8 @@ impl<'a> Simplifier<'a> {
             }
             data.terminator.for_each_value(|value| uses[value] += 1);
         }
-        Self { func, environment, uses, placed: Vec::new(), aliases: false, changed: false }
+        let placed = Vec::with_capacity(func.inst_count());
+        Self { func, environment, uses, placed, aliases: false, changed: false }
     }
 
     fn simplify_block(&mut self, block: wasmfx_ir::Block) {
