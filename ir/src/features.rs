@@ -27,7 +27,7 @@ pub fn supported() -> WasmFeatures {
 /// # Errors
 /// If the bytes of a body cannot be read: which function it is.
 pub fn used(module: &Module, executor: &impl Executor) -> Result<WasmFeatures> {
-    used_with(module, executor, |used, function| used.body(function))
+    used_besides(WasmFeatures::MVP, module, executor, |used, function| used.body(function))
 }
 
 /// The features that a module uses all of whose lifted bodies were just lifted: `by_lifted` is what their bytes use, as
@@ -36,21 +36,20 @@ pub fn used(module: &Module, executor: &impl Executor) -> Result<WasmFeatures> {
 /// # Errors
 /// As [`used`].
 pub fn used_when_lifted(module: &Module, by_lifted: WasmFeatures, executor: &impl Executor) -> Result<WasmFeatures> {
-    used_with(module, executor, |used, function| {
-        used.0 |= by_lifted;
-        match &function.body {
-            Body::Lazy(body) => used.lazy_body(body),
-            Body::Import | Body::Lifted(_) | Body::Detached | Body::Removed => Ok(()),
-        }
+    used_besides(by_lifted, module, executor, |used, function| match &function.body {
+        Body::Lazy(body) => used.lazy_body(body),
+        Body::Import | Body::Lifted(_) | Body::Detached | Body::Removed => Ok(()),
     })
 }
 
-fn used_with(
+/// What a module uses besides some features that are known, if that is what `body` finds in each function.
+fn used_besides(
+    known: WasmFeatures,
     module: &Module,
     executor: &impl Executor,
     body: impl Fn(&mut Used, &Function) -> wasmparser::Result<()> + Sync + Send,
 ) -> Result<WasmFeatures> {
-    let mut used = Used::default();
+    let mut used = Used(known);
     used.module_level(module);
     let bodies = executor.map(module.functions.as_slice(), |function| {
         let mut used = Used::default();
