@@ -27,12 +27,33 @@ pub fn supported() -> WasmFeatures {
 /// # Errors
 /// If the bytes of a body cannot be read: which function it is.
 pub fn used(module: &Module, executor: &impl Executor) -> Result<WasmFeatures> {
-    let mut used = Used(WasmFeatures::MVP);
+    used_besides(WasmFeatures::MVP, module, executor, |used, function| used.body(function))
+}
+
+/// The features that a module uses all of whose lifted bodies were just lifted: `by_lifted` is what their bytes use, as
+/// [`Lifter::used_features`](crate::lift::Lifter::used_features) says.
+///
+/// # Errors
+/// As [`used`].
+pub fn used_when_lifted(module: &Module, by_lifted: WasmFeatures, executor: &impl Executor) -> Result<WasmFeatures> {
+    used_besides(by_lifted, module, executor, |used, function| match &function.body {
+        Body::Lazy(body) => used.lazy_body(body),
+        Body::Import | Body::Lifted(_) | Body::Detached | Body::Removed => Ok(()),
+    })
+}
+
+/// What a module uses besides some features that are known, if that is what `body` finds in each function.
+fn used_besides(
+    known: WasmFeatures,
+    module: &Module,
+    executor: &impl Executor,
+    body: impl Fn(&mut Used, &Function) -> wasmparser::Result<()> + Sync + Send,
+) -> Result<WasmFeatures> {
+    let mut used = Used(known);
     used.module_level(module);
     let bodies = executor.map(module.functions.as_slice(), |function| {
-        let mut used = Used(WasmFeatures::MVP);
-        let result = used.body(function);
-        result.map(|()| used.0)
+        let mut used = Used::default();
+        body(&mut used, function).map(|()| used.0)
     });
     for (id, features) in module.functions.keys().zip(bodies) {
         let name = module.functions[id].name.as_deref();
@@ -52,7 +73,13 @@ fn is_present(origin: Origin) -> bool {
 }
 
 /// What has been seen so far.
-struct Used(WasmFeatures);
+pub(crate) struct Used(pub(crate) WasmFeatures);
+
+impl Default for Used {
+    fn default() -> Self {
+        Self(WasmFeatures::MVP)
+    }
+}
 
 impl Used {
     /// What the module uses besides its bodies.
@@ -198,7 +225,7 @@ impl Used {
         }
     }
 
-    fn val_type(&mut self, ty: ValType) {
+    pub(crate) fn val_type(&mut self, ty: ValType) {
         match ty {
             ValType::I32 | ValType::I64 | ValType::F32 | ValType::F64 => {}
             ValType::V128 => self.0 |= WasmFeatures::SIMD,
@@ -265,24 +292,26 @@ impl Used {
         }
         let mut operators = reader.get_operators_reader()?;
         while !operators.eof() {
+            let start = operators.original_position();
             let operator = operators.read()?;
-            self.operator(&operator);
-            // Before the features that allow other indices, the index of a table or memory was a byte that must be zero, not a number.
-            match operator {
-                Operator::CallIndirect { .. } => {
-                    let end = (operators.original_position() - body.range.start as u64) as usize;
-                    let padded = body.bytes()[end - 2] & 0x80 != 0;
-                    self.add_if(padded, WasmFeatures::CALL_INDIRECT_OVERLONG);
-                }
-                Operator::MemorySize { .. } | Operator::MemoryGrow { .. } => {
-                    let end = (operators.original_position() - body.range.start as u64) as usize;
-                    let padded = body.bytes()[end - 2] & 0x80 != 0;
-                    self.add_if(padded, WasmFeatures::MULTI_MEMORY);
-                }
-                _ => {}
-            }
+            self.operator_in_bytes(&operator, body.bytes_between(start, operators.original_position()));
         }
         Ok(())
+    }
+
+    /// An operator that was read from these bytes.
+    #[inline]
+    pub(crate) fn operator_in_bytes(&mut self, operator: &Operator<'_>, bytes: &[u8]) {
+        self.operator(operator);
+        // Before the features that allow other indices, the index of a table or memory was a byte that must be zero, not a number.
+        let is_padded = || bytes[bytes.len() - 2] & 0x80 != 0;
+        match operator {
+            Operator::CallIndirect { .. } => self.add_if(is_padded(), WasmFeatures::CALL_INDIRECT_OVERLONG),
+            Operator::MemorySize { .. } | Operator::MemoryGrow { .. } => {
+                self.add_if(is_padded(), WasmFeatures::MULTI_MEMORY);
+            }
+            _ => {}
+        }
     }
 
     fn operator(&mut self, operator: &Operator<'_>) {
@@ -528,10 +557,22 @@ impl Used {
 mod tests {
     use super::*;
     use crate::encode::Sequential;
+    use crate::lift::Lifter;
     use crate::text::read_module;
 
+    /// The features of a module, which are the same whether lifting finds out what its bodies use or not.
     fn used_by(text: &str) -> WasmFeatures {
-        used(&read_module(text.as_bytes(), "test.wat", &Default::default()).unwrap(), &Sequential).unwrap()
+        let mut module = read_module(text.as_bytes(), "test.wat", &Default::default()).unwrap();
+        let features = used(&module, &Sequential).unwrap();
+        let mut lifter = Lifter::new();
+        for function in module.functions.values_mut() {
+            if let Body::Lazy(body) = &function.body {
+                let func = lifter.lift(body, function.ty, &[]).unwrap();
+                function.body = Body::Lifted(Box::new(func));
+            }
+        }
+        assert_eq!(used_when_lifted(&module, lifter.used_features(), &Sequential).unwrap(), features, "{text}");
+        features
     }
 
     #[test]
@@ -548,7 +589,7 @@ mod tests {
             ("(module (global (export \"g\") (mut i32) (i32.const 0)))", WasmFeatures::MUTABLE_GLOBAL),
             ("(module (func (result i32) (i32.extend8_s (i32.const 0))))", WasmFeatures::SIGN_EXTENSION),
             ("(module (func (result i32 i32) unreachable))", WasmFeatures::MULTI_VALUE),
-            ("(module (func (block (param i32) drop) unreachable))", WasmFeatures::MULTI_VALUE),
+            ("(module (func (i32.const 0) (block (param i32) drop) unreachable))", WasmFeatures::MULTI_VALUE),
             (
                 "(module (memory 1) (func (memory.fill (i32.const 0) (i32.const 0) (i32.const 0))))",
                 WasmFeatures::BULK_MEMORY_OPT,

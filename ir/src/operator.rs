@@ -5,8 +5,7 @@
 
 use crate::entity::{Entity, PrimaryMap};
 use crate::func::OperatorId;
-use rustc_hash::{FxHashMap, FxHasher};
-use smallvec::SmallVec;
+use rustc_hash::FxHasher;
 use std::hash::{Hash, Hasher};
 use std::ops::Index;
 use wasmparser::{
@@ -18,31 +17,83 @@ use wasmparser::{
 #[derive(Clone, Debug, Default)]
 pub struct OperatorPool {
     operators: PrimaryMap<OperatorId, Operator<'static>>,
-    by_hash: FxHashMap<u64, SmallVec<[OperatorId; 1]>>,
+    /// A hash table with linear probing. It has a power of two of slots (or none yet), some of them vacant.
+    slots: Vec<Slot>,
 }
+
+/// A slot of the hash table.
+#[derive(Copy, Clone, Debug)]
+struct Slot {
+    hash: u32,
+    /// The operator, or [`VACANT`].
+    id: OperatorId,
+}
+
+/// The pool would have no room for an operator of this id.
+const VACANT: OperatorId = OperatorId::from_u32(u32::MAX);
 
 impl OperatorPool {
     /// The id of this operator with these immediates.
     pub fn intern(&mut self, operator: Operator<'static>) -> OperatorId {
-        let candidates = self.by_hash.entry(hash_operator(&operator)).or_default();
-        if let Some(&id) = candidates.iter().find(|&&id| self.operators[id] == operator) {
-            return id;
+        if !has_room(self.slots.len(), self.operators.len() + 1) {
+            self.reserve(self.operators.len().max(4));
         }
-        let id = self.operators.push(operator);
-        candidates.push(id);
-        id
+        let hash = hash_of_slot(&operator);
+        match self.search(hash, &operator) {
+            Ok(id) => id,
+            Err(vacant) => {
+                let id = self.operators.push(operator);
+                self.slots[vacant] = Slot { hash, id };
+                id
+            }
+        }
     }
 
     /// The id of this operator, if it is in the pool.
     pub fn find(&self, operator: &Operator<'static>) -> Option<OperatorId> {
-        let candidates = self.by_hash.get(&hash_operator(operator))?;
-        candidates.iter().copied().find(|&id| self.operators[id] == *operator)
+        if self.slots.is_empty() {
+            return None;
+        }
+        self.search(hash_of_slot(operator), operator).ok()
+    }
+
+    /// The id of an operator, or the slot that is to get it. There must be slots.
+    fn search(&self, hash: u32, operator: &Operator<'static>) -> Result<OperatorId, usize> {
+        let mut at = hash as usize & (self.slots.len() - 1);
+        loop {
+            let Slot { hash: other, id } = self.slots[at];
+            if id == VACANT {
+                return Err(at);
+            }
+            if other == hash && self.operators[id] == *operator {
+                return Ok(id);
+            }
+            at = (at + 1) & (self.slots.len() - 1);
+        }
     }
 
     /// Makes room for so many more operators.
     pub(crate) fn reserve(&mut self, additional: usize) {
         self.operators.reserve(additional);
-        self.by_hash.reserve(additional);
+        let count = self.operators.len() + additional;
+        if !has_room(self.slots.len(), count) {
+            let vacant = vec![Slot { hash: 0, id: VACANT }; (2 * count).next_power_of_two()];
+            let mut old = std::mem::replace(&mut self.slots, vacant);
+            // In the order of their ids, so that of equal ones the same is found first as before.
+            old.retain(|slot| slot.id != VACANT);
+            old.sort_unstable_by_key(|slot| slot.id);
+            old.into_iter().for_each(|slot| self.occupy(slot));
+        }
+    }
+
+    /// Puts an operator into the first vacant slot that a search for it comes to.
+    fn occupy(&mut self, slot: Slot) {
+        let mask = self.slots.len() - 1;
+        let mut at = slot.hash as usize & mask;
+        while self.slots[at].id != VACANT {
+            at = (at + 1) & mask;
+        }
+        self.slots[at] = slot;
     }
 
     /// How many distinct operators there are.
@@ -60,14 +111,29 @@ impl OperatorPool {
         self.operators.iter()
     }
 
-    /// Rewrites every operator (to renumber the indices in it, say). Two operators that become equal keep their two ids.
-    pub fn rewrite(&mut self, mut rewrite: impl FnMut(&mut Operator<'static>)) {
-        self.by_hash.clear();
-        for (id, operator) in self.operators.iter_mut() {
-            rewrite(operator);
-            self.by_hash.entry(hash_operator(operator)).or_default().push(id);
+    /// Rewrites every operator (to renumber the indices in it, say); `rewrite` says whether it changed it. Two operators that become equal keep
+    /// their two ids.
+    pub fn rewrite(&mut self, mut rewrite: impl FnMut(&mut Operator<'static>) -> bool) {
+        let mut changed = false;
+        self.operators.values_mut().for_each(|operator| changed |= rewrite(operator));
+        if !changed {
+            return;
+        }
+        self.slots.fill(Slot { hash: 0, id: VACANT });
+        for id in self.operators.keys() {
+            self.occupy(Slot { hash: hash_of_slot(&self.operators[id]), id });
         }
     }
+}
+
+/// Whether so many slots are enough for so many operators: a quarter of them stays vacant, so that searches end soon.
+fn has_room(slots: usize, operators: usize) -> bool {
+    4 * operators <= 3 * slots
+}
+
+/// The half of an operator's hash that depends on all of the operator.
+fn hash_of_slot(operator: &Operator<'_>) -> u32 {
+    (hash_operator(operator) >> 32) as u32
 }
 
 impl Index<OperatorId> for OperatorPool {
@@ -224,3 +290,42 @@ macro_rules! define_into_owned {
     };
 }
 wasmparser::for_each_operator!(define_into_owned);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operator_keeps_its_id_and_is_found_however_many_there_are() {
+        let operator = |value| Operator::I32Const { value };
+        let mut pool = OperatorPool::default();
+        assert_eq!(pool.find(&operator(0)), None);
+        for value in 0..1000 {
+            assert_eq!(pool.find(&operator(value)), None);
+            assert_eq!(pool.intern(operator(value)).index(), value as usize);
+            assert_eq!(pool.intern(operator(value / 2)).index(), value as usize / 2);
+        }
+        assert_eq!(pool.len(), 1000);
+        assert!((0..1000).all(|value| pool.find(&operator(value)).map(Entity::index) == Some(value as usize)));
+    }
+
+    #[test]
+    fn of_operators_that_became_equal_the_first_is_found() {
+        let operator = |value| Operator::I32Const { value };
+        let mut pool = OperatorPool::default();
+        for value in 0..100 {
+            pool.intern(operator(value));
+        }
+        pool.rewrite(|operator| {
+            let Operator::I32Const { value } = operator else { unreachable!("there is no other") };
+            *value /= 10;
+            true
+        });
+        for _ in 0..2 {
+            assert_eq!(pool.len(), 100);
+            assert!((0..10).all(|value| pool.find(&operator(value)).map(Entity::index) == Some(value as usize * 10)));
+            assert_eq!(pool.find(&operator(10)), None);
+            pool.reserve(1000);
+        }
+    }
+}

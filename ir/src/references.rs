@@ -31,7 +31,7 @@ pub fn map_operator(operator: &mut Operator<'_>, map: &mut impl FnMut(IndexSpace
 
 /// Calls `visit` with each reference in an operator.
 pub fn visit_operator(operator: &Operator<'_>, visit: &mut impl FnMut(IndexSpace, u32)) {
-    map_operator_fields(&mut operator.clone(), &mut |space, number| {
+    visit_operator_fields(operator, &mut |space, number| {
         visit(space, number);
         number
     });
@@ -167,6 +167,16 @@ macro_rules! define_map_operator {
             match operator {
                 $(Operator::$op $({ $($arg),* })? => { $($(map_field!($arg $arg map);)*)? })*
                 // `Operator` is `#[non_exhaustive]`; the macro names every variant of the version we compile against.
+                _ => unreachable!("an operator that for_each_operator! does not list"),
+            }
+        }
+
+        /// What `map` returns is stored in copies of the fields. To copy them one by one is cheaper than to copy an operator whose fields are not known.
+        fn visit_operator_fields(operator: &Operator<'_>, map: &mut impl FnMut(IndexSpace, u32) -> u32) {
+            match operator {
+                $(Operator::$op $({ $($arg),* })? => {
+                    $($(let field = &mut Clone::clone($arg); map_field!($arg field map);)*)?
+                })*
                 _ => unreachable!("an operator that for_each_operator! does not list"),
             }
         }
@@ -309,7 +319,15 @@ impl Func {
     pub fn map_references(&mut self, map: &mut impl FnMut(IndexSpace, u32) -> u32) {
         self.ty = TypeId::from_u32(map(IndexSpace::Type, self.ty.as_u32()));
         self.results.iter_mut().for_each(|ty| map_val_type(ty, map));
-        self.operators.rewrite(|operator| map_operator(operator, map));
+        self.operators.rewrite(|operator| {
+            let mut changed = false;
+            map_operator(operator, &mut |space, number| {
+                let new = map(space, number);
+                changed |= new != number;
+                new
+            });
+            changed
+        });
         for value in self.value_ids() {
             let mut ty = self.value_type(value);
             if let ValType::Ref(_) = ty {

@@ -8,6 +8,7 @@ use crate::parallel::Parallel;
 use crate::pipeline::{Pipeline, Timings};
 use crate::progress::{Progress, Silent};
 use rayon::prelude::*;
+use wasmfx_ir::emit;
 use wasmfx_ir::encode::{EncodeOptions, Indices, Order, encode_module_with};
 use wasmfx_ir::entity::Entity;
 use wasmfx_ir::error::{Error, Result};
@@ -38,7 +39,14 @@ pub struct Remark {
 /// # Errors
 /// If a body is not valid: the first one in the order of the module.
 pub fn lift_all(module: &mut Module) -> Result<Vec<Remark>> {
-    lift_where(module, &|_| true, &Silent)
+    lift_where(module, &|_| true, &Silent).map(|lifted| lifted.remarks)
+}
+
+/// What came of lifting.
+struct Lifted {
+    remarks: Vec<Remark>,
+    /// What the bytes of the bodies use that were lifted.
+    used: WasmFeatures,
 }
 
 /// Lifts the bodies of some functions.
@@ -46,33 +54,40 @@ fn lift_where(
     module: &mut Module,
     wanted: &(impl Fn(FunctionId) -> bool + Sync),
     progress: &dyn Progress,
-) -> Result<Vec<Remark>> {
+) -> Result<Lifted> {
     progress.begin("reading", module.functions.len());
     let ids: Vec<FunctionId> = module.functions.keys().collect();
-    let lifted: Vec<Result<Option<Remark>>> = module
+    let lifted: Vec<Result<(Option<Remark>, WasmFeatures)>> = module
         .functions
         .as_mut_slice()
         .par_iter_mut()
         .zip(ids)
         .map_init(Lifter::new, |lifter, (function, id)| {
             progress.advance();
-            let Body::Lazy(body) = &function.body else { return Ok(None) };
-            if !wanted(id) {
-                return Ok(None);
-            }
-            match lifter.lift(body, function.ty, &function.local_names) {
-                Ok(func) => {
-                    function.body = Body::Lifted(Box::new(func));
-                    Ok(None)
+            let mut remark = None;
+            if let Body::Lazy(body) = &function.body
+                && wanted(id)
+            {
+                match lifter.lift(body, function.ty, &function.local_names) {
+                    Ok(func) => function.body = Body::Lifted(Box::new(func)),
+                    Err(lift::Error::Opaque(reason)) => {
+                        remark = Some(Remark { function: id, name: function.name.clone(), reason });
+                    }
+                    Err(lift::Error::Invalid(error)) => {
+                        return Err(invalid_body(id, function.name.as_deref(), &error));
+                    }
                 }
-                Err(lift::Error::Opaque(reason)) => {
-                    Ok(Some(Remark { function: id, name: function.name.clone(), reason }))
-                }
-                Err(lift::Error::Invalid(error)) => Err(invalid_body(id, function.name.as_deref(), &error)),
             }
+            Ok((remark, lifter.used_features()))
         })
         .collect();
-    lifted.into_iter().filter_map(Result::transpose).collect()
+    let mut all = Lifted { remarks: Vec::new(), used: WasmFeatures::MVP };
+    for outcome in lifted {
+        let (remark, used) = outcome?;
+        all.remarks.extend(remark);
+        all.used |= used;
+    }
+    Ok(all)
 }
 
 /// What is removed from the output besides what passes remove.
@@ -153,15 +168,15 @@ impl Optimizer {
             None => ParseOptions::default(),
         };
         let mut module = parse_module(bytes, &parse_options)?;
+        let Lifted { remarks, used } = lift_where(&mut module, &|_| true, progress)?;
         // The output is validated with these, and so uses nothing that the input did not.
-        module.features = features::used(&module, &Parallel)?;
-        let remarks = lift_where(&mut module, &|_| true, progress)?;
+        module.features = features::used_when_lifted(&module, used, &Parallel)?;
         let mut timings = Timings::default();
         let mut changed = self.pipeline.run(&mut module, &self.options, &mut timings, progress)?;
         self.stripping.apply(&mut module);
         declare_function_references(&mut module);
         progress.begin("writing", 1);
-        let (mut output, mut functions) = self.encode(&module)?;
+        let (mut output, mut functions) = self.encode(&mut module)?;
         progress.advance();
         let rounds = self.emission_rounds();
         if self.converge {
@@ -171,7 +186,7 @@ impl Optimizer {
                 }
                 changed = self.pipeline.run(&mut module, &self.options, &mut timings, progress)?;
                 declare_function_references(&mut module);
-                let next = self.encode(&module)?;
+                let next = self.encode(&mut module)?;
                 if next.0.len() >= output.len() {
                     break;
                 }
@@ -205,8 +220,9 @@ impl Optimizer {
             let was_full = !at_rest.contains(&true);
             let options = ParseOptions { features: self.features.unwrap_or(ParseOptions::default().features) };
             let mut module = parse_module(&output[..], &options)?;
-            module.features = features::used(&module, &Parallel)?;
-            lift_where(&mut module, &|id| at_rest.get(id.index()) != Some(&true), &Silent)?;
+            let Lifted { used, .. } = lift_where(&mut module, &|id| at_rest.get(id.index()) != Some(&true), &Silent)?;
+            module.features = features::used_when_lifted(&module, used, &Parallel)?;
+            make_ready(&mut module);
             let next = encode_module_with(&module, &encode_options, &Parallel)?;
             if next == output {
                 if was_full {
@@ -221,7 +237,8 @@ impl Optimizer {
         Ok(output)
     }
 
-    fn encode(&self, module: &Module) -> Result<(Vec<u8>, Vec<FunctionId>)> {
+    fn encode(&self, module: &mut Module) -> Result<(Vec<u8>, Vec<FunctionId>)> {
+        make_ready(module);
         // Without a pass nobody asked for anything to move.
         let order = if self.pipeline.is_empty() { Order::default() } else { order_by_use(module) };
         let functions = Indices::assign(module, &order)?.functions.order().to_vec();
@@ -237,6 +254,15 @@ impl Optimizer {
             ..EncodeOptions::default()
         }
     }
+}
+
+/// Makes all bodies ready for emission, which copies those that are not.
+fn make_ready(module: &mut Module) {
+    module.functions.as_mut_slice().par_iter_mut().for_each(|function| {
+        if let Body::Lifted(func) = &mut function.body {
+            emit::make_ready(func);
+        }
+    });
 }
 
 /// For each function, whether its body consists of the same bytes in two modules with the same functions.

@@ -7,13 +7,15 @@ use crate::options::Options;
 use wasmfx_ir::{Func, Module};
 
 /// Whether a pass changed what it was given. A pass that changed nothing must say so, since that is what ends iteration.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[must_use]
 pub enum Changed {
-    /// Something changed.
-    Yes,
-    /// Nothing did.
+    /// Nothing changed.
     No,
+    /// What nothing used is gone: instructions and parameters without a use, blocks that cannot be reached. All that is left is what it was.
+    Pruned,
+    /// Something else changed.
+    Yes,
 }
 
 impl Changed {
@@ -21,17 +23,15 @@ impl Changed {
     pub fn from_flag(changed: bool) -> Self {
         if changed { Self::Yes } else { Self::No }
     }
-    /// As a flag.
+    /// Whether anything changed.
     pub fn is_yes(self) -> bool {
-        self == Self::Yes
+        self != Self::No
     }
 }
 
 impl std::ops::BitOrAssign for Changed {
     fn bitor_assign(&mut self, other: Self) {
-        if other.is_yes() {
-            *self = Self::Yes;
-        }
+        *self = (*self).max(other);
     }
 }
 

@@ -88,6 +88,9 @@ const MODULE_AFTER: &[&str] = &["duplicate-functions", "duplicate-imports", "rem
 /// Module passes after which nothing may look at constants any more.
 const MODULE_LAST: &[&str] = &["constant-pool"];
 
+/// Passes that look at nothing but what defines values and what happens before: without what nothing used they find no more than with it.
+const STAY_QUIET_WHEN_PRUNED: &[&str] = &["numbering"];
+
 impl Pipeline {
     /// The pipeline of the levels in `options`.
     pub fn for_level(options: &Options) -> Self {
@@ -260,8 +263,10 @@ impl Quiet {
     }
 
     fn ran(&mut self, pass: &Pass, changed: Changed) {
-        if changed.is_yes() {
-            self.passes.clear();
+        match changed {
+            Changed::No => {}
+            Changed::Pruned => self.passes.retain(|name| STAY_QUIET_WHEN_PRUNED.contains(name)),
+            Changed::Yes => self.passes.clear(),
         }
         self.passes.push(pass.name);
     }
@@ -373,6 +378,7 @@ fn run_function_passes(
         .par_iter_mut()
         .map(|(id, func)| {
             let outcome = stage.repeat(repetition, *id, func, left[*id].as_ref());
+            func.forget_control_flow();
             progress.advance();
             outcome
         })
@@ -445,6 +451,19 @@ mod tests {
         let optimizer = Optimizer { pipeline, options, ..Optimizer::default() };
         let module = read_module(text.as_bytes(), "test.wat", &ParseOptions::default()).unwrap();
         optimizer.run(&encode_module(&module).unwrap()).unwrap_err()
+    }
+
+    #[test]
+    fn numbering_does_not_run_again_because_something_unused_is_gone() {
+        let mut quiet = Quiet::default();
+        quiet.ran(row("simplify"), Changed::No);
+        quiet.ran(row("numbering"), Changed::No);
+        quiet.ran(row("dead-code"), Changed::Pruned);
+        assert!(
+            quiet.contains(row("numbering")) && quiet.contains(row("dead-code")) && !quiet.contains(row("simplify"))
+        );
+        quiet.ran(row("dead-code"), Changed::Yes);
+        assert!(quiet.contains(row("dead-code")) && !quiet.contains(row("numbering")));
     }
 
     #[test]

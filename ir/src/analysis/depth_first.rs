@@ -34,6 +34,16 @@ impl DepthFirstTree {
         Self { preorder, number, parent }
     }
 
+    /// For the node at each position of `preorder` the last position in its subtree.
+    pub(crate) fn ends_of_subtrees(&self) -> Vec<u32> {
+        let mut ends: Vec<u32> = (0..self.preorder.len() as u32).collect();
+        for position in (1..ends.len()).rev() {
+            let above = self.parent[position] as usize;
+            ends[above] = ends[above].max(ends[position]);
+        }
+        ends
+    }
+
     /// For the node at each position of `preorder` the position of its immediate dominator; the entry's is its own.
     ///
     /// Lengauer and Tarjan, "A Fast Algorithm for Finding Dominators in a Flowgraph" (TOPLAS 1979), the variant with path compression

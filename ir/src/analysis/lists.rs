@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 
 /// How long each list is going to be.
 pub(crate) struct ListLengths<K> {
-    /// The length of an entity's list is one position behind it.
+    /// The length of an entity's list is two positions behind it.
     lengths: Vec<u32>,
     key: PhantomData<K>,
 }
@@ -15,13 +15,13 @@ pub(crate) struct ListLengths<K> {
 impl<K: Entity> ListLengths<K> {
     /// Empty lists for the first `count` entities.
     pub(crate) fn new(count: usize) -> Self {
-        Self { lengths: vec![0; count + 1], key: PhantomData }
+        Self { lengths: vec![0; count + 2], key: PhantomData }
     }
 
     /// Makes room for one more value in a list.
     #[inline]
     pub(crate) fn count(&mut self, key: K) {
-        self.lengths[key.index() + 1] += 1;
+        self.lengths[key.index() + 2] += 1;
     }
 
     /// Lists of these lengths; `placeholder` is what they hold until they are filled.
@@ -31,32 +31,31 @@ impl<K: Entity> ListLengths<K> {
             start[index] += start[index - 1];
         }
         let total = start.last().map_or(0, |&total| total as usize);
-        let next = start.clone();
-        UnfilledLists { lists: EntityLists { start, values: vec![placeholder; total], key: PhantomData }, next }
+        UnfilledLists { lists: EntityLists { start, values: vec![placeholder; total], key: PhantomData } }
     }
 }
 
 /// Lists that still have room.
 pub(crate) struct UnfilledLists<K, V> {
+    /// Until they are full, what stands one position behind a list's start is not its end but where its next value goes.
     lists: EntityLists<K, V>,
-    /// Where the next value of each list goes.
-    next: Vec<u32>,
 }
 
 impl<K: Entity, V> UnfilledLists<K, V> {
     /// Adds a value at the end of a list.
     #[inline]
     pub(crate) fn push(&mut self, key: K, value: V) {
-        let next = &mut self.next[key.index()];
+        let next = &mut self.lists.start[key.index() + 1];
         self.lists.values[*next as usize] = value;
         *next += 1;
     }
 
     /// The lists, which must be full.
-    pub(crate) fn finish(self) -> EntityLists<K, V> {
+    pub(crate) fn finish(mut self) -> EntityLists<K, V> {
+        self.lists.start.pop();
         debug_assert!(
-            self.next.iter().zip(&self.lists.start[1..]).all(|(next, end)| next == end),
-            "a list is not full"
+            self.lists.start.last().is_some_and(|&end| end as usize == self.lists.values.len()),
+            "the last list is not full"
         );
         self.lists
     }
@@ -80,7 +79,7 @@ impl<K: Entity, V: Copy> EntityLists<K, V> {
         let mut lengths = ListLengths::new(count);
         pairs().for_each(|(key, _)| lengths.count(key));
         let Some((_, placeholder)) = pairs().next() else {
-            return Self { start: lengths.lengths, values: Vec::new(), key: PhantomData };
+            return Self { start: vec![0; count + 1], values: Vec::new(), key: PhantomData };
         };
         let mut lists = lengths.allocate(placeholder);
         pairs().for_each(|(key, value)| lists.push(key, value));

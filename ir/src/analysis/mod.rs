@@ -1,4 +1,5 @@
-//! Facts about bodies and modules, computed on demand and never stored in what they are about.
+//! Facts about bodies and modules, computed on demand. None is stored in what it is about, but for a body's control-flow graph, which is kept together
+//! with all edges that it was computed from, and compared with those that the body has whenever somebody asks for it.
 //!
 //! Nothing here recurses over the program: nesting depth and graph size are the user's to choose.
 

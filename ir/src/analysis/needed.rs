@@ -59,7 +59,7 @@ impl Needed {
     ) -> Self {
         let mut insts = SecondaryMap::with_default_and_len(false, func.inst_count());
         let mut values = SecondaryMap::with_default_and_len(false, func.value_count());
-        let mut work: Vec<Value> = Vec::new();
+        let mut work: Vec<Value> = Vec::with_capacity(func.inst_count());
         for &block in cfg.reverse_postorder() {
             let data = &func.blocks[block];
             for &inst in data.insts.iter().filter(|&&inst| is_needed(inst)) {

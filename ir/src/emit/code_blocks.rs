@@ -47,7 +47,7 @@ impl Layout {
     fn new(structure: &Structure, code: &[Code]) -> Self {
         let of_frames = || vec![NONE; structure.frames.len()];
         let (mut start_of_loop, mut behind_else, mut behind_end) = (of_frames(), of_frames(), of_frames());
-        let mut spans: Vec<Range<u32>> = Vec::new();
+        let mut spans: Vec<Range<u32>> = Vec::with_capacity(2 * structure.frames.len());
         let mut of = Vec::with_capacity(code.len() + 1);
         let (mut depth, mut loops) = (vec![0], 0);
         let mut start = 0;

@@ -20,7 +20,8 @@ pub(super) fn store_defaults(func: &Func, graph: &mut Graph, dominance: &Dominan
     let context = Context { func, dominance, options, node_of };
     let mut place_of: Vec<u32> = vec![NONE; graph.value_count()];
     for node in 0..index_u32(graph.nodes.len()) {
-        if !dominance.is_reachable(node) || graph.nodes[node as usize].params_on_stack {
+        let is_join = dominance.is_reachable(node) && dominance.in_edges.of(node).len() >= 2;
+        if !is_join || graph.nodes[node as usize].params_on_stack {
             continue;
         }
         let params = graph.nodes[node as usize].params.to_vec();

@@ -17,6 +17,8 @@ pub(super) struct Dominance {
     subtree: Vec<(u32, u32)>,
     /// Position of each node in depth-first preorder.
     number: Vec<u32>,
+    /// For each position there the last one of the depth-first subtree under the node.
+    depth_first_ends: Vec<u32>,
 }
 
 impl Dominance {
@@ -28,6 +30,7 @@ impl Dominance {
         });
         let idom_number =
             tree.immediate_dominators(|node| in_edges.of(node).iter().map(|&edge| graph.edges[edge as usize].from));
+        let depth_first_ends = tree.ends_of_subtrees();
         let DepthFirstTree { preorder, number, .. } = tree;
         let mut idom = vec![NONE; graph.nodes.len()];
         let mut subtree = vec![(NONE, 0); graph.nodes.len()];
@@ -35,7 +38,7 @@ impl Dominance {
             idom[node as usize] = preorder[dominator as usize];
             subtree[node as usize] = interval;
         }
-        Self { in_edges, preorder, idom, subtree, number }
+        Self { in_edges, preorder, idom, subtree, number, depth_first_ends }
     }
 
     /// Whether `above` dominates `below`; every node dominates itself.
@@ -57,9 +60,10 @@ impl Dominance {
         &self.preorder
     }
 
-    /// The position of a node in depth-first preorder.
-    pub fn depth_first_number(&self, node: NodeId) -> u32 {
-        self.number[node as usize]
+    /// Whether a node is on the path of the depth-first tree to another one, both reachable. Every cycle has an edge to such a node.
+    pub fn is_on_path_to(&self, above: NodeId, below: NodeId) -> bool {
+        let (above, below) = (self.number[above as usize], self.number[below as usize]);
+        above <= below && below <= self.depth_first_ends[above as usize]
     }
 
     /// Whether an edge leads back to the header of a loop that it is in.

@@ -231,7 +231,7 @@ pub(super) fn build(func: &Func, environment: &impl EffectsEnvironment) -> Graph
         func,
         effects: OperatorEffects::new(func, environment),
         nodes: Vec::with_capacity(func.blocks.len()),
-        raw: Vec::new(),
+        raw: Vec::with_capacity(2 * func.blocks.len()),
         live: vec![false; func.inst_count()],
         live_value: vec![false; func.value_count()],
     };

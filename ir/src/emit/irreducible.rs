@@ -30,13 +30,12 @@ pub(super) fn make_reducible(graph: &mut Graph) -> Dominance {
 
 /// The strongly connected components of more than one node that the graph has without its back edges.
 fn cyclic_components(graph: &Graph, dominance: &Dominance) -> Vec<Vec<NodeId>> {
-    // Quick test: without a retreating edge there is no cycle.
+    // Nearly always there is no such edge.
     let mut has_retreating_edge = false;
     for &node in dominance.preorder() {
         graph.for_each_out_edge(node, |edge| {
             let to = graph.edges[edge as usize].to;
-            has_retreating_edge |= dominance.depth_first_number(to) <= dominance.depth_first_number(node)
-                && !dominance.is_back_edge(graph, edge);
+            has_retreating_edge |= dominance.is_on_path_to(to, node) && !dominance.is_back_edge(graph, edge);
         });
     }
     if !has_retreating_edge {

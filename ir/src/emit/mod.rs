@@ -42,9 +42,7 @@ use crate::func::{Func, Value};
 use crate::operator::default_operator;
 use wasmparser::{Operator, ValType};
 
-/// Emits a function.
-///
-/// The function keeps its meaning: aliases are resolved, and operators that emission needs are interned in its pool, which is all that changes.
+/// Emits a function, which is made [ready](make_ready) for it.
 pub fn emit(func: &mut Func, environment: &impl EffectsEnvironment) -> EmittedBody {
     emit_with(func, environment, &Options::default())
 }
@@ -52,18 +50,34 @@ pub fn emit(func: &mut Func, environment: &impl EffectsEnvironment) -> EmittedBo
 /// Emits a function with some steps switched off.
 #[doc(hidden)]
 pub fn emit_with(func: &mut Func, environment: &impl EffectsEnvironment, options: &Options) -> EmittedBody {
+    make_ready(func);
+    emit_ready(func, environment, options).expect("it was just made ready")
+}
+
+/// Makes all changes to a function that emission needs, none of which changes what it means: aliases are resolved, and operators that the code may
+/// have besides the function's are interned in its pool.
+pub fn make_ready(func: &mut Func) {
     func.resolve_aliases();
-    let inversions = shape::Inversions::new(func);
-    intern_zeros(func);
-    let func = &*func;
+    shape::Inversions::intern(func);
+    for ty in types_of_undefined(func) {
+        func.operators.intern(zero_operator(ty));
+    }
+}
+
+/// Emits a function that is [ready](make_ready); `None` for any other.
+pub(crate) fn emit_ready(func: &Func, environment: &impl EffectsEnvironment, options: &Options) -> Option<EmittedBody> {
+    let has_zeros = || types_of_undefined(func).iter().all(|&ty| func.operators.find(&zero_operator(ty)).is_some());
+    if func.has_unresolved_aliases() || !has_zeros() {
+        return None;
+    }
+    let inversions = shape::Inversions::find(func)?;
     let Assigned { graph, structure, schedule, locals } = assign_locals(func, environment, options);
-    shape::shape(func, &graph, &structure, &schedule, &locals, &inversions)
+    Some(shape::shape(func, &graph, &structure, &schedule, &locals, &inversions))
 }
 
 /// Which local emission would put each value in, if any; none of two values that are alive at once have the same, unless they are equal.
 pub fn local_assignment(func: &mut Func, environment: &impl EffectsEnvironment) -> SecondaryMap<Value, Option<u32>> {
-    func.resolve_aliases();
-    intern_zeros(func);
+    make_ready(func);
     let Assigned { graph, locals, .. } = assign_locals(func, environment, &Options::default());
     let mut assignment = SecondaryMap::with_default_and_len(None, func.value_count());
     for value in (0..func.value_count()).map(Value::from_index) {
@@ -96,17 +110,15 @@ fn assign_locals(func: &Func, environment: &impl EffectsEnvironment, options: &O
     Assigned { graph, structure, schedule, locals }
 }
 
-/// Where an undefined value is an operand it is zero.
-fn intern_zeros(func: &mut Func) {
+/// The types of undefined values: where one is an operand it is zero.
+fn types_of_undefined(func: &Func) -> Vec<ValType> {
     let mut types: Vec<ValType> = Vec::new();
     for ty in func.undefined_values().map(|value| func.value_type(value)) {
         if !types.contains(&ty) {
             types.push(ty);
         }
     }
-    for ty in types {
-        func.operators.intern(zero_operator(ty));
-    }
+    types
 }
 
 fn zero_operator(ty: ValType) -> Operator<'static> {

@@ -3,7 +3,9 @@
 use super::Indices;
 use super::reencode::{IndexReencoder, ReencodeError};
 use crate::error::{Error, Result};
+use crate::func::Original;
 use crate::module::{Function, FunctionId, LazyBody};
+use crate::references::IndexSpace;
 use std::borrow::Cow;
 use wasm_encoder::Encode;
 use wasm_encoder::reencode::Reencode;
@@ -48,12 +50,25 @@ pub(super) fn encode_lazy<'a>(
 
 /// The bytes of a body with their hints, if there are no more than `limit` of them and everything that they refer to is still there.
 pub(super) fn reencode_within<'a>(
-    body: &'a LazyBody,
+    original: &'a Original,
     indices: &Indices,
     identity: bool,
     limit: usize,
 ) -> Option<BytesWithHints<'a>> {
-    copy_or_reencode(body, indices, identity, limit).ok().filter(|(bytes, _)| bytes.len() <= limit)
+    if original.least_length > limit || least_length_with(indices, original)? > limit {
+        return None;
+    }
+    copy_or_reencode(&original.body, indices, identity, limit).ok().filter(|(bytes, _)| bytes.len() <= limit)
+}
+
+/// How many bytes a body takes at least where functions have these indices; nothing if one that it calls has none.
+fn least_length_with(indices: &Indices, original: &Original) -> Option<usize> {
+    let behind_first_byte = |&number: &u32| {
+        let id = FunctionId::from_u32(original.body.id(IndexSpace::Function, number)?);
+        Some(indices.functions.get(id)?.checked_ilog2().unwrap_or(0) as usize / 7)
+    };
+    let called: Option<usize> = original.called.iter().map(behind_first_byte).sum();
+    Some(original.least_length + called?)
 }
 
 fn copy_or_reencode<'a>(
@@ -113,6 +128,25 @@ fn is_short_and_local(bytes: &[u8]) -> bool {
         // block, loop and if with the type of one result or none: a type's number is not negative.
         [0x02..=0x04, ty] => ty & 0x40 != 0,
         _ => false,
+    }
+}
+
+/// How many bytes an operator, given its bytes, takes at least when it is written anew, whatever it refers to.
+#[inline]
+pub(crate) fn least_length(bytes: &[u8]) -> usize {
+    // A number that takes no more bytes than it must: the last byte of any other says nothing but the sign.
+    let is_minimal = |number: &[u8]| !matches!(number, [.., _, 0x00 | 0x7f]);
+    match bytes {
+        _ if is_short_and_local(bytes) => bytes.len(),
+        // br, br_if, local.get, local.set, local.tee, i32.const, i64.const
+        [0x0c | 0x0d | 0x20..=0x22 | 0x41 | 0x42, number @ ..] if is_minimal(number) => bytes.len(),
+        // Loads and stores of the first memory.
+        [0x28..=0x3e, 0..0x40, offset @ ..] if is_minimal(offset) => bytes.len(),
+        // f32.const, f64.const
+        [0x43 | 0x44, ..] => bytes.len(),
+        // call_indirect, which has two indices
+        [0x11, ..] => 3,
+        _ => 2,
     }
 }
 

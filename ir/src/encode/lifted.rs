@@ -67,15 +67,15 @@ impl BlockTypes {
 }
 
 /// A body that is emitted and waits for the types of its blocks to get their indices.
-pub(super) struct Pending {
+pub(super) struct Pending<'a> {
     body: EmittedBody,
-    operators: OperatorPool,
+    operators: Cow<'a, OperatorPool>,
 }
 
 /// A body, encoded if that was possible at once.
 pub(super) enum Prepared<'a> {
     Encoded(EncodedBody<'a>),
-    Pending(Pending),
+    Pending(Pending<'a>),
 }
 
 /// What encoding a body depends on besides the body.
@@ -101,13 +101,17 @@ pub(super) fn prepare<'a>(
     func: &'a Func,
     types: &BlockTypes,
 ) -> Result<Prepared<'a>> {
-    let mut emitted = func.clone();
-    let mut body = emit::emit(&mut emitted, context.module);
+    let mut options = emit::Options::default();
+    // Nothing is copied of a function that was made ready before.
+    let mut emitted = Cow::Borrowed(func);
+    let mut body = match emit::emit_ready(func, context.module, &options) {
+        Some(body) => body,
+        None => emit::emit_with(emitted.to_mut(), context.module, &options),
+    };
     // What the input does without, the output does without: then blocks leave their values in locals.
     if !context.features.contains(WasmFeatures::MULTI_VALUE) && body.function_block_types().next().is_some() {
-        emitted = func.clone();
-        let options = emit::Options { block_results: false, ..emit::Options::default() };
-        body = emit::emit_with(&mut emitted, context.module, &options);
+        options.block_results = false;
+        body = emit::emit_ready(&emitted, context.module, &options).expect("it was emitted before");
     }
     if context.verify_emission {
         check_emission(&emitted, &body, context.module).map_err(|error| {
@@ -115,7 +119,11 @@ pub(super) fn prepare<'a>(
                 .with_help("This is a bug of this toolchain, and nothing was written. Please report it.")
         })?;
     }
-    let pending = Pending { body, operators: emitted.operators };
+    let operators = match emitted {
+        Cow::Borrowed(func) => Cow::Borrowed(&func.operators),
+        Cow::Owned(func) => Cow::Owned(func.operators),
+    };
+    let pending = Pending { body, operators };
     if types.has_all(&pending.body) {
         return Ok(Prepared::Encoded(encode(context, id, func, &pending, types, 0)?));
     }
@@ -127,7 +135,7 @@ pub(super) fn encode_with_new_types<'a>(
     context: Context<'a>,
     id: FunctionId,
     func: &'a Func,
-    pending: &Pending,
+    pending: &Pending<'a>,
     types: &mut BlockTypes,
 ) -> Result<EncodedBody<'a>> {
     let count = types.added.len();
@@ -144,7 +152,7 @@ fn encode<'a>(
     context: Context<'a>,
     id: FunctionId,
     func: &'a Func,
-    pending: &Pending,
+    pending: &Pending<'a>,
     types: &BlockTypes,
     cost: usize,
 ) -> Result<EncodedBody<'a>> {
@@ -155,7 +163,7 @@ fn encode<'a>(
     let limit = if keeps_labels { usize::MAX } else { encoded.bytes.len() + cost };
     if let Some(original) = &func.original
         && !context.without_originals[id]
-        && let Some((bytes, hints)) = reencode_within(&original.body, context.indices, context.identity, limit)
+        && let Some((bytes, hints)) = reencode_within(original, context.indices, context.identity, limit)
     {
         let names = func.local_names.iter().zip(0..);
         return Ok(EncodedBody {

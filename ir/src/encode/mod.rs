@@ -14,6 +14,7 @@ mod tests;
 mod validate;
 
 pub use body::EncodedBody;
+pub(crate) use body::least_length;
 pub use indices::{IndexAssignment, Indices, Order};
 pub use reencode::{DanglingReference, IndexReencoder, ReencodeError};
 pub use validate::{Invalid, validate, validate_lazy};

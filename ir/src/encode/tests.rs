@@ -341,3 +341,64 @@ fn a_type_that_only_blocks_need_is_added_once() {
     let count = module.types.definitions.len();
     assert!(count <= 3, "{count} types");
 }
+
+/// Lifts the last body, and checks that the least length that lifting found is none that the bytes undercut when they are written anew.
+fn assert_least_length(bytes: &[u8]) {
+    let module = parse(bytes);
+    let indices = super::Indices::assign(&module, &Order::default()).unwrap();
+    let function = module.functions.values().last().unwrap();
+    let Body::Lazy(body) = &function.body else { panic!("it was just read") };
+    let original = crate::lift::lift_body(body, function.ty, &[]).unwrap().original.unwrap();
+    let within = |limit| super::body::reencode_within(&original, &indices, false, limit).map(|(bytes, _)| bytes.len());
+    let length = within(usize::MAX).unwrap();
+    assert_eq!(within(length), Some(length));
+    assert_eq!(within(length - 1), None);
+}
+
+#[test]
+fn bytes_that_are_no_longer_than_what_is_emitted_are_written_again() {
+    let callees: String = (0..200).map(|number| format!("(func $f{number})")).collect();
+    let calls: String = (0..200).map(|number| format!("(call $f{number})")).collect();
+    let numbers = [0, 63, 64, -64, -65, 8191, 8192, i32::MAX, i32::MIN];
+    let constants: String = numbers
+        .iter()
+        .map(|number| {
+            format!(
+                "(drop (i32.const {number})) (drop (i64.const {number})) (drop (i32.load offset={} (i32.const 0)))",
+                number & 0xffff
+            )
+        })
+        .collect();
+    assert_least_length(&binary(&format!(
+        "(module (memory 1) (memory 1) (table 1 funcref) (global $g (mut f64) (f64.const 0)) {callees}
+            (func (param i32) (local f64) (local i32 i64 i32 i64) {calls} {constants}
+                (block (loop (br_table 0 1 0 1 (local.get 0))))
+                (drop (block (result i32) (local.get 2)))
+                (drop (i32.load 1 (i32.const 0))) (global.set $g (f64.const 1)) (drop (f32.const 1))
+                (call_indirect (i32.const 0)) (drop (memory.grow (i32.const 1))) (memory.fill (i32.const 0) (i32.const 0) (i32.const 0))))"
+    )));
+    // Numbers that take more bytes than they must: i32.const 5 and -1, an offset, the index of a function and of a local.
+    let padded = [
+        &[0x41, 0x85, 0x00, 0x41, 0xff, 0x7f, 0x28, 0x02, 0x84, 0x00, 0x1a][..],
+        &[0x1a, 0x10, 0x80, 0x80, 0x00, 0x20, 0x80, 0x00, 0x1a, 0x0b],
+    ];
+    let mut types = wasm_encoder::TypeSection::new();
+    types.ty().function([], []);
+    let mut functions = wasm_encoder::FunctionSection::new();
+    functions.function(0);
+    let mut memories = wasm_encoder::MemorySection::new();
+    memories.memory(wasm_encoder::MemoryType {
+        minimum: 1,
+        maximum: None,
+        memory64: false,
+        shared: false,
+        page_size_log2: None,
+    });
+    let mut body = wasm_encoder::Function::new([(1, wasm_encoder::ValType::I32)]);
+    body.raw(padded.concat());
+    let mut code = wasm_encoder::CodeSection::new();
+    code.function(&body);
+    let mut module = wasm_encoder::Module::new();
+    module.section(&types).section(&functions).section(&memories).section(&code);
+    assert_least_length(&module.finish());
+}

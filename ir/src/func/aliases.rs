@@ -71,6 +71,11 @@ impl Func {
         }
     }
 
+    /// Whether [`Self::resolve_aliases`] has something to do.
+    pub(crate) fn has_unresolved_aliases(&self) -> bool {
+        self.has_unresolved_aliases
+    }
+
     #[cfg(debug_assertions)]
     fn assert_no_alias_is_used(&self) {
         let check = |value: Value| {

@@ -71,7 +71,7 @@ impl Func {
             data.terminator.for_each_successor_mut(|block| *block = map_block(*block));
         }
 
-        let mut source_locals = SecondaryMap::new();
+        let mut source_locals = SecondaryMap::with_default_and_len(None, new.values.len());
         for (old, &number) in new.value_numbers.iter().enumerate().take(self.source_locals.len()) {
             let hint = self.source_locals[Value::from_index(old)];
             if number != NONE && hint.is_some() {
@@ -92,7 +92,9 @@ impl Func {
     fn renumber_definitions(&mut self, order: &[Block]) -> Renumbered {
         let inst_count = order.iter().map(|&block| self.blocks[block].insts.len()).sum();
         let mut value_numbers = vec![NONE; self.values.len()];
-        let mut values: PrimaryMap<Value, ValueData> = PrimaryMap::with_capacity(inst_count);
+        let param_count: usize = order.iter().map(|&block| self.blocks[block].params.len()).sum();
+        // Nearly every instruction has one result or none.
+        let mut values: PrimaryMap<Value, ValueData> = PrimaryMap::with_capacity(param_count + inst_count);
         self.renumber_undefined(&mut values, &mut value_numbers);
         let mut insts: PrimaryMap<Inst, InstData> = PrimaryMap::with_capacity(inst_count);
         let mut blocks: PrimaryMap<Block, BlockData> = PrimaryMap::with_capacity(order.len());

@@ -15,12 +15,14 @@ mod terminator;
 
 pub use terminator::{BlockCall, Handler, Invoke, Terminator};
 
+use crate::analysis::ControlFlowGraph;
 use crate::entity::{Entity, PrimaryMap, SecondaryMap};
 use crate::module::{LazyBody, TypeId};
 use crate::operator::OperatorPool;
 use crate::packed_type::PackedType;
 use crate::references::IndexSpace;
 use smallvec::SmallVec;
+use std::sync::Arc;
 use wasmparser::{Operator, ValType};
 
 crate::entity_id! {
@@ -65,6 +67,8 @@ pub struct Func {
     /// refer to is still there. `None` wherever that would undo something on purpose: a pass that makes the body better at the price of size,
     /// or that changes what an item which the old bytes refer to means, must clear it.
     pub original: Option<Box<Original>>,
+    /// The control-flow graph that somebody asked for last: see [`Func::control_flow`].
+    pub(crate) kept_control_flow: Option<Arc<ControlFlowGraph>>,
 }
 
 /// The bytes that a body was lifted from.
@@ -74,6 +78,11 @@ pub struct Original {
     pub body: LazyBody,
     /// The function types of its blocks, one for each that has one: their numbers in the bytes.
     pub(crate) block_types: Box<[u32]>,
+    /// How many bytes the body takes at least, whatever numbers the items get that it refers to: where what is emitted takes fewer, nobody need
+    /// write it anew to see that.
+    pub(crate) least_length: usize,
+    /// The functions that it calls, one for each call: their numbers in the bytes. Whatever index one gets counts as one byte in `least_length`.
+    pub(crate) called: Box<[u32]>,
 }
 
 impl Original {
@@ -170,6 +179,7 @@ impl Func {
             source_locals: SecondaryMap::new(),
             local_names: Vec::new(),
             original: None,
+            kept_control_flow: None,
         };
         func.entry = func.add_block();
         for &param in params {
@@ -180,8 +190,9 @@ impl Func {
 
     /// Makes room for the instructions of a body of so many bytes.
     pub(crate) fn reserve_for_body(&mut self, bytes: usize) {
-        // Ordinary code has an instruction in three to four bytes, which most often has one operand and one result; about a third of the
-        // operators differ.
+        // Ordinary code has a block in about sixteen bytes and an instruction in three to four, which most often has one operand and one result; about
+        // a third of the operators differ.
+        self.blocks.reserve(bytes / 16);
         self.insts.reserve(bytes / 4);
         self.operands.reserve(bytes / 4);
         self.values.reserve(bytes / 3);

@@ -129,6 +129,17 @@ pub(super) struct Graph {
 }
 
 impl Graph {
+    /// A graph with room for what ordinary code has in so many bytes.
+    pub fn for_body(bytes: usize) -> Self {
+        Self {
+            joins: PrimaryMap::with_capacity(bytes / 32),
+            edges: Vec::with_capacity(bytes / 16),
+            assignments: Vec::with_capacity(bytes / 16),
+            pending_reads: Vec::with_capacity(bytes / 8),
+            ..Self::default()
+        }
+    }
+
     pub fn add_join(&mut self, block: Block, stack_values: u32) -> JoinId {
         self.joins.push(Join { block, edge_count: 0, last_from: None, stack_values })
     }

@@ -15,9 +15,10 @@ mod parameters;
 #[cfg(test)]
 mod tests;
 
+use crate::features::Used;
 use crate::func::Func;
 use crate::module::{LazyBody, OpaqueReason, TypeId};
-use wasmparser::FuncValidatorAllocations;
+use wasmparser::{FuncValidatorAllocations, WasmFeatures};
 
 /// Why a body was not lifted.
 #[derive(Debug)]
@@ -68,6 +69,7 @@ impl std::fmt::Display for OpaqueReason {
 #[derive(Default)]
 pub struct Lifter {
     validator: FuncValidatorAllocations,
+    used: Used,
 }
 
 impl Lifter {
@@ -85,7 +87,7 @@ impl Lifter {
         if let Some(reason) = body.opaque {
             return Err(Error::Opaque(reason));
         }
-        let mut func = body::lift(body, std::mem::take(&mut self.validator), &mut self.validator)?;
+        let mut func = body::lift(body, std::mem::take(&mut self.validator), &mut self.validator, &mut self.used)?;
         if let Some(renumbering) = &body.renumbering {
             func.map_references(&mut |space, number| renumbering.map(space, number));
         }
@@ -100,6 +102,11 @@ impl Lifter {
             func.local_names.pop();
         }
         Ok(func)
+    }
+
+    /// The features that the bytes of all bodies together use that this lifter has lifted.
+    pub fn used_features(&self) -> WasmFeatures {
+        self.used.0
     }
 }
 

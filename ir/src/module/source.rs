@@ -98,6 +98,11 @@ impl LazyBody {
         &self.source.bytes[self.range.clone()]
     }
 
+    /// The bytes of the body between two offsets in its source.
+    pub(crate) fn bytes_between(&self, start: u64, end: u64) -> &[u8] {
+        &self.source.bytes[start as usize..end as usize]
+    }
+
     /// A reader of the body.
     pub fn reader(&self) -> FunctionBody<'_> {
         FunctionBody::new(BinaryReader::new_features(self.bytes(), self.range.start as u64, self.source.features))

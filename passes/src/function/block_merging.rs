@@ -2,14 +2,13 @@
 
 use crate::environment::ModuleEnvironment;
 use crate::pass_table::Changed;
-use wasmfx_ir::analysis::ControlFlowGraph;
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::Terminator;
 use wasmfx_ir::{Block, Func};
 
 /// Runs the pass.
 pub fn run(func: &mut Func, _environment: &ModuleEnvironment<'_>) -> Changed {
-    let cfg = ControlFlowGraph::new(func);
+    let cfg = func.control_flow();
     let mut merged: SecondaryMap<Block, bool> = SecondaryMap::with_default_and_len(false, func.blocks.len());
     let mut changed = Changed::No;
     for &block in cfg.reverse_postorder() {

@@ -29,7 +29,7 @@ const MAX_MOVED_PER_BYTE: usize = 4;
 /// Runs the pass.
 pub fn run(func: &mut Func, _environment: &ModuleEnvironment<'_>) -> Changed {
     func.resolve_aliases();
-    let cfg = ControlFlowGraph::new(func);
+    let cfg = func.control_flow();
     let mut may_go = blocks_of_plain_edges(func, &cfg);
     keep_those_with_a_like(func, &cfg, &mut may_go);
     if !cfg.reverse_postorder().iter().any(|&block| may_go[block]) {
@@ -101,7 +101,7 @@ fn blocks_of_plain_edges(func: &Func, cfg: &ControlFlowGraph) -> SecondaryMap<Bl
     may_go
 }
 
-/// Leaves the blocks for which there is another with the same operators: most blocks need no closer look.
+/// Leaves the blocks for which there is another with the same operators, but for those that are certain to be too small: most blocks need no closer look.
 fn keep_those_with_a_like(func: &Func, cfg: &ControlFlowGraph, may_go: &mut SecondaryMap<Block, bool>) {
     let outline = |block: Block| {
         let mut hasher = FxHasher::default();
@@ -111,6 +111,9 @@ fn keep_those_with_a_like(func: &Func, cfg: &ControlFlowGraph, may_go: &mut Seco
         std::mem::discriminant(&func.blocks[block].terminator).hash(&mut hasher);
         hasher.finish()
     };
+    for &block in cfg.reverse_postorder() {
+        may_go[block] &= 2 * most_parts(func, block) >= MIN_SIZE;
+    }
     let candidates = cfg.reverse_postorder().iter().copied().filter(|&block| may_go[block]);
     let mut outlines: Vec<(u64, Block)> = candidates.map(|block| (outline(block), block)).collect();
     outlines.sort_unstable();
@@ -119,6 +122,14 @@ fn keep_those_with_a_like(func: &Func, cfg: &ControlFlowGraph, may_go: &mut Seco
             may_go[block] = false;
         }
     }
+}
+
+/// No fewer than a block has instructions and holes: each use could be one.
+fn most_parts(func: &Func, block: Block) -> usize {
+    let data = &func.blocks[block];
+    let mut parts: usize = data.insts.iter().map(|&inst| 1 + func.operands(inst).len()).sum();
+    data.terminator.for_each_value(|_| parts += 1);
+    parts
 }
 
 /// Whether the edges into a block take along so much that moving it to where another block expects it would cost more than the block.

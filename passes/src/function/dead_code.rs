@@ -15,7 +15,7 @@ const MAX_SWEEPS: usize = 16;
 
 /// Runs the pass.
 pub fn run(func: &mut Func, environment: &ModuleEnvironment<'_>) -> Changed {
-    let cfg = ControlFlowGraph::new(func);
+    let cfg = func.control_flow();
     let mut changed = empty_unreachable_blocks(func, &cfg);
     let fixed = blocks_with_fixed_params(func, &cfg);
     let mut incoming = Incoming::new(func, &cfg);
@@ -35,7 +35,7 @@ pub(super) fn empty_unreachable_blocks(func: &mut Func, cfg: &ControlFlowGraph) 
             data.insts.is_empty() && data.params.is_empty() && matches!(data.terminator, Terminator::Unreachable);
         if !cfg.is_reachable(block) && !empty {
             *data = BlockData { terminator: Terminator::Unreachable, ..BlockData::default() };
-            changed = Changed::Yes;
+            changed = Changed::Pruned;
         }
     }
     changed
@@ -149,7 +149,9 @@ fn remove_unused(
     for (block, data) in func.blocks.iter_mut() {
         let before = data.insts.len();
         data.insts.retain(|&inst| needed.insts[inst]);
-        changed |= Changed::from_flag(data.insts.len() != before);
+        if data.insts.len() != before {
+            changed = Changed::Pruned;
+        }
         if !fixed[block] {
             for &param in data.params.iter().filter(|&&param| !needed.values[param]) {
                 gone[param] = true;
@@ -158,7 +160,7 @@ fn remove_unused(
     }
     if gone_any(func, &gone) {
         remove_params(func, &gone);
-        changed = Changed::Yes;
+        changed = Changed::Pruned;
     }
     changed
 }

@@ -12,6 +12,7 @@ use crate::function::simplify::{Constant, fold};
 use crate::options::{OptimizeLevel, Options, ShrinkLevel};
 use crate::pass_table::Changed;
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 use wasmfx_ir::analysis::ControlFlowGraph;
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::func::{BlockCall, Terminator, ValueDefinition, ValueVec};
@@ -25,7 +26,7 @@ const MAX_CONDITION_INSTS: usize = 4;
 /// Runs the pass.
 pub fn run(func: &mut Func, environment: &ModuleEnvironment<'_>) -> Changed {
     func.resolve_aliases();
-    let cfg = ControlFlowGraph::new(func);
+    let cfg = func.control_flow();
     let may_pass = passable_blocks(func, &cfg, environment.options);
     let mut changed = Changed::No;
     for &block in cfg.reverse_postorder() {
@@ -135,7 +136,7 @@ fn known_condition(func: &Func, call: &BlockCall, condition: Value) -> Option<i6
     if data.insts.len() > MAX_CONDITION_INSTS {
         return None;
     }
-    let mut known: Vec<(Value, Constant)> = Vec::new();
+    let mut known: SmallVec<[(Value, Constant); MAX_CONDITION_INSTS]> = SmallVec::new();
     let constant_of = |known: &[(Value, Constant)], value: Value| {
         if let Some(position) = data.params.iter().position(|&param| param == value) {
             return func.defining_operator(call.args[position]).and_then(Constant::of);
@@ -152,7 +153,7 @@ fn known_condition(func: &Func, call: &BlockCall, condition: Value) -> Option<i6
         let constant = match Constant::of(operator) {
             Some(constant) => constant,
             None => {
-                let operands: Option<Vec<Constant>> =
+                let operands: Option<SmallVec<[Constant; 2]>> =
                     func.operands(inst).iter().map(|&operand| constant_of(&known, operand)).collect();
                 // Folding says that nothing traps and nothing else happens.
                 fold(operator, &operands?)?

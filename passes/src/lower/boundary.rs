@@ -262,7 +262,9 @@ impl Lowering<'_> {
                         && let Some(to) = moved[FunctionId::from_u32(*function_index)]
                     {
                         *function_index = to.as_u32();
+                        return true;
                     }
+                    false
                 });
             }
         }

@@ -76,7 +76,9 @@ impl Lowering<'_> {
                     && let Some(to) = guarded.get(&FunctionId::from_u32(*function_index))
                 {
                     *function_index = to.as_u32();
+                    return true;
                 }
+                false
             });
         }
         Ok(())

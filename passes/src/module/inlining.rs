@@ -20,7 +20,7 @@ use crate::pattern::Pattern;
 use rustc_hash::{FxHashMap, FxHashSet};
 use wasmfx_ir::analysis::{ControlFlowGraph, DominatorTree, LoopForest};
 use wasmfx_ir::entity::SecondaryMap;
-use wasmfx_ir::func::{Block, Func, Terminator, Value};
+use wasmfx_ir::func::{Block, Func, Inst, Terminator, Value};
 use wasmfx_ir::module::{Body, Export, FunctionId, Item, Module, TypeId};
 use wasmfx_ir::references::IndexSpace;
 use wasmfx_ir::wasmparser::{CompositeInnerType, Operator, ValType};
@@ -260,19 +260,27 @@ fn inline_into(
             caller_size += if inline { visited[callee].size } else { 0 };
             inline.then_some(callee)
         };
+        // The next call that goes, by how many instructions are before it, and what it calls.
+        let mut next_call = |module: &Module, caller: &Func, insts: &[Inst]| {
+            let mut insts = insts.iter().enumerate();
+            insts.find_map(|(before, &inst)| Some((before, decide(module, caller.operator(inst))?)))
+        };
+        let mut next = next_call(module, inliner.caller, &inliner.caller.blocks[block].insts);
         let data = &mut inliner.caller.blocks[block];
-        let (insts, terminator) = (std::mem::take(&mut data.insts), std::mem::take(&mut data.terminator));
+        let terminator = std::mem::take(&mut data.terminator);
         let mut current = block;
-        for inst in insts {
-            let Some(callee) = decide(module, inliner.caller.operator(inst)) else {
-                inliner.caller.blocks[current].insts.push(inst);
-                continue;
-            };
+        // Most blocks stay as they are.
+        let mut rest = if next.is_some() { std::mem::take(&mut data.insts) } else { Vec::new() }.into_iter();
+        while let Some((before, callee)) = next {
+            inliner.caller.blocks[current].insts.extend(rest.by_ref().take(before));
+            let call = rest.next().expect("it was found there");
             let results = |operator: &Operator<'static>| tail_call_results(module, operator);
-            current = inliner.inline_call(current, inst, lifted(module, callee), &results);
+            current = inliner.inline_call(current, call, lifted(module, callee), &results);
             empty_if_called_once(module, callee, uses);
             changed = Changed::Yes;
+            next = next_call(module, inliner.caller, rest.as_slice());
         }
+        inliner.caller.blocks[current].insts.extend(rest);
         let tail_callee = match terminator {
             Terminator::TailCall { operator, .. } => decide(module, &inliner.caller.operators[operator]),
             _ => None,

@@ -14,19 +14,25 @@ pub(in crate::emit) struct Inversions {
 }
 
 impl Inversions {
-    /// Finds the inverses of the comparisons in a function; they are interned there.
-    pub fn new(func: &mut Func) -> Self {
-        let inverses: Vec<(OperatorId, Operator<'static>)> =
-            func.operators.iter().filter_map(|(id, operator)| Some((id, inverse_of(operator)?))).collect();
-        let inverses: Vec<(OperatorId, OperatorId)> =
-            inverses.into_iter().map(|(id, inverse)| (id, func.operators.intern(inverse))).collect();
-        let mut inverse = vec![None; func.operators.len()];
-        for (id, other) in inverses {
-            inverse[id.index()] = Some(other);
-            inverse[other.index()] = Some(id);
+    /// Interns the inverses of the comparisons in a function.
+    pub fn intern(func: &mut Func) {
+        let inverses: Vec<_> = func.operators.iter().filter_map(|(_, operator)| inverse_of(operator)).collect();
+        for inverse in inverses {
+            func.operators.intern(inverse);
         }
-        let is_eqz = func.operators.iter().map(|(_, operator)| matches!(operator, Operator::I32Eqz)).collect();
-        Self { inverse, is_eqz }
+    }
+
+    /// Finds the inverses of the comparisons in a function; `None` if one is not interned.
+    pub fn find(func: &Func) -> Option<Self> {
+        let mut inverse = vec![None; func.operators.len()];
+        let mut is_eqz = vec![false; func.operators.len()];
+        for (id, operator) in func.operators.iter() {
+            is_eqz[id.index()] = matches!(operator, Operator::I32Eqz);
+            if let Some(other) = inverse_of(operator) {
+                inverse[id.index()] = Some(func.operators.find(&other)?);
+            }
+        }
+        Some(Self { inverse, is_eqz })
     }
 }
 

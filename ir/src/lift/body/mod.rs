@@ -13,7 +13,9 @@ use self::slots::{LocalTypes, NO_SLOT};
 use super::Error;
 use super::finish::{SizeLimit, finish};
 use super::graph::{Graph, Slot};
+use crate::encode::least_length;
 use crate::entity::{Entity, PrimaryMap};
+use crate::features::Used;
 use crate::func::{Block, Func, Inst, OperatorId, Original, SourceLocal, Terminator, Value, ValueVec};
 use crate::module::{LazyBody, OpaqueReason, Source, TypeId};
 use crate::operator::into_owned;
@@ -23,11 +25,13 @@ use wasmparser::{
     OperatorsReader, ValType, ValidatorResources, WasmModuleResources,
 };
 
-/// Validates and lifts a body. Types and indices are those of its source. `allocations` gets back what it lent to the validator.
+/// Validates and lifts a body. Types and indices are those of its source. `allocations` gets back what it lent to the validator, `used` the features
+/// of a valid body.
 pub(super) fn lift(
     body: &LazyBody,
     lent: FuncValidatorAllocations,
     allocations: &mut FuncValidatorAllocations,
+    used: &mut Used,
 ) -> Result<Func, Error> {
     let source = &*body.source;
     let type_index = source.resources.type_index_of_function(body.index).expect("a body has a function");
@@ -39,12 +43,14 @@ pub(super) fn lift(
     };
     let validator = to_validate.into_validator(lent);
     let mut builder = Builder::new(body, type_index, validator);
-    let built = builder.build(body);
-    let Builder { mut func, graph, slots, order, validator, block_types, .. } = builder;
+    let built = builder.build(body, used);
+    let Builder { mut func, graph, slots, order, validator, block_types, least_length, called, .. } = builder;
     *allocations = validator.into_allocations();
     built?;
-    func.original = Some(Box::new(Original { body: body.clone(), block_types: block_types.into() }));
-    finish(func, &graph, slots, &order, body.range.len()).map_err(Error::Opaque)
+    let size = body.range.len();
+    let (body, block_types, called) = (body.clone(), block_types.into(), called.into());
+    func.original = Some(Box::new(Original { body, block_types, least_length, called }));
+    finish(func, &graph, slots, &order, size).map_err(Error::Opaque)
 }
 
 struct Builder<'a> {
@@ -76,6 +82,10 @@ struct Builder<'a> {
     size_limit: SizeLimit,
     /// The function types of blocks, as they come.
     block_types: Vec<u32>,
+    /// How many bytes the body takes at least when it is written again.
+    least_length: usize,
+    /// The functions that it calls, as they come.
+    called: Vec<u32>,
     /// A buffer for the types of results.
     result_types: Vec<ValType>,
 }
@@ -97,7 +107,7 @@ impl<'a> Builder<'a> {
             current: Some(func.entry),
             order: vec![func.entry],
             func,
-            graph: Graph::default(),
+            graph: Graph::for_body(body.range.len()),
             frames: Vec::new(),
             stack: Vec::new(),
             insts: Vec::new(),
@@ -111,13 +121,15 @@ impl<'a> Builder<'a> {
             listed_values: 0,
             size_limit,
             block_types: Vec::new(),
+            least_length: 0,
+            called: Vec::new(),
             result_types: Vec::new(),
         };
         builder.push_frame(FrameKind::Function, BlockType::FuncType(type_index), false, 0, results.len() as u32);
         builder
     }
 
-    fn build(&mut self, body: &LazyBody) -> Result<(), Error> {
+    fn build(&mut self, body: &LazyBody, used: &mut Used) -> Result<(), Error> {
         let source = self.source;
         let start = body.range.start;
         let bytes = &source.bytes[body.range.clone()];
@@ -128,7 +140,10 @@ impl<'a> Builder<'a> {
             let (count, ty) = reader.read()?;
             self.validator.define_locals(offset, count, ty)?;
             self.locals.push(count, ty);
+            used.val_type(ty);
         }
+        // Their number, and the number and type of each group.
+        self.least_length = 1 + 2 * reader.get_count() as usize;
         let local_count = self.locals.len() as usize;
         self.slot_of_local.resize(local_count, NO_SLOT);
         self.func.local_names.resize(local_count, None);
@@ -144,6 +159,12 @@ impl<'a> Builder<'a> {
             let offset_in_body = u32::try_from(offset - start as u64).expect("a body is smaller than 4 GiB");
             self.position = offset_in_body + 1;
             self.validator.op(offset, &operator)?;
+            let operator_bytes = body.bytes_between(offset, reader.original_position());
+            self.least_length += least_length(operator_bytes);
+            if let Operator::Call { function_index } | Operator::ReturnCall { function_index } = operator {
+                self.called.push(function_index);
+            }
+            used.operator_in_bytes(&operator, operator_bytes);
             if opaque.is_some() {
                 // Bodies that stay bytes are valid nevertheless.
                 continue;

@@ -32,7 +32,7 @@ use written::Written;
 /// Runs the pass.
 pub fn run(func: &mut Func, environment: &ModuleEnvironment<'_>) -> Changed {
     func.resolve_aliases();
-    let cfg = ControlFlowGraph::new(func);
+    let cfg = func.control_flow();
     let dominators = DominatorTree::new(func, &cfg);
     let operator_effects = OperatorEffects::new(func, environment.module());
     let writes = block_writes(func, &operator_effects, &cfg);
@@ -51,7 +51,7 @@ pub fn run(func: &mut Func, environment: &ModuleEnvironment<'_>) -> Changed {
         written: Written::default(),
         facts: FxHashMap::default(),
         facts_before: Vec::new(),
-        vacant: Vec::new(),
+        kept: Vec::with_capacity(func.inst_count()),
         aliases: false,
         changed: false,
         func,
@@ -106,6 +106,14 @@ enum Results {
     Value(Value),
 }
 
+/// How a place that an instruction writes is read.
+struct Reading {
+    operator: OperatorId,
+    place: Operands,
+    /// What the instruction writes there.
+    value: Value,
+}
+
 /// Blocks that a search came to; searches are many, so what they need is kept.
 struct Visits {
     blocks: Vec<Block>,
@@ -141,8 +149,8 @@ struct Numbering<'a> {
     facts: FxHashMap<Value, Constant>,
     /// What was known of the value before each fact was learnt.
     facts_before: Vec<(Value, Option<Constant>)>,
-    /// Room for the next block's instructions.
-    vacant: Vec<Inst>,
+    /// Room for the instructions of a block that stay.
+    kept: Vec<Inst>,
     /// Whether a value has become another name of one: until then operands are what they were resolved to.
     aliases: bool,
     changed: bool,
@@ -253,7 +261,7 @@ impl Numbering<'_> {
             return;
         };
         let operator = self.func.operator(inst);
-        let operands: SmallVec<[Value; 2]> = self.func.operands(inst).into();
+        let operands: SmallVec<[Value; 2]> = SmallVec::from_slice(self.func.operands(inst));
         let is_boolean = Opcode::of(operator).is_boolean();
         let equals = match (operator, taken) {
             (Operator::I32Eqz, true) => Some((operands[0], Constant::I32(0))),
@@ -305,8 +313,7 @@ impl Numbering<'_> {
 
     fn number_block(&mut self, block: Block) {
         let mut insts = std::mem::take(&mut self.func.blocks[block].insts);
-        let mut kept = std::mem::take(&mut self.vacant);
-        kept.reserve(insts.len());
+        let mut kept = std::mem::take(&mut self.kept);
         for &inst in &insts {
             if self.aliases || !self.facts.is_empty() {
                 for index in 0..self.func.operands(inst).len() {
@@ -333,8 +340,9 @@ impl Numbering<'_> {
             *value = known;
         }
         insts.clear();
-        self.vacant = insts;
-        self.func.blocks[block].insts = kept;
+        insts.append(&mut kept);
+        self.func.blocks[block].insts = insts;
+        self.kept = kept;
     }
 
     /// Numbers an instruction, whose operands are not aliases. Returns whether it stays.
@@ -342,13 +350,21 @@ impl Numbering<'_> {
         let operator = self.func.operator_id(inst);
         let effects = self.operator_effects[operator];
         if !effects.is_idempotent() {
-            if self.writes_what_is_there(inst) {
+            let reading = self.reading_back(inst);
+            if reading.as_ref().is_some_and(|reading| self.is_there(reading)) {
                 return false;
             }
             if !effects.writes.is_empty() {
                 self.written.write(effects.writes);
             }
-            self.remember_written(inst);
+            match reading {
+                // Reading the same place gives what was written.
+                Some(Reading { operator, place, value }) => {
+                    let reads = self.operator_effects[operator].reads;
+                    self.enter_known(operator, &place, Results::Value(value), reads);
+                }
+                None => self.remember_fields(inst),
+            }
             return true;
         }
         if self.func.inst_results(inst).len() == 0 {
@@ -411,29 +427,20 @@ impl Numbering<'_> {
         operands
     }
 
-    /// Whether a store writes the value that is known to be there already. It does not trap, as what read or wrote it did not, and memories
+    /// Whether what a store writes is known to be there already. Such a store does not trap, as what read or wrote the place did not, and memories
     /// and tables never shrink.
-    fn writes_what_is_there(&mut self, inst: Inst) -> bool {
-        let Some((read, operands, value)) = self.reading_back(inst) else { return false };
-        let Some(known) = self.table.find(read, &operands) else { return false };
+    fn is_there(&self, reading: &Reading) -> bool {
+        let Some(known) = self.table.find(reading.operator, &reading.place) else { return false };
         let there = match known.results {
             Results::Of(earlier) => self.func.first_result(earlier),
             Results::Value(value) => value,
         };
-        self.func.resolve(there) == value && !self.written.since(known.reads, known.time)
+        self.func.resolve(there) == reading.value && !self.written.since(known.reads, known.time)
     }
 
-    /// After a write, reading the same place gives what was written; after an allocation, reading its fields gives what they were made with.
-    fn remember_written(&mut self, inst: Inst) {
-        if let Operator::StructNew { struct_type_index } = *self.func.operator(inst) {
-            return self.remember_fields(inst, struct_type_index);
-        }
-        let Some((read, operands, value)) = self.reading_back(inst) else { return };
-        let reads = self.operator_effects[read].reads;
-        self.enter_known(read, &operands, Results::Value(value), reads);
-    }
-
-    fn remember_fields(&mut self, inst: Inst, struct_type_index: u32) {
+    /// After an allocation, reading its fields gives what they were made with.
+    fn remember_fields(&mut self, inst: Inst) {
+        let Operator::StructNew { struct_type_index } = *self.func.operator(inst) else { return };
         let reference = self.func.first_result(inst);
         for index in 0..self.func.operands(inst).len() {
             let field_index = index as u32;
@@ -447,8 +454,8 @@ impl Numbering<'_> {
         }
     }
 
-    /// The operator and operands that read back exactly what an instruction writes, and the value that it writes.
-    fn reading_back(&mut self, inst: Inst) -> Option<(OperatorId, Operands, Value)> {
+    /// What reads back exactly what an instruction writes.
+    fn reading_back(&mut self, inst: Inst) -> Option<Reading> {
         use Operator as O;
         let read = match *self.func.operator(inst) {
             O::I32Store { memarg } => O::I32Load { memarg },
@@ -474,7 +481,7 @@ impl Numbering<'_> {
         let (&value, place) = self.func.operands(inst).split_last()?;
         let place = Operands::from_slice(place);
         // What is read has the type of the place; a value of a more precise type would do, one of a less precise type cannot be.
-        Some((self.intern(read), place, value))
+        Some(Reading { operator: self.intern(read), place, value })
     }
 
     /// Another thread may have written meanwhile, and may be waiting for this write.

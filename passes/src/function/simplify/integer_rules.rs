@@ -29,7 +29,7 @@ impl Simplifier<'_> {
             if let Some(inverted) = opcode.inverted_comparison()
                 && self.is_single_use(a)
             {
-                let operands: SmallVec<[Value; 4]> = self.func.operands(inst).into();
+                let operands: SmallVec<[Value; 4]> = SmallVec::from_slice(self.func.operands(inst));
                 return Rewrite::inst(inverted.without_immediates()?, operands);
             }
             // Not of not of a boolean.

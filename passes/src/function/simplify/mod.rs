@@ -18,7 +18,6 @@ use crate::pass_table::Changed;
 pub use constants::{Constant, fold};
 use integer::{Integer, Width};
 use smallvec::SmallVec;
-use wasmfx_ir::analysis::ControlFlowGraph;
 use wasmfx_ir::entity::SecondaryMap;
 use wasmfx_ir::opcode::Opcode;
 use wasmfx_ir::wasmparser::{Operator, ValType};
@@ -29,7 +28,7 @@ const MAX_REWRITES: usize = 16;
 
 /// Runs the pass.
 pub fn run(func: &mut Func, environment: &ModuleEnvironment<'_>) -> Changed {
-    let cfg = ControlFlowGraph::new(func);
+    let cfg = func.control_flow();
     func.resolve_aliases();
     let mut simplifier = Simplifier::new(func, environment);
     // Operands are simplified before their users where no back edge lies between.
@@ -78,19 +77,20 @@ impl<'a> Simplifier<'a> {
             }
             data.terminator.for_each_value(|value| uses[value] += 1);
         }
-        Self { func, environment, uses, placed: Vec::new(), aliases: false, changed: false }
+        let placed = Vec::with_capacity(func.inst_count());
+        Self { func, environment, uses, placed, aliases: false, changed: false }
     }
 
     fn simplify_block(&mut self, block: wasmfx_ir::Block) {
         let mut insts = std::mem::take(&mut self.func.blocks[block].insts);
-        self.placed.reserve(insts.len());
         for &inst in &insts {
             if self.simplify_inst(inst) {
                 self.placed.push(inst);
             }
         }
         insts.clear();
-        self.func.blocks[block].insts = std::mem::replace(&mut self.placed, insts);
+        insts.append(&mut self.placed);
+        self.func.blocks[block].insts = insts;
     }
 
     /// Rewrites an instruction as long as rules apply. Returns whether it stays.
@@ -136,7 +136,7 @@ impl<'a> Simplifier<'a> {
         for _ in 0..MAX_REWRITES {
             self.resolve_operands(inst);
             let rewrite = self.store_rules(inst).or_else(|| self.packed_write_rules(inst)).or_else(|| {
-                let operands: SmallVec<[Value; 4]> = self.func.operands(inst).into();
+                let operands: SmallVec<[Value; 4]> = SmallVec::from_slice(self.func.operands(inst));
                 self.without_null_check(&self.func.operator(inst).clone(), &operands)
             });
             match rewrite {
@@ -164,7 +164,7 @@ impl<'a> Simplifier<'a> {
         if opcode.is_const() {
             return None;
         }
-        let operands: SmallVec<[Value; 4]> = self.func.operands(inst).into();
+        let operands: SmallVec<[Value; 4]> = SmallVec::from_slice(self.func.operands(inst));
         if let Some(constant) = self.folded(inst, &operands) {
             return Some(Rewrite::Value(self.add(constant.operator(), &[], constant.ty())));
         }
