@@ -78,11 +78,8 @@ impl OperatorPool {
         let count = self.operators.len() + additional;
         if !has_room(self.slots.len(), count) {
             let vacant = vec![Slot { hash: 0, id: VACANT }; (2 * count).next_power_of_two()];
-            let mut old = std::mem::replace(&mut self.slots, vacant);
-            // In the order of their ids, so that of equal ones the same is found first as before.
-            old.retain(|slot| slot.id != VACANT);
-            old.sort_unstable_by_key(|slot| slot.id);
-            old.into_iter().for_each(|slot| self.occupy(slot));
+            let old = std::mem::replace(&mut self.slots, vacant);
+            old.into_iter().filter(|slot| slot.id != VACANT).for_each(|slot| self.occupy(slot));
         }
     }
 
@@ -120,8 +117,12 @@ impl OperatorPool {
             return;
         }
         self.slots.fill(Slot { hash: 0, id: VACANT });
-        for id in self.operators.keys() {
-            self.occupy(Slot { hash: hash_of_slot(&self.operators[id]), id });
+        for (id, operator) in self.operators.iter() {
+            let hash = hash_of_slot(operator);
+            // Of equal ones the first is found. The others have no slots, so that no search has to pass them.
+            if let Err(vacant) = self.search(hash, operator) {
+                self.slots[vacant] = Slot { hash, id };
+            }
         }
     }
 }
