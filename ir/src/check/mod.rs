@@ -18,8 +18,9 @@
 //!   changes nothing and cannot trap, but then nothing is known of its result.
 //! * an operator with effects must be, with operands equal to the function's, an instruction of the current block that was not executed yet and that
 //!   conflicts with none of those before it that are still to be executed. It gives the instruction's names.
-//! * a branch on the current block's condition (or its negation, with the sides exchanged) is the block's branch. Every other branch is emission's own, as
-//!   the one that enters a loop with several entries: on a constant it leads one way, else both ways, and the function stands still.
+//! * a branch on the current block's condition (or its negation, with the sides exchanged) is the block's branch, and both go where a constant leads if the
+//!   place is known to hold one. Every other branch is emission's own, as the one that enters a loop with several entries: on a constant it leads one way,
+//!   else both ways, and the function stands still.
 //! * a return, tail call, throw or resume must be the terminator, with equal operands, and with equal handlers in equal order.
 //!
 //! An undefined value ([`Func::undefined`]) equals whatever a place holds, so where one meets something known, that is what is known. The operand of
@@ -120,7 +121,7 @@ impl<E: EffectsEnvironment> Prover<'_, E> {
         self.try_other_readings(failure).map_err(|()| self.first_error.take().expect("an attempt has failed"))
     }
 
-    /// States that emission's own labels would tell apart are merged at first; if the proof fails, they are kept apart.
+    /// States that emission's own labels, or what the function switches on, would tell apart are merged at first; if the proof fails, they are kept apart.
     fn attempt(&mut self, readings: &Readings) -> Result<(), Failure> {
         loop {
             let (body, selectors) = (self.body, &self.selectors);
@@ -137,8 +138,12 @@ impl<E: EffectsEnvironment> Prover<'_, E> {
             let Err(error) = simulation.run() else { return Ok(()) };
             let position = error.position;
             self.first_error.get_or_insert(error);
-            let suspects = simulation.suspects.iter().copied().filter(|local| !self.selectors.contains(local));
-            let suspects: Vec<u32> = suspects.collect();
+            let is_new = |local: &&u32| !self.selectors.contains(local);
+            let mut suspects: Vec<u32> = simulation.suspects.iter().filter(is_new).copied().collect();
+            // What the function switches on tells ways that give something a value from those that leave it undefined.
+            if suspects.is_empty() {
+                suspects.extend(simulation.switch_locals.iter().filter(is_new));
+            }
             if suspects.is_empty() {
                 return Err(Failure { position, reading_counts: simulation.reading_counts });
             }

@@ -63,10 +63,13 @@ pub(super) struct Simulation<'a> {
     labels: IndexMap<LabelKey, Label, FxBuildHasher>,
     /// Labels that are to be executed from, those first that come first in the code.
     work: BTreeSet<(usize, usize)>,
-    /// Locals whose constant values tell ways apart: the labels by which emission enters loops with several entries.
+    /// Locals whose constant values tell ways apart: the labels by which emission enters loops with several entries, and states that the function
+    /// switches on.
     selectors: &'a [u32],
     /// Locals that the code branched on without the function, and whose value was not known: perhaps they are such labels.
     pub suspects: BTreeSet<u32>,
+    /// Locals that the function's own tables were indexed with, and whose value was not known: perhaps it was on each of the ways that met.
+    pub switch_locals: BTreeSet<u32>,
     /// How many of the instructions that an operator may be are passed over from the start, by its position in the code.
     pub readings: &'a Readings,
     /// How many instructions an operator could be, by its position, where that was more than one.
@@ -117,6 +120,7 @@ impl<'a> Simulation<'a> {
             work: BTreeSet::new(),
             selectors,
             suspects: BTreeSet::new(),
+            switch_locals: BTreeSet::new(),
             readings,
             reading_counts: BTreeMap::new(),
             choices: Vec::new(),
