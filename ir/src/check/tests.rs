@@ -83,6 +83,18 @@ const PROGRAMS: &[&str] = &[
     CLAUSES_WITH_CONSTANTS,
 ];
 
+/// The function passes the first choice when it enters the block of the clause, before the code comes to the label.
+const CHOICES_BEHIND_A_LABEL: &str =
+    "(module (type $a (array (mut i64))) (import \"\" \"f\" (func $f (param i32))) (tag $t) (tag $u)
+        (func (local $x (ref null $a))
+            (local.set $x (array.new_fixed $a 1 (i64.const -3)))
+            (block $caught (try_table (catch $t $caught) (throw $u)))
+            (drop
+                (if (result i32) (ref.is_null (local.get $x))
+                    (then (i32.const 1))
+                    (else (array.len (local.get $x)))))
+            (call $f (if (result i32) (ref.is_null (local.get $x)) (then (i32.const 1)) (else (i32.const 0))))))";
+
 /// $f gets what a clause leaves on the stack, so all before is computed below its result: what other ways to $join store as well.
 const CLAUSES_WITH_CONSTANTS: &str =
     "(module (type $f (func)) (type $c (cont $f)) (tag $t) (tag $u (param i32)) (tag $v)
@@ -244,6 +256,24 @@ fn a_choice_with_something_that_could_trap_elsewhere_is_told_from_the_next_one_o
                         (else (array.len (local.get $x)))))
                 (call $f (if (result i32) (ref.is_null (local.get $x)) (then (i32.const 1)) (else (i32.const 0))))))",
     );
+    // The same where the first one comes behind a label.
+    check_text(CHOICES_BEHIND_A_LABEL);
+}
+
+#[test]
+fn a_choice_behind_one_that_was_passed_before_a_label_must_be_the_right_way_round() {
+    let module = parse(CHOICES_BEHIND_A_LABEL);
+    let mut func = bodies(&module).remove(0);
+    let body = emit(&mut func, &module);
+    check_emission(&func, &body, &module).unwrap();
+    let choices: Vec<usize> = (0..body.code.len()).filter(|&at| matches!(body.code[at], CodeItem::If(_))).collect();
+    assert_eq!(choices.len(), 2, "{:?}", body.code);
+    // The first one makes no difference.
+    for (number, at) in choices.into_iter().enumerate() {
+        let mut turned = body.clone();
+        turned.code.insert(at, CodeItem::I32Eqz);
+        assert_eq!(check_emission(&func, &turned, &module).is_ok(), number == 0, "{:?}", turned.code);
+    }
 }
 
 /// The only function of a module, with an undefined value in place of each argument that is the constant -77.
