@@ -18,13 +18,15 @@
 //!   changes nothing and cannot trap, but then nothing is known of its result.
 //! * an operator with effects must be, with operands equal to the function's, an instruction of the current block that was not executed yet and that
 //!   conflicts with none of those before it that are still to be executed. It gives the instruction's names.
-//! * a branch on the current block's condition (or its negation, with the sides exchanged) is the block's branch. Every other branch is emission's own, as
-//!   the one that enters a loop with several entries: on a constant it leads one way, else both ways, and the function stands still.
+//! * a branch on the current block's condition (or its negation, with the sides exchanged) is the block's branch, and both go where a constant leads if the
+//!   place is known to hold one. Every other branch is emission's own, as the one that enters a loop with several entries: on a constant it leads one way,
+//!   else both ways, and the function stands still.
 //! * a return, tail call, throw or resume must be the terminator, with equal operands, and with equal handlers in equal order.
 //!
 //! An undefined value ([`Func::undefined`]) equals whatever a place holds, so where one meets something known, that is what is known. The operand of
-//! a branch whose sides do the same may be left out of the code; if a proof that waits for it fails, one that does not wait is tried. Which of several equal
-//! things that were made anew the code has made is guessed, and guessed otherwise where the proof fails: each guess is a proof of its own.
+//! a branch whose sides do the same may be left out of the code; if a proof that waits for it fails, one that does not wait is tried. Whether the code makes
+//! such a branch behind a label, and which of several equal things that were made anew it has made, is guessed, and guessed otherwise where the proof fails:
+//! each guess is a proof of its own.
 //!
 //! States that meet at a label with the same position are intersected, until nothing changes (Rideau and Leroy, "Validating Register Allocation
 //! and Spilling", CC 2010, and regalloc2's checker do the same for machine code). Every path of the emitted code is covered; every
@@ -82,17 +84,39 @@ pub fn check_emission(
     body: &EmittedBody,
     environment: &impl EffectsEnvironment,
 ) -> Result<(), CheckError> {
-    let prover = |choices_are_left_out| Prover {
-        func,
-        body,
-        environment,
-        choices_are_left_out,
-        selectors: Vec::new(),
-        first_error: None,
-    };
-    // The operand of a branch whose sides do the same may be left out of the code or not: both are tried.
-    let Err(first_error) = prover(false).run() else { return Ok(()) };
-    prover(true).run().map_err(|_| first_error)
+    let mut first_error = None;
+    let mut are_forgotten = false;
+    for assumptions in Assumptions::ALL {
+        if assumptions.passed_choices_stay && !are_forgotten {
+            continue;
+        }
+        let selectors = Vec::new();
+        let mut prover =
+            Prover { func, body, environment, assumptions, selectors, choices_were_forgotten: false, first_error };
+        let Err(error) = prover.run() else { return Ok(()) };
+        are_forgotten |= prover.choices_were_forgotten;
+        first_error = Some(error);
+    }
+    Err(first_error.expect("something is assumed"))
+}
+
+/// What a proof takes for granted of choices that make no difference. Each is as good as the other; that the code fits one of them is enough.
+#[derive(Copy, Clone)]
+struct Assumptions {
+    /// Whether the operand of a branch whose sides do the same is left out of the code.
+    choices_are_left_out: bool,
+    /// Whether the code may still make such a branch behind a label, not only before the next one.
+    passed_choices_stay: bool,
+}
+
+impl Assumptions {
+    /// All that are tried, the likeliest first.
+    const ALL: [Self; 4] = [
+        Self { choices_are_left_out: false, passed_choices_stay: false },
+        Self { choices_are_left_out: true, passed_choices_stay: false },
+        Self { choices_are_left_out: false, passed_choices_stay: true },
+        Self { choices_are_left_out: true, passed_choices_stay: true },
+    ];
 }
 
 /// One attempt at a proof after the other, each of which assumes something else.
@@ -100,9 +124,11 @@ struct Prover<'a, E> {
     func: &'a Func,
     body: &'a EmittedBody,
     environment: &'a E,
-    choices_are_left_out: bool,
+    assumptions: Assumptions,
     /// Locals that tell ways apart whose states would be merged otherwise.
     selectors: Vec<u32>,
+    /// Whether the code might have made a choice behind a label that the function had passed before it.
+    choices_were_forgotten: bool,
     first_error: Option<CheckError>,
 }
 
@@ -120,12 +146,11 @@ impl<E: EffectsEnvironment> Prover<'_, E> {
         self.try_other_readings(failure).map_err(|()| self.first_error.take().expect("an attempt has failed"))
     }
 
-    /// States that emission's own labels would tell apart are merged at first; if the proof fails, they are kept apart.
+    /// States that emission's own labels, or what the function switches on, would tell apart are merged at first; if the proof fails, they are kept apart.
     fn attempt(&mut self, readings: &Readings) -> Result<(), Failure> {
         loop {
             let (body, selectors) = (self.body, &self.selectors);
-            let simulation =
-                Simulation::new(self.func, body, self.environment, selectors, readings, self.choices_are_left_out);
+            let simulation = Simulation::new(self.func, body, self.environment, selectors, readings, self.assumptions);
             let mut simulation = match simulation {
                 Ok(simulation) => simulation,
                 Err(error) => {
@@ -135,10 +160,15 @@ impl<E: EffectsEnvironment> Prover<'_, E> {
                 }
             };
             let Err(error) = simulation.run() else { return Ok(()) };
+            self.choices_were_forgotten |= simulation.choices_were_forgotten;
             let position = error.position;
             self.first_error.get_or_insert(error);
-            let suspects = simulation.suspects.iter().copied().filter(|local| !self.selectors.contains(local));
-            let suspects: Vec<u32> = suspects.collect();
+            let is_new = |local: &&u32| !self.selectors.contains(local);
+            let mut suspects: Vec<u32> = simulation.suspects.iter().filter(is_new).copied().collect();
+            // What the function switches on tells ways that give something a value from those that leave it undefined.
+            if suspects.is_empty() {
+                suspects.extend(simulation.switch_locals.iter().filter(is_new));
+            }
             if suspects.is_empty() {
                 return Err(Failure { position, reading_counts: simulation.reading_counts });
             }

@@ -1,10 +1,10 @@
 //! The symbolic execution of emitted code along with the function.
 
-use super::CheckError;
 use super::expressions::{Expression, Expressions};
 use super::frames::{FrameId, FrameKind, Frames};
 use super::function::{Facts, Function, Position};
 use super::state::{Known, State, only};
+use super::{Assumptions, CheckError};
 use crate::effects::EffectsEnvironment;
 use crate::emit::{CodeItem, EmittedBody};
 use crate::entity::SecondaryMap;
@@ -30,7 +30,7 @@ pub(super) struct Thread {
     /// How many of the instructions that the next operator may be are to be passed over, because taking it for them failed.
     pub passed_over: usize,
     /// The conditions of choices that the function passed by itself, since they make no difference, while the code may still make them. Known until
-    /// the function moves along with the code, or a label.
+    /// the function moves along with the code, or a label if they are assumed not to stay.
     pub passed_choices: SmallVec<[Expression; 2]>,
 }
 
@@ -45,6 +45,8 @@ struct LabelKey {
 /// What is known at a label.
 struct Label {
     state: State,
+    /// The choices that the function passed before on all ways here, and that the code may still make.
+    passed_choices: SmallVec<[Expression; 2]>,
     /// The labels that control comes from without a move of the function.
     idle_origins: SmallVec<[usize; 2]>,
 }
@@ -63,10 +65,16 @@ pub(super) struct Simulation<'a> {
     labels: IndexMap<LabelKey, Label, FxBuildHasher>,
     /// Labels that are to be executed from, those first that come first in the code.
     work: BTreeSet<(usize, usize)>,
-    /// Locals whose constant values tell ways apart: the labels by which emission enters loops with several entries.
+    /// Locals whose constant values tell ways apart: the labels by which emission enters loops with several entries, and states that the function
+    /// switches on.
     selectors: &'a [u32],
     /// Locals that the code branched on without the function, and whose value was not known: perhaps they are such labels.
     pub suspects: BTreeSet<u32>,
+    /// Locals that the function's own tables were indexed with, and whose value was not known: perhaps it was on each of the ways that met.
+    pub switch_locals: BTreeSet<u32>,
+    assumptions: Assumptions,
+    /// Whether a thread came to a label with choices that the function had passed, and they did not stay.
+    pub choices_were_forgotten: bool,
     /// How many of the instructions that an operator may be are passed over from the start, by its position in the code.
     pub readings: &'a Readings,
     /// How many instructions an operator could be, by its position, where that was more than one.
@@ -98,7 +106,7 @@ impl<'a> Simulation<'a> {
         environment: &impl EffectsEnvironment,
         selectors: &'a [u32],
         readings: &'a Readings,
-        choices_are_left_out: bool,
+        assumptions: Assumptions,
     ) -> Checked<Self> {
         let facts = Facts::new(func, environment);
         let expressions = Expressions::new(func, &facts);
@@ -108,7 +116,7 @@ impl<'a> Simulation<'a> {
             message,
         })?;
         Ok(Self {
-            function: Function::new(func, facts, &expressions, choices_are_left_out),
+            function: Function::new(func, facts, &expressions, assumptions.choices_are_left_out),
             heights: vec![0; frames.frames.len()],
             body,
             expressions,
@@ -117,6 +125,9 @@ impl<'a> Simulation<'a> {
             work: BTreeSet::new(),
             selectors,
             suspects: BTreeSet::new(),
+            switch_locals: BTreeSet::new(),
+            assumptions,
+            choices_were_forgotten: false,
             readings,
             reading_counts: BTreeMap::new(),
             choices: Vec::new(),
@@ -157,7 +168,7 @@ impl<'a> Simulation<'a> {
                 self.execute_or_try_again(thread, &mut threads)?;
             }
             let Some((at, label)) = self.work.pop_first() else { break };
-            let (LabelKey { frame, position, .. }, Label { state, .. }) =
+            let (LabelKey { frame, position, .. }, Label { state, passed_choices, .. }) =
                 self.labels.get_index(label).expect("labels are never removed");
             let data = &self.frames.frames[*frame];
             // A loop's label is its start; every other label is an end, whose code runs in the frame around it.
@@ -170,7 +181,7 @@ impl<'a> Simulation<'a> {
                 origin: Some(label),
                 has_moved: false,
                 passed_over: 0,
-                passed_choices: SmallVec::new(),
+                passed_choices: passed_choices.clone(),
             });
         }
         self.check_progress()
@@ -460,11 +471,15 @@ impl<'a> Simulation<'a> {
         // What was guessed so far becomes part of what is known there.
         self.choices.clear();
         let selectors = self.selectors.iter().map(|&local| self.constant(thread.state.local(local)?)).collect();
-        let Thread { at, position, state, origin, has_moved, .. } = thread;
+        let Thread { at, position, state, origin, has_moved, mut passed_choices, .. } = thread;
+        if !self.assumptions.passed_choices_stay {
+            self.choices_were_forgotten |= !passed_choices.is_empty();
+            passed_choices.clear();
+        }
         let (index, is_new) = match self.labels.entry(LabelKey { frame, position, selectors }) {
             indexmap::map::Entry::Vacant(entry) => {
                 let index = entry.index();
-                entry.insert(Label { state, idle_origins: SmallVec::new() });
+                entry.insert(Label { state, passed_choices, idle_origins: SmallVec::new() });
                 (index, true)
             }
             indexmap::map::Entry::Occupied(mut entry) => {
@@ -473,7 +488,11 @@ impl<'a> Simulation<'a> {
                     let message = format!("the operand stack has {new} values where it had {known} on another way");
                     return Err(CheckError { position: at, block: None, message });
                 }
-                (entry.index(), entry.get_mut().state.intersect(&state))
+                let label = entry.get_mut();
+                let before = label.passed_choices.len();
+                label.passed_choices.retain(|choice| passed_choices.contains(choice));
+                let is_news = label.state.intersect(&state) || label.passed_choices.len() < before;
+                (entry.index(), is_news)
             }
         };
         if is_new {

@@ -102,7 +102,7 @@ impl<'a> Simulation<'a> {
             Some(false) => Ok((None, Some(thread))),
             Some(true) => Ok((Some(thread), None)),
             None => {
-                self.suspect(&thread);
+                self.suspects.extend(self.local_before(&thread));
                 Ok((Some(thread.clone()), Some(thread)))
             }
         }
@@ -144,10 +144,16 @@ impl<'a> Simulation<'a> {
                     } else {
                         (else_target, then_target)
                     };
-                    let (mut taken, mut not_taken) = (thread.clone(), thread.clone());
-                    self.take_chosen_edge(&mut taken, if_true);
-                    self.take_chosen_edge(&mut not_taken, if_false);
-                    return Some((Some(taken), Some(not_taken)));
+                    // A side that the place's constant excludes is taken by neither.
+                    let holds = self.as_condition(condition);
+                    let side = |this: &mut Self, is_possible: bool, edge: &BlockCall| {
+                        let mut thread = is_possible.then(|| thread.clone())?;
+                        this.take_chosen_edge(&mut thread, edge);
+                        Some(thread)
+                    };
+                    let taken = side(self, holds != Some(false), if_true);
+                    let not_taken = side(self, holds != Some(true), if_false);
+                    return Some((taken, not_taken));
                 }
             }
         }
@@ -176,19 +182,12 @@ impl<'a> Simulation<'a> {
         Some((value != 0) != is_inverted)
     }
 
-    /// The code branches on a value of which nothing is known. If it comes from a local, that may have been known before ways met.
-    fn suspect(&mut self, thread: &Thread) {
-        let mut at = thread.at;
-        while let Some(before) = at.checked_sub(1) {
-            at = before;
-            match self.body.code[at] {
-                CodeItem::I32Eqz => {}
-                CodeItem::LocalGet(local) | CodeItem::LocalTee(local) => {
-                    self.suspects.insert(local);
-                    return;
-                }
-                _ => return,
-            }
+    /// The local that the code has just read, where it branches on a value that is not known. It may have been known before ways met.
+    fn local_before(&self, thread: &Thread) -> Option<u32> {
+        let before = self.body.code[..thread.at].iter().rev().find(|item| !matches!(item, CodeItem::I32Eqz));
+        match before {
+            Some(&(CodeItem::LocalGet(local) | CodeItem::LocalTee(local))) => Some(local),
+            _ => None,
         }
     }
 
@@ -203,11 +202,21 @@ impl<'a> Simulation<'a> {
         };
         let is_of_function = self.pass_removable_until(&mut thread, is_index);
         let index = self.pop(&mut thread)?;
+        let constant = self.constant(&index).map(|constant| constant.cast_unsigned() as usize);
         if let Terminator::Switch { targets, .. } = &func.blocks[thread.position.block].terminator
             && is_of_function
         {
             let mut pairs: Vec<(u32, u32)> = Vec::new();
-            for entry in 0..=entries.len().max(targets.len()) {
+            let last = entries.len().max(targets.len());
+            // Others than the one that the place's constant chooses are taken by neither: what they read may be undefined on the way here.
+            let possible = match constant {
+                Some(constant) => constant.min(last)..=constant.min(last),
+                None => {
+                    self.switch_locals.extend(self.local_before(&thread));
+                    0..=last
+                }
+            };
+            for entry in possible {
                 let pair = (label_of_entry(entry), entry.min(targets.len()) as u32);
                 // Large tables have few distinct targets.
                 if pairs.last() != Some(&pair) {
@@ -216,12 +225,12 @@ impl<'a> Simulation<'a> {
             }
             return self.take_table_edges(&thread, pairs);
         }
-        if let Some(constant) = self.constant(&index) {
+        if let Some(constant) = constant {
             // Emission's own: the function's edge was taken where the loop with several entries is entered.
-            let frame = self.frames.label(thread.frame, label_of_entry(constant.cast_unsigned() as usize));
+            let frame = self.frames.label(thread.frame, label_of_entry(constant));
             return self.arrive(thread, frame);
         }
-        self.suspect(&thread);
+        self.suspects.extend(self.local_before(&thread));
         let mut labels: Vec<u32> = labels.to_vec();
         labels.sort_unstable();
         labels.dedup();

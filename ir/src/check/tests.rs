@@ -1,5 +1,6 @@
 use super::*;
 use crate::emit::{BlockTypeId, CodeItem, EmittedBlockType, emit};
+use crate::func::{Terminator, Value, ValueDefinition};
 use crate::lift::lift_body;
 use crate::module::{Body, Module};
 use crate::parse::{ParseOptions, parse_module};
@@ -81,6 +82,18 @@ const PROGRAMS: &[&str] = &[
            (else (local.get 1) (ref.null $s)))))",
     CLAUSES_WITH_CONSTANTS,
 ];
+
+/// The function passes the first choice when it enters the block of the clause, before the code comes to the label.
+const CHOICES_BEHIND_A_LABEL: &str =
+    "(module (type $a (array (mut i64))) (import \"\" \"f\" (func $f (param i32))) (tag $t) (tag $u)
+        (func (local $x (ref null $a))
+            (local.set $x (array.new_fixed $a 1 (i64.const -3)))
+            (block $caught (try_table (catch $t $caught) (throw $u)))
+            (drop
+                (if (result i32) (ref.is_null (local.get $x))
+                    (then (i32.const 1))
+                    (else (array.len (local.get $x)))))
+            (call $f (if (result i32) (ref.is_null (local.get $x)) (then (i32.const 1)) (else (i32.const 0))))))";
 
 /// $f gets what a clause leaves on the stack, so all before is computed below its result: what other ways to $join store as well.
 const CLAUSES_WITH_CONSTANTS: &str =
@@ -243,6 +256,140 @@ fn a_choice_with_something_that_could_trap_elsewhere_is_told_from_the_next_one_o
                         (else (array.len (local.get $x)))))
                 (call $f (if (result i32) (ref.is_null (local.get $x)) (then (i32.const 1)) (else (i32.const 0))))))",
     );
+    // The same where the first one comes behind a label.
+    check_text(CHOICES_BEHIND_A_LABEL);
+}
+
+#[test]
+fn a_choice_behind_one_that_was_passed_before_a_label_must_be_the_right_way_round() {
+    let module = parse(CHOICES_BEHIND_A_LABEL);
+    let mut func = bodies(&module).remove(0);
+    let body = emit(&mut func, &module);
+    check_emission(&func, &body, &module).unwrap();
+    let choices: Vec<usize> = (0..body.code.len()).filter(|&at| matches!(body.code[at], CodeItem::If(_))).collect();
+    assert_eq!(choices.len(), 2, "{:?}", body.code);
+    // The first one makes no difference.
+    for (number, at) in choices.into_iter().enumerate() {
+        let mut turned = body.clone();
+        turned.code.insert(at, CodeItem::I32Eqz);
+        assert_eq!(check_emission(&func, &turned, &module).is_ok(), number == 0, "{:?}", turned.code);
+    }
+}
+
+/// The only function of a module, with an undefined value in place of each argument that is the constant -77.
+fn with_undefined_arguments(module: &Module) -> Func {
+    let mut func = bodies(module).remove(0);
+    let marks: Vec<Value> = func
+        .value_ids()
+        .filter(|&value| match func.definition(value) {
+            ValueDefinition::Result(inst) => matches!(func.operator(inst), Operator::I64Const { value: -77 }),
+            _ => false,
+        })
+        .collect();
+    assert!(!marks.is_empty());
+    let undefined = func.undefined(wasmparser::ValType::I64);
+    for block in func.blocks.keys().collect::<Vec<_>>() {
+        let mut terminator = std::mem::replace(&mut func.blocks[block].terminator, Terminator::Missing);
+        terminator.for_each_block_call_mut(|call| {
+            for arg in &mut call.args {
+                if marks.contains(arg) {
+                    *arg = undefined;
+                }
+            }
+        });
+        func.blocks[block].terminator = terminator;
+    }
+    func
+}
+
+/// As a resumed function: it is entered in states in which $x has no value, and then goes on to the one in which it has.
+const STATES_WITH_AN_UNDEFINED_VALUE: &[&str] = &[
+    "(module (import \"\" \"f\" (func $f (param i32))) (import \"\" \"g\" (func $g (result i64)))
+        (func (local $state i32) (local $x i64)
+            (local.set $state (i32.const 1))
+            (local.set $x (i64.const -77))
+            (loop $next
+                (block $one
+                    (block $zero (br_table $zero $one (local.get $state)))
+                    (call $f (i32.wrap_i64 (local.get $x)))
+                    (local.set $state (i32.const 1))
+                    (local.set $x (i64.const -77))
+                    (br $next))
+                (local.set $x (call $g))
+                (local.set $state (i32.const 0))
+                (br $next))))",
+    "(module (import \"\" \"f\" (func $f (param i32))) (import \"\" \"g\" (func $g (result i64)))
+        (func (param i32) (local $state i32) (local $x i64)
+            (local.set $state (i32.const 3))
+            (local.set $x (i64.const -77))
+            (loop $next
+                (block $three
+                    (block $two
+                        (block $one
+                            (block $zero (br_table $zero $one $two $three (local.get $state)))
+                            (call $f (i32.wrap_i64 (local.get $x)))
+                            (local.set $state (i32.const 1))
+                            (local.set $x (i64.const -77))
+                            (br $next))
+                        (call $f (i32.const 8)))
+                    (local.set $x (call $g))
+                    (local.set $state (i32.const 0))
+                    (br $next))
+                (call $f (i32.const 9))
+                (local.set $x (i64.const -77))
+                (local.set $state (i32.const 1))
+                (br_if $next (local.get 0))
+                (call $f (i32.const 7))
+                (local.set $x (i64.const -77))
+                (local.set $state (i32.const 2))
+                (br $next))))",
+    "(module (import \"\" \"f\" (func $f (param i32))) (import \"\" \"g\" (func $g (result i64)))
+        (func (local $state i32) (local $x i64)
+            (local.set $state (i32.const 1))
+            (local.set $x (i64.const -77))
+            (loop $next
+                (if (local.get $state)
+                    (then
+                        (local.set $x (call $g))
+                        (local.set $state (i32.const 0)))
+                    (else
+                        (call $f (i32.wrap_i64 (local.get $x)))
+                        (local.set $state (i32.const 1))
+                        (local.set $x (i64.const -77))))
+                (br $next))))",
+];
+
+#[test]
+fn what_a_state_leaves_undefined_is_not_missed_in_states_that_cannot_follow() {
+    for text in STATES_WITH_AN_UNDEFINED_VALUE {
+        let module = parse(text);
+        let mut func = with_undefined_arguments(&module);
+        let body = emit(&mut func, &module);
+        if let Err(error) = check_emission(&func, &body, &module) {
+            panic!("{error}\n{func}\n{:#?}", body.code.iter().enumerate().collect::<Vec<_>>());
+        }
+    }
+}
+
+#[test]
+fn a_state_that_the_code_takes_for_another_is_refused() {
+    for text in STATES_WITH_AN_UNDEFINED_VALUE {
+        let module = parse(text);
+        let mut func = with_undefined_arguments(&module);
+        let body = emit(&mut func, &module);
+        let mut changed = 0;
+        for at in 0..body.code.len() - 1 {
+            let [CodeItem::Operator(constant), CodeItem::LocalSet(_)] = body.code[at..at + 2] else { continue };
+            let Operator::I32Const { value } = func.operators[constant] else { continue };
+            for other in (0..3).filter(|&other| other != value) {
+                let mut damaged = body.clone();
+                damaged.code[at] = CodeItem::I32Const(other);
+                assert!(check_emission(&func, &damaged, &module).is_err(), "{at}: {other}: {:?}", body.code);
+                changed += 1;
+            }
+        }
+        assert_ne!(changed, 0, "{:?}", body.code);
+    }
 }
 
 #[test]
