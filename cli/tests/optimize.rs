@@ -73,7 +73,6 @@ fn run(arguments: &str, exit_code: i32) -> Run {
 const USAGE_ERRORS: &[(&str, &str)] = &[
     ("in.wasm -O2", "nothing to do: give an output with -o"),
     ("in.wasm -ism in.map -o out.wasm", "has no counterpart here"),
-    ("in.wasm -osm out.map -o out.wasm", "has no counterpart here"),
     ("in.wasm --inlinign -o out.wasm", "--inlining"),
     ("in.wasm --symbolmap=x -o out.wasm", "has no counterpart here"),
     ("in.wasm -O2 --print -o -", "'-o -' writes the module to standard output"),

@@ -111,7 +111,6 @@ const NAMES: &[(&str, Instead)] = &[
     ("optimize-instructions", Instead::Pass("simplify")),
     ("optimize-j2cl", Instead::LeftOut),
     ("optimize-stack-ir", Instead::Always("code is made for the operand stack")),
-    ("osm", Instead::Nothing),
     ("osu", Instead::LeftOutWithValue),
     ("outlining", Instead::LeftOut),
     ("output-source-map", Instead::Nothing),
